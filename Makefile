@@ -1,0 +1,46 @@
+# make            build .venv and run the whole study; a second run does nothing
+# make test       build the same and run the whole test suite
+# make smoke      a tiny study through every rule
+# make bench      speed of the population against the notebook's own loop
+#
+# Linux users without a GPU can keep CUDA packages out: TORCH_INDEX_URL=<PyTorch's index of CPU builds> make
+
+PYTHON ?= python3
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.PHONY: all test fast-test smoke bench schema clean
+
+all: $(INSTALLED)
+	$(ACTIVE) snakemake --cores $(CORES)
+
+test: $(INSTALLED)
+	$(ACTIVE) python -m pytest
+
+fast-test: $(INSTALLED)
+	$(ACTIVE) python -m pytest -m "not slow"
+
+smoke: $(INSTALLED)
+	$(ACTIVE) snakemake --cores $(CORES) smoke
+
+bench: $(INSTALLED)
+	$(ACTIVE) python benchmarks/notebook_loop.py
+
+# Writes the JSON schema of config.yaml anew, after a change of src/peft_atlas/config.py.
+schema: $(INSTALLED)
+	$(ACTIVE) python -c "from pathlib import Path; from peft_atlas.config import write_schema; write_schema(Path('workflow/schemas/config.schema.json'))"
+
+# torch first and by itself, so that no other package can ask for another build of it.
+$(INSTALLED): constraints.txt pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python >= 3.11 is needed; name one: make PYTHON=python3.12')"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $(TORCH)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .snakemake logs results/[!R]* figures/[!R]*

@@ -1,0 +1,69 @@
+"""PEFT Atlas: trains, recomputes, reconciles and reports what parameter-efficient fine-tuning costs and gives."""
+
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.18")
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "src"))
+
+
+configfile: ROOT / "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/notebook.smk"
+include: "workflow/rules/published.smk"
+include: "workflow/rules/combine.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    notebook,
+    published,
+    figures,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        REPORTS,
+
+
+rule notebook:
+    input:
+        NOTEBOOK_RUNS,
+
+
+rule published:
+    input:
+        PUBLISHED_TABLES,
+
+
+rule figures:
+    input:
+        FIGURE_FILES,
+
+
+rule report:
+    input:
+        REPORTS,
+
+
+onsuccess:
+    if Path("results/headlines.txt").is_file():
+        print(Path("results/headlines.txt").read_text(), file=sys.stderr)
+
+
+onerror:
+    print(
+        "A job failed: see the rule, its log and the log's last lines above; whole log:",
+        log,
+        file=sys.stderr,
+    )

@@ -1,0 +1,186 @@
+"""The study's configuration: types, units and limits in one place; an unknown key is an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from peft_atlas.errors import AtlasError
+
+MAX_SEEDS = 10_000
+
+
+def _expand_seeds(value: object) -> object:
+    """Return the seeds 0..n-1 for a count n, anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value
+    if not 1 <= value <= MAX_SEEDS:
+        raise ValueError(f"a count must be between 1 and {MAX_SEEDS}, or give a list of seeds")
+    return tuple(range(value))
+
+
+def _sorted_unique(values: object) -> object:
+    """Return a list as a sorted tuple; a repeated value is an error, since it would train one run twice."""
+    if not isinstance(values, list | tuple):
+        return values
+    if len(set(map(str, values))) != len(values):
+        raise ValueError("each value must be given once")
+    try:
+        return tuple(sorted(values))
+    except TypeError:
+        return tuple(values)
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Rank = Annotated[int, Field(ge=1, le=4096)]
+Alpha = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
+Seeds = Annotated[
+    tuple[Seed, ...],
+    BeforeValidator(_sorted_unique),
+    BeforeValidator(_expand_seeds),
+    Field(min_length=1, max_length=MAX_SEEDS, strict=False),
+]
+Ranks = Annotated[tuple[Rank, ...], BeforeValidator(_sorted_unique), Field(min_length=1, strict=False)]
+Alphas = Annotated[tuple[Alpha, ...], BeforeValidator(_sorted_unique), Field(min_length=1, strict=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataConfig(_Section):
+    """The notebook's synthetic task: sizes of its splits and its label noise."""
+
+    features: Count = Field(100, description="input features of one example")
+    train_examples: Count = Field(800, description="training examples")
+    validation_examples: Count = Field(200, description="held-out examples that settings are chosen on")
+    test_examples: Count = Field(1000, description="held-out examples that are read once, after training")
+    published_test_examples: Count = Field(200, description="test examples of the protocol as_published")
+    label_noise: float = Field(0.1, ge=0, lt=0.5, description="fraction of labels flipped in every split")
+
+    @model_validator(mode="after")
+    def _published_test_rows_exist(self) -> DataConfig:
+        # as_published relabels the first rows of the training set, so the training set must hold them.
+        if self.published_test_examples > self.train_examples:
+            allowed = f"at most train_examples = {self.train_examples}"
+            raise ValueError(f"published_test_examples = {self.published_test_examples}: allowed: {allowed}")
+        return self
+
+
+class BaselineConfig(_Section):
+    """The notebook's section 3: the full model beside one LoRA setting."""
+
+    rank: Rank = Field(8, description="LoRA rank r")
+    alpha: Alpha = Field(16.0, description="LoRA alpha; the update is scaled by alpha / r")
+    epochs: Epochs = Field(10, description="passes over the training examples")
+
+
+class NotebookConfig(_Section):
+    """The notebook study, sections 2-4."""
+
+    data: DataConfig = DataConfig()
+    hidden_features: Count = Field(256, description="width of the hidden layer")
+    batch_size: Count = Field(32, description="examples in one optimiser step")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="AdamW learning rate")
+    dropout: Dropout = Field(0.1, description="LoRA dropout probability, on the input of A")
+    baseline: BaselineConfig = BaselineConfig()
+    ranks: Ranks = Field((1, 2, 4, 8, 16, 32), description="ranks r of the sweep")
+    alphas: Alphas = Field((1.0, 4.0, 16.0, 32.0, 64.0), description="alphas of the sweep")
+    epochs: Epochs = Field(5, description="epochs of each run of the sweep")
+    seeds_per_job: Count = Field(10, description="seeds trained together as one job; results do not depend on it")
+
+
+class StatisticsConfig(_Section):
+    """How uncertainty is stated."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence level of every interval")
+
+
+class FigureStyle(_Section):
+    """How figures look; changing it redraws figures and report only."""
+
+    one_column: float = Field(3.25, ge=1, le=20, description="width of a one-column figure, inches")
+    two_columns: float = Field(6.75, ge=1, le=40, description="width of a two-column figure, inches")
+    font_size: float = Field(8.0, ge=4, le=30, description="font size, points")
+    dpi: int = Field(200, ge=50, le=1200, description="resolution of the PNG files, dots an inch")
+    palette: Literal["colorblind", "deep", "bright"] = Field("colorblind", description="seaborn palette of the methods")
+    heatmap: Literal["viridis", "cividis", "mako"] = Field("cividis", description="colour map of the heatmaps")
+
+
+class FiguresConfig(_Section):
+    """Settings of the figures."""
+
+    style: FigureStyle = FigureStyle()
+
+
+class StudyConfig(_Section):
+    """The whole configuration."""
+
+    seeds: Seeds = Field(20, validate_default=True, description="number of seeds, or a list of them")
+    device: Literal["auto", "cpu", "cuda"] = Field("cpu", description="where training runs")
+    statistics: StatisticsConfig = StatisticsConfig()
+    notebook: NotebookConfig = NotebookConfig()
+    figures: FiguresConfig = FiguresConfig()
+
+    def seed_blocks(self) -> dict[int, tuple[int, ...]]:
+        """Return the seeds of each training job, by block number; the last block may be shorter."""
+        size = self.notebook.seeds_per_job
+        starts = range(0, len(self.seeds), size)
+        return {block: self.seeds[start : start + size] for block, start in enumerate(starts)}
+
+
+def load_config(values: Mapping[str, Any]) -> StudyConfig:
+    """Return the checked configuration.
+
+    Parameters
+    ----------
+    values
+        Parsed YAML, as Snakemake merged it from ``config.yaml``, ``--configfile`` and ``--config``.
+
+    Raises
+    ------
+    AtlasError
+        One line that names each offending key, its value and what is allowed.
+    """
+    try:
+        return StudyConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise AtlasError("; ".join(_describe(fault) for fault in error.errors())) from None
+
+
+def _describe(fault: Mapping[str, Any]) -> str:
+    """Return one fault of pydantic's as ``config: key = value: what is allowed``."""
+    key = ".".join(str(part) for part in fault["loc"]) or "(top level)"
+    value = " ".join(repr(fault["input"]).split())
+    shown = value if len(value) <= 60 else value[:57] + "..."
+    if fault["type"] == "extra_forbidden":
+        section = _section_at(fault["loc"][:-1])
+        return f"config: {key} = {shown}: unknown key; allowed here: {', '.join(sorted(section))}"
+    return f"config: {key} = {shown}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _section_at(path: tuple[object, ...]) -> list[str]:
+    """Return the keys allowed in the section that a path of keys leads to."""
+    section: type[BaseModel] = StudyConfig
+    for part in path:
+        annotation = section.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        section = annotation
+    return list(section.model_fields)
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON schema of the configuration file."""
+    return StudyConfig.model_json_schema()
+
+
+def write_schema(path: Path) -> None:
+    """Write the JSON schema that editors and the test of drift read."""
+    path.write_text(json.dumps(config_schema(), indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,36 @@
+"""What the study cost, read from Snakemake's benchmark files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from peft_atlas.errors import AtlasError
+
+_COLUMNS = {"wall_seconds": "s", "cpu_seconds": "cpu_time", "peak_memory_mb": "max_rss"}
+
+
+def read_costs(benchmarks: Iterable[Path]) -> list[dict[str, Any]]:
+    """Return one row a job, for files named ``<rule>/<job>.tsv``.
+
+    Snakemake samples memory every few seconds and writes ``NA`` for a job that ended before; that is null.
+
+    Raises
+    ------
+    AtlasError
+        If a file has not the columns of a benchmark.
+    """
+    return [{"rule": path.parent.name, "job": path.stem, **_measured(path)} for path in benchmarks]
+
+
+def _measured(path: Path) -> dict[str, float | None]:
+    """Return the seconds and megabytes of a benchmark file; of several repeats, their mean."""
+    table = pd.read_csv(path, sep="\t")
+    missing = sorted(set(_COLUMNS.values()) - set(table.columns))
+    if missing:
+        raise AtlasError(f"{path}: lacks the columns {missing} of a Snakemake benchmark")
+    numbers = {name: pd.to_numeric(table[column], errors="coerce").mean() for name, column in _COLUMNS.items()}
+    return {name: None if pd.isna(value) else float(value) for name, value in numbers.items()}

@@ -1,0 +1,100 @@
+"""What the two heatmaps of the sweep share: cells with marks for missing runs and for the best."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from peft_atlas.config import FigureStyle
+
+BEST, TIED = "selected", "not told apart"
+
+
+def select_cells(summary: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Return the sweep's cells: mean test accuracy in percent, interval, and standing against the best."""
+    final = (summary["metric"] == "test_accuracy") & (summary["epoch"] == summary["epochs"])
+    cells = summary[final & (summary["experiment"] == "sweep")].copy()
+    for column in ("mean", "sd", "low", "high"):
+        cells[column] = 100 * cells[column]
+    compared = contrasts[contrasts["question"] == "sweep_against_selected"]
+    tied = compared.set_index(["rank", "alpha"])["indistinguishable"].to_dict()
+    cells["standing"] = [_standing(tied.get(key, BEST)) for key in zip(cells["rank"], cells["alpha"], strict=True)]
+    cells["unit"] = "percent"
+    columns = ["rank", "alpha", "scaling", "mean", "low", "high", "unit", "interval", "n_runs", "n_ok", "standing"]
+    return cells[columns].sort_values(["rank", "alpha"], ignore_index=True)
+
+
+def _standing(tied: Any) -> str:
+    """Return the standing that a comparison gives a cell; a cell without a comparison is the selected one."""
+    import pandas as pd
+
+    if isinstance(tied, str):
+        return tied
+    if pd.isna(tied):
+        return "not compared"
+    return TIED if tied else "worse or better"
+
+
+def draw_cells(cells: pd.DataFrame, column: str, axis: Axes, style: FigureStyle) -> None:
+    """Draw rank against ``column`` with mean and half-interval in each cell.
+
+    A frame marks the selected cell, a dot the cells that cannot be told from it, a hatch a cell whose runs
+    did not all end well; a combination that the grid does not hold stays blank.
+    """
+    import seaborn as sns
+    from matplotlib.patches import Rectangle
+
+    grid = cells.pivot(index="rank", columns=column, values="mean").sort_index(ascending=False)
+    notes = cells.assign(text=[_cell_text(row) for row in cells.itertuples()])
+    text = notes.pivot(index="rank", columns=column, values="text").reindex(index=grid.index).fillna("")
+    size = style.font_size - (1.5 if len(grid.columns) <= 6 else 3)
+    sns.heatmap(
+        grid.astype(float),
+        annot=text,
+        fmt="",
+        cmap=style.heatmap,
+        ax=axis,
+        linewidths=0.6,
+        annot_kws={"fontsize": size, "linespacing": 1.1},
+        cbar_kws={"label": "Mean test accuracy (%)", "pad": 0.02},
+    )
+    for row in cells.itertuples():
+        place = (list(grid.columns).index(getattr(row, column)), list(grid.index).index(row.rank))
+        if row.standing == BEST:
+            axis.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor="#b3202c", linewidth=2, clip_on=False))
+        if row.n_ok < row.n_runs:
+            axis.add_patch(Rectangle(place, 1, 1, fill=False, hatch="////", edgecolor="0.3", linewidth=0))
+    axis.set_xticklabels([_short(value) for value in grid.columns], rotation=0)
+    axis.set_yticklabels([f"{rank}" for rank in grid.index], rotation=0)
+    axis.set_ylabel("Rank r")
+    axis.grid(visible=False)
+    axis.tick_params(length=0)
+
+
+def _cell_text(row: Any) -> str:
+    """Return mean, half-interval and the mark of a cell."""
+    import pandas as pd
+
+    if pd.isna(row.mean):
+        return "no run"
+    mark = " •" if row.standing in (BEST, TIED) else ""
+    half = "" if pd.isna(row.high) else f"\n±{(row.high - row.low) / 2:.1f}"
+    return f"{row.mean:.1f}{mark}{half}"
+
+
+def _short(value: float) -> str:
+    """Return a setting as a whole number or a fraction 1/n."""
+    return f"{value:g}" if value >= 1 or value == 0 or (1 / value) % 1 else f"1/{1 / value:g}"
+
+
+def marks_caption(cells: pd.DataFrame) -> str:
+    """Return the caption's sentences on means, intervals and marks."""
+    tests = (cells["standing"] != BEST).sum()
+    return (
+        f"Mean test accuracy in percent over {int(cells['n_ok'].max())} seeds, ± half of its interval "
+        f"({cells['interval'].iloc[0]}). Red frame: the cell that validation selects. Dot: cells whose test accuracy "
+        f"cannot be told from it (paired t-test over seeds, Holm over {tests} comparisons). Hatched: some runs failed."
+    )

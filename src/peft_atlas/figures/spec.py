@@ -1,0 +1,72 @@
+"""What the workflow and the report know of a figure, and the list of all figures."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, Protocol, cast
+
+import peft_atlas.figures
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from peft_atlas.config import FigureStyle
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure's name, title, section of the report, input tables and layout.
+
+    ``order`` sorts the figures of a section; ``height`` is in units of the figure's width; ``tables`` are
+    names of result tables; ``panels`` are rows and columns.
+    """
+
+    name: str
+    title: str
+    section: Literal["measured", "published", "recomputed"]
+    order: int
+    tables: tuple[str, ...]
+    width: Literal["one_column", "two_columns"] = "two_columns"
+    height: float = 0.42
+    panels: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Description:
+    """A figure's caption and, in one sentence, what it shows."""
+
+    caption: str
+    finding: str
+
+
+class FigureModule(Protocol):
+    """What a module of this package defines."""
+
+    SPEC: FigureSpec
+
+    def select(self, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+        """Return the plotted numbers."""
+
+    def draw(self, plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
+        """Draw them."""
+
+    def describe(self, plotted: pd.DataFrame) -> Description:
+        """Return caption and finding."""
+
+
+def load_figure(name: str) -> FigureModule:
+    """Return the module of the figure with this name."""
+    return cast(FigureModule, importlib.import_module(f"{peft_atlas.figures.__name__}.{name}"))
+
+
+def all_figures() -> list[FigureSpec]:
+    """Return the SPEC of every module of this package that has one, in the report's order."""
+    names = [module.name for module in pkgutil.iter_modules(peft_atlas.figures.__path__)]
+    modules: list[ModuleType] = [importlib.import_module(f"{peft_atlas.figures.__name__}.{name}") for name in names]
+    specs = [module.SPEC for module in modules if hasattr(module, "SPEC")]
+    return sorted(specs, key=lambda spec: (spec.section, spec.order, spec.name))

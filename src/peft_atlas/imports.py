@@ -1,0 +1,53 @@
+"""Which library files a program depends on, so that a rule can declare them as inputs.
+
+Snakemake reruns a rule whose script changed, but not one whose script imports what changed.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+_PACKAGE = "peft_atlas"
+
+
+def library_sources(program: Path, source_root: Path) -> list[Path]:
+    """Return every file of the library that a program imports, directly or through others, sorted.
+
+    Parameters
+    ----------
+    program
+        A Python file: a script, or a module of the library, which is then part of the result.
+    source_root
+        Folder that holds the package, ``src``.
+    """
+    found: set[Path] = set()
+    waiting = [program]
+    while waiting:
+        for source in _imported(waiting.pop(), source_root):
+            if source not in found:
+                found.add(source)
+                waiting.append(source)
+    if program.is_relative_to(source_root):
+        found.add(program)
+    return sorted(found)
+
+
+def _imported(program: Path, source_root: Path) -> set[Path]:
+    """Return the library files that a program's own import statements name."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(program.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            # `from package import name`: the name may be a module or stand in one.
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    ours = (name.split(".") for name in names if name.split(".")[0] == _PACKAGE)
+    return {file for parts in ours for file in _files(parts, source_root)}
+
+
+def _files(parts: list[str], source_root: Path) -> list[Path]:
+    """Return the files that importing a dotted name runs: each package on the way, then the module."""
+    folders = [source_root.joinpath(*parts[:depth]) for depth in range(1, len(parts) + 1)]
+    candidates = [folder / "__init__.py" for folder in folders] + [folders[-1].with_suffix(".py")]
+    return [file for file in candidates if file.is_file()]

@@ -1,0 +1,78 @@
+"""The notebook's network: two linear layers with a ReLU between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from peft_atlas.methods.lora import LoRALinear, lora_params
+from peft_atlas.population import PopulationLinear
+
+
+@dataclass(frozen=True)
+class MLPShape:
+    """Widths of the network's input, hidden layer and output."""
+
+    in_features: int
+    hidden_features: int
+    classes: int = 2
+
+    def layers(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return ``(in, out)`` of each linear layer, in order."""
+        return (self.in_features, self.hidden_features), (self.hidden_features, self.classes)
+
+    def params(self) -> int:
+        """Return the number of weights and biases."""
+        return sum(out_features * (in_features + 1) for in_features, out_features in self.layers())
+
+    def lora_params(self, rank: int) -> int:
+        """Return the parameters of a LoRA of this rank on both layers."""
+        return lora_params(rank, self.layers())
+
+
+class SimpleNN(nn.Module):
+    """The notebook's SimpleNN, ``fc2(relu(fc1(x)))``, for a whole population.
+
+    Parameters
+    ----------
+    fc1, fc2
+        Plain or adapted linear layers.
+    """
+
+    def __init__(self, fc1: nn.Module, fc2: nn.Module) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = fc1, fc2
+
+    def forward(self, x: Tensor, first_frozen: Tensor | None = None) -> Tensor:
+        """Return logits, shape ``(*population, *batch, classes)``.
+
+        Parameters
+        ----------
+        x
+            Inputs, shape ``(*population, *batch, in)``.
+        first_frozen
+            Output of fc1's frozen base on x, where `frozen_first` computed it before.
+        """
+        first = self.fc1(x) if first_frozen is None else self.fc1(x, first_frozen)
+        return self.fc2(F.relu(first, inplace=True))
+
+    def frozen_first(self, x: Tensor) -> Tensor | None:
+        """Return the first layer's output as far as no training changes it; None where all of it learns."""
+        return self.fc1.base(x).detach() if isinstance(self.fc1, LoRALinear) else None
+
+
+def simple_nn(shape: MLPShape, population: Sequence[int], seeds: Sequence[int]) -> SimpleNN:
+    """Return the network with every parameter trainable, one initialisation a seed."""
+    layers = [
+        PopulationLinear(*widths, population, seeds, name)
+        for widths, name in zip(shape.layers(), ("fc1", "fc2"), strict=True)
+    ]
+    return SimpleNN(*layers)
+
+
+def adapt(model: SimpleNN, layer: Callable[[nn.Module, str], nn.Module]) -> SimpleNN:
+    """Return the network with both linear layers wrapped by ``layer(base, name)``."""
+    return SimpleNN(layer(model.fc1, "fc1"), layer(model.fc2, "fc2"))

@@ -1,0 +1,183 @@
+"""Layers whose parameters may carry leading population dimensions, so that many runs train as one model.
+
+A *member* is one run: one index into the population dimensions. With ``population=()`` a layer is the
+textbook one. With ``population=(seeds, alphas)`` a block of a grid is one model, and no member's numbers
+depend, bit for bit, on which others share its batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from peft_atlas.errors import AtlasError
+from peft_atlas.seeds import generators
+
+
+def member_linear(x: Tensor, weight: Tensor, addend: Tensor | None = None) -> Tensor:
+    """Return ``x @ weight.T + addend`` for each member.
+
+    Parameters
+    ----------
+    x
+        Inputs, shape ``(*population, *batch, in)``; a population dimension may be 1.
+    weight
+        Weights, shape ``(*population, out, in)``; a population dimension may be 1.
+    addend
+        What is added, broadcastable to ``(*population, *batch, out)``, or None.
+
+    Returns
+    -------
+    Tensor
+        Shape ``(*population, *batch, out)``.
+    """
+    dims = weight.dim() - 2
+    if dims == 0:
+        product = F.linear(x, weight)
+        return product if addend is None else product + addend
+    batch = x.shape[dims:-1]
+    population = torch.broadcast_shapes(x.shape[:dims], weight.shape[:dims])
+    rows = x.reshape(*x.shape[:dims], -1, x.shape[-1])
+    if addend is not None:
+        addend = addend.expand(*population, *batch, weight.shape[-2]).reshape(
+            *population, rows.shape[-2], weight.shape[-2]
+        )
+    product = _batched_product(rows, weight, addend, population)
+    return product.reshape(*population, *batch, weight.shape[-2])
+
+
+def _batched_product(rows: Tensor, weight: Tensor, addend: Tensor | None, population: torch.Size) -> Tensor:
+    """Return the product of `member_linear` over flat populations, shape ``(members, rows, out)``.
+
+    ``torch.matmul`` and strided or single-member operands take other kernels, which round otherwise. One
+    kernel on one memory layout for any number of members keeps a member's bits the same in every block.
+    """
+    left, right = _flat(rows, population), _flat(weight, population)
+    summand = None if addend is None else _flat(addend, population)
+    product = torch.bmm(left, right.mT) if summand is None else torch.baddbmm(summand, left, right.mT)
+    return product[:1] if population.numel() == 1 else product
+
+
+def _flat(operand: Tensor, population: torch.Size) -> Tensor:
+    """Return an operand as contiguous ``(members, rows, columns)``; a single member is stacked twice."""
+    flat = operand.expand(*population, *operand.shape[-2:]).flatten(0, -3)
+    return (flat.expand(2, -1, -1) if len(flat) == 1 else flat).contiguous()
+
+
+def uniform_by_seed(
+    shape: Sequence[int], bound: float, population: Sequence[int], seeds: Sequence[int], role: str
+) -> Tensor:
+    """Return uniform draws from ``[-bound, bound)``, shape ``(*population, *shape)``, one draw a seed.
+
+    The first population dimension is the seeds; members of one seed start alike, so that they differ by
+    their settings alone.
+
+    Raises
+    ------
+    AtlasError
+        If there is not one seed for each entry of the first population dimension.
+    """
+    check_seeds(population, seeds)
+    draws = [torch.rand(*shape, generator=g, dtype=torch.float64) for g in generators(seeds, role)]
+    stacked = (2 * torch.stack(draws) - 1) * bound
+    if not population:
+        return stacked[0].to(torch.get_default_dtype())
+    stacked = stacked.reshape(len(seeds), *[1] * (len(population) - 1), *shape)
+    return stacked.expand(*population, *shape).clone().to(torch.get_default_dtype())
+
+
+def check_seeds(population: Sequence[int], seeds: Sequence[int]) -> None:
+    """Raise an AtlasError unless there is one seed for each entry of the first population dimension."""
+    expected = population[0] if population else 1
+    if len(seeds) != expected:
+        raise AtlasError(f"seeds = {len(seeds)} of them: allowed: one for each of {expected} entries")
+
+
+class PopulationLinear(nn.Module):
+    """A linear layer ``y = W x + b`` with ``weight: (*population, out, in)`` and ``bias: (*population, out)``.
+
+    Weights and biases start uniform in ``±1/sqrt(in)``, as `torch.nn.Linear`'s do, one draw a seed.
+
+    Parameters
+    ----------
+    in_features, out_features
+        Widths of input and output.
+    population
+        Leading dimensions; the first is the seeds.
+    seeds
+        One seed for each entry of the first population dimension.
+    name
+        Name of the layer, part of its random stream's role.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        population: Sequence[int] = (),
+        seeds: Sequence[int] = (0,),
+        name: str = "linear",
+    ) -> None:
+        super().__init__()
+        bound = in_features**-0.5
+        self.in_features, self.out_features = in_features, out_features
+        self.population = tuple(population)
+        self.weight = nn.Parameter(
+            uniform_by_seed((out_features, in_features), bound, population, seeds, f"base/{name}/weight")
+        )
+        self.bias = nn.Parameter(uniform_by_seed((out_features,), bound, population, seeds, f"base/{name}/bias"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``W x + b``, shape ``(*population, *batch, out)``, for x of ``(*population, *batch, in)``."""
+        dims = self.weight.dim() - 2
+        batch_dims = max(x.dim() - 1 - dims, 0)
+        bias = self.bias.reshape(*self.bias.shape[:-1], *[1] * batch_dims, self.out_features)
+        return member_linear(x, self.weight, bias)
+
+
+class SeedDropout(nn.Module):
+    """Dropout whose masks come from one generator a seed; members of one seed share their mask.
+
+    Sharing makes the difference between two settings of a seed a paired one, and costs one draw for all.
+
+    Parameters
+    ----------
+    p
+        Probability that an entry is zeroed; the others are divided by ``1 - p``.
+    population
+        Leading dimensions of the inputs; the first is the seeds.
+    seeds
+        One seed for each entry of the first population dimension.
+    name
+        Name of the layer, part of its random stream's role.
+
+    Raises
+    ------
+    AtlasError
+        If p is outside [0, 1).
+    """
+
+    def __init__(
+        self, p: float, population: Sequence[int] = (), seeds: Sequence[int] = (0,), name: str = "dropout"
+    ) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise AtlasError(f"lora_dropout = {p}: allowed: 0 <= p < 1")
+        check_seeds(population, seeds)
+        self.p, self.population = p, tuple(population)
+        self._generators = generators(seeds, f"dropout/{name}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x with its entries dropped while training, x itself otherwise."""
+        if not self.training or self.p == 0:
+            return x
+        shape = x.shape[len(self.population) :]
+        # float32 draws whatever the dtype of x, so that float32 and float64 runs drop the same entries.
+        draws = torch.stack([torch.rand(shape, generator=g) for g in self._generators])
+        keep = (draws >= self.p).to(x.device, x.dtype) / (1 - self.p)
+        if not self.population:
+            return x * keep[0]
+        return x * keep.reshape(len(keep), *[1] * (len(self.population) - 1), *shape)

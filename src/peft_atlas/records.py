@@ -1,0 +1,382 @@
+"""One Parquet contract per result table: schema, atomic write, checked read.
+
+Every table is long, sorted by its key, free of clock times, and keeps a missing value as null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from peft_atlas.errors import AtlasError
+from peft_atlas.files import write_whole
+
+_INTEGER = pa.int64()
+_NUMBER = pa.float64()
+_TEXT = pa.string()
+_FLAG = pa.bool_()
+_PANDAS_TYPES: dict[Any, Any] = {_INTEGER: pd.Int64Dtype(), _FLAG: pd.BooleanDtype()}
+
+STATUSES = ("ok", "diverged", "failed", "missing")
+VERDICTS = ("supported", "contradicted", "undecided", "pass", "fail", "mended", "open", "measured")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: its Arrow type, unit, meaning and limits."""
+
+    name: str
+    type: Any
+    description: str
+    unit: str = ""
+    required: bool = False
+    allowed: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
+
+    def field(self) -> Any:
+        """Return the Arrow field, with unit and meaning as metadata."""
+        metadata = {"unit": self.unit, "description": self.description}
+        return pa.field(self.name, self.type, nullable=not self.required, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a result table must hold; ``key`` names the columns that tell its rows apart and sort them."""
+
+    name: str
+    version: int
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    def schema(self) -> Any:
+        """Return the Arrow schema, with the contract's name and version as metadata."""
+        metadata = {"contract": self.name, "contract_version": str(self.version)}
+        return pa.schema([column.field() for column in self.columns], metadata=metadata)
+
+
+def _text(name: str, description: str, *, required: bool = True, allowed: Sequence[str] = ()) -> Column:
+    return Column(name, _TEXT, description, required=required, allowed=tuple(allowed))
+
+
+def _number(
+    name: str, description: str, unit: str = "", *, required: bool = False, limits: tuple[float, float] | None = None
+) -> Column:
+    return Column(name, _NUMBER, description, unit, required=required, limits=limits)
+
+
+def _integer(name: str, description: str, unit: str = "", *, required: bool = False) -> Column:
+    return Column(name, _INTEGER, description, unit, required=required)
+
+
+def _fraction(name: str, description: str) -> Column:
+    return _number(name, description, "fraction", limits=(0.0, 1.0))
+
+
+# The columns that say which cell of a study a row belongs to, alike in every table of measurements.
+_CELL = (
+    _text("study", "study the run belongs to"),
+    _text("experiment", "part of the study"),
+    _text("task", "task or evaluation protocol"),
+    _text("model", "network or pretrained model"),
+    _text("method", "fine-tuning method"),
+    _integer("rank", "rank r; null where the method has none"),
+    _number("alpha", "alpha; null where the method has none"),
+    _number("scaling", "factor on the low-rank update, alpha / r"),
+    _number("dropout", "adapter dropout probability", "fraction"),
+    _number("learning_rate", "optimiser learning rate"),
+    _integer("epochs", "epochs the run was given", required=True),
+    _integer("trainable_params", "parameters that training changes"),
+    _number("params_percent", "trainable parameters over those of the full model", "percent"),
+)
+CELL_KEYS = tuple(column.name for column in _CELL)
+_INTERVAL = (
+    _number("low", "lower end of the interval"),
+    _number("high", "upper end of the interval"),
+    _text("interval", "name of the interval", required=False),
+)
+
+RUNS = Contract(
+    "runs",
+    1,
+    ("run_id",),
+    (
+        _text("run_id", "names the run: study/experiment/task/method/settings/seed"),
+        *_CELL,
+        _integer("seed", "seed that all of the run's generators are keyed by", required=True),
+        _text("status", "whether the run ended well", allowed=STATUSES),
+        _text("reason", "why the status is not ok", required=False),
+        _number("train_loss", "mean cross-entropy over the last epoch's batches", "nats"),
+        _number("validation_loss", "cross-entropy on the validation split", "nats"),
+        _fraction("validation_accuracy", "accuracy on the validation split"),
+        _number("test_loss", "cross-entropy on the test split", "nats"),
+        _fraction("test_accuracy", "accuracy on the test split"),
+        _integer("total_params", "trainable and frozen parameters", required=True),
+        _text("device", "device the run was trained on"),
+        _text("torch_version", "version of torch that trained it"),
+    ),
+)
+CURVES = Contract(
+    "curves",
+    1,
+    ("run_id", "epoch"),
+    (
+        _text("run_id", "run of the runs table"),
+        *_CELL,
+        _integer("seed", "seed of the run", required=True),
+        _integer("epoch", "epoch, from 1", required=True),
+        _number("train_loss", "mean cross-entropy over the epoch's batches", "nats"),
+        _number("validation_loss", "cross-entropy on the validation split", "nats"),
+        _fraction("validation_accuracy", "accuracy on the validation split"),
+        _number("test_loss", "cross-entropy on the test split; null where it was not read", "nats"),
+        _fraction("test_accuracy", "accuracy on the test split; null where it was not read"),
+    ),
+)
+SUMMARY = Contract(
+    "summary",
+    1,
+    ("study", "experiment", "task", "method", "rank", "alpha", "learning_rate", "epochs", "metric", "epoch"),
+    (
+        *_CELL,
+        _text("metric", "what is measured"),
+        _text("unit", "unit of mean, sd, low and high"),
+        _integer("epoch", "epoch, from 1", required=True),
+        _integer("n_runs", "runs of the cell", required=True),
+        _integer("n_ok", "runs that the mean is taken over", required=True),
+        _number("mean", "mean over seeds"),
+        _number("sd", "standard deviation over seeds"),
+        *_INTERVAL,
+    ),
+)
+CONTRASTS = Contract(
+    "contrasts",
+    1,
+    ("study", "question", "task", "method", "rank", "alpha", "metric"),
+    (
+        _text("study", "study the runs belong to"),
+        _text("question", "family of comparisons, adjusted together"),
+        _text("task", "task or evaluation protocol"),
+        _text("method", "method of the compared cell"),
+        _integer("rank", "rank of the compared cell"),
+        _number("alpha", "alpha of the compared cell"),
+        _text("metric", "what is measured"),
+        _text("unit", "unit of difference, low and high"),
+        _text("reference", "what the cell is compared with"),
+        _number("difference", "mean over seeds of cell minus reference"),
+        *_INTERVAL,
+        _integer("n", "seeds that have both", required=True),
+        _number("p_value", "two-sided p of the paired t-test", limits=(0.0, 1.0)),
+        _number("p_adjusted", "p adjusted within the family", limits=(0.0, 1.0)),
+        _text("adjustment", "how p was adjusted", required=False),
+        Column("indistinguishable", _FLAG, "the adjusted test does not tell the cell from its reference"),
+    ),
+)
+PUBLISHED = Contract(
+    "published",
+    1,
+    ("table", "line"),
+    (
+        _text("table", "file of data/published that the cell stands in"),
+        _integer("line", "line of that file, from 1", required=True),
+        _text("base_model", "model the number was printed for"),
+        _text("method", "method, spelt as printed"),
+        _text("task", "task, domain or table"),
+        _text("metric", "what the number is"),
+        _text("printed", "the cell as printed"),
+        _number("value", "the cell as a number; for a bound, the bound"),
+        _text("qualifier", "how value is to be read", allowed=("exact", "less_than", "greater_than", "about")),
+        _integer("decimals", "decimals printed"),
+        _text("unit", "unit of the cell"),
+        _integer("rank", "rank r, where the table has one"),
+        _text("source", "id in sources.yaml"),
+        _text("source_title", "title of the source"),
+        _text("source_version", "version or date of the source", required=False),
+        _text("locator", "place in the source"),
+        _text("seen", "how the number was seen"),
+        _text("note", "remark", required=False),
+    ),
+)
+PARAMETERS = Contract(
+    "parameters",
+    1,
+    ("base_model", "method", "setting", "way"),
+    (
+        _text("base_model", "model whose parameters are counted"),
+        _text("method", "fine-tuning method"),
+        _text("setting", "configuration that is counted"),
+        _text("way", "how it was counted"),
+        _integer("trainable_params", "parameters that training changes", required=True),
+        _integer("base_params", "parameters of the model without the adapter", required=True),
+        _number("percent_with_adapter", "trainable over base plus adapter", "percent", required=True),
+        _number("percent_without_adapter", "trainable over base", "percent", required=True),
+        _text("configuration_source", "where the configuration is documented"),
+    ),
+)
+COMPARISON = Contract(
+    "comparison",
+    1,
+    ("source", "base_model", "task", "method", "rank", "alpha", "metric"),
+    (
+        _text("source", "measured here, or the id of the publication"),
+        _text("base_model", "model"),
+        _text("task", "task or table"),
+        _text("method", "fine-tuning method"),
+        _integer("rank", "rank r; null where the method has none or it was not printed"),
+        _number("alpha", "alpha; null where the method has none or it was not printed"),
+        _number("params_percent", "trainable parameters over those of the full model", "percent"),
+        _text("metric", "what is measured"),
+        _text("unit", "unit of value, low and high"),
+        _number("value", "mean over seeds, or the printed value"),
+        *_INTERVAL,
+        _integer("n", "seeds; null for a printed value"),
+    ),
+)
+FINDINGS = Contract(
+    "findings",
+    1,
+    ("kind", "id"),
+    (
+        _text("kind", "what sort of statement it is", allowed=("answer", "claim", "erratum", "check")),
+        _text("id", "names the finding"),
+        _text("study", "study it belongs to"),
+        _text("statement", "what is said"),
+        _text("source", "who says it"),
+        _text("verdict", "how it stands", allowed=VERDICTS),
+        _text("detail", "one sentence that gives the numbers", required=False),
+        _number("effect", "size of the effect"),
+        _text("unit", "unit of effect, low and high", required=False),
+        *_INTERVAL,
+        _integer("n", "seeds, cells or rows it rests on"),
+        _text("evidence", "records it rests on: table, then the columns that select them"),
+    ),
+)
+COSTS = Contract(
+    "costs",
+    1,
+    ("rule", "job"),
+    (
+        _text("rule", "rule that ran"),
+        _text("job", "its job"),
+        _number("wall_seconds", "elapsed time", "s"),
+        _number("cpu_seconds", "processor time", "s"),
+        _number("peak_memory_mb", "largest resident set; null where the job ended before it was sampled", "MB"),
+    ),
+)
+CONTRACTS = {
+    contract.name: contract
+    for contract in (
+        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, PARAMETERS, COMPARISON, FINDINGS, COSTS,
+    )
+}  # fmt: skip
+
+
+def write_table(contract: Contract, rows: pd.DataFrame | Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Check rows against a contract, sort them by its key and write them, whole or not at all.
+
+    Raises
+    ------
+    AtlasError
+        If a column is missing or unknown, a value has the wrong type or is out of its limits, or two
+        rows share a key.
+    """
+    table = _as_arrow(contract, rows, path)
+    _check(contract, table, path)
+    order = [(name, "ascending") for name in contract.key]
+    table = table.take(pc.sort_indices(table, sort_keys=order))
+    write_whole(path, lambda part: pq.write_table(table, part, compression="zstd"))
+
+
+def _as_arrow(contract: Contract, rows: pd.DataFrame | Iterable[Mapping[str, Any]], path: Path) -> Any:
+    """Return rows as an Arrow table of the contract's schema."""
+    schema = contract.schema()
+    frame = rows if isinstance(rows, pd.DataFrame) else None
+    records = [] if frame is not None else list(rows)
+    found = list(frame.columns) if frame is not None else list(records[0] if records else schema.names)
+    if set(found) != set(schema.names):
+        wrong = sorted(set(found) ^ set(schema.names))
+        raise AtlasError(f"{path}: columns {wrong} do not fit the contract {contract.name!r}: {schema.names}")
+    try:
+        if frame is not None:
+            return pa.Table.from_pandas(frame[schema.names], schema, preserve_index=False).replace_schema_metadata(
+                schema.metadata
+            )
+        return pa.Table.from_pylist(records, schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise AtlasError(f"{path}: does not fit the contract {contract.name!r}: {error}") from None
+
+
+def _check(contract: Contract, table: Any, path: Path) -> None:
+    """Raise an AtlasError unless the table keeps to the contract's columns, limits and key."""
+    for column in contract.columns:
+        fault = _column_fault(column, table[column.name])
+        if fault:
+            raise AtlasError(f"{path}: column {column.name} of {contract.name!r} {fault}")
+    keys = table.select(list(contract.key)).to_pandas()
+    repeated = keys[keys.duplicated()]
+    if len(repeated):
+        raise AtlasError(f"{path}: two rows of {contract.name!r} share the key {repeated.iloc[0].to_dict()}")
+
+
+def _column_fault(column: Column, values: Any) -> str | None:
+    """Return what is wrong with a column, or None."""
+    if column.required and values.null_count:
+        return f"has {values.null_count} missing values; it allows none"
+    if column.allowed:
+        found = sorted(set(values.to_pylist()) - {*column.allowed, None})
+        if found:
+            return f"has {found}; allowed: {list(column.allowed)}"
+    if column.type == _NUMBER:
+        low, high = column.limits or (float("-inf"), float("inf"))
+        numbers = values.drop_null().to_numpy()
+        outside = numbers[~((numbers >= low) & (numbers <= high))]
+        if len(outside):
+            return f"has {outside[0]}; allowed: null or a number from {low} to {high}"
+    return None
+
+
+def read_table(contract: Contract, path: Path) -> pd.DataFrame:
+    """Return a result table, after checking that the file is whole and keeps to the contract.
+
+    Raises
+    ------
+    AtlasError
+        If the file is missing, truncated, of another format, or of another contract or version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AtlasError(f"{path}: no such file; expected a table of the contract {contract.name!r}")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        cause = str(error).splitlines()[0]
+        raise AtlasError(f"{path}: not a whole Parquet file ({cause}); delete it and run again") from None
+    expected = contract.schema()
+    if not table.schema.equals(expected, check_metadata=False) or _label(table.schema) != _label(expected):
+        raise AtlasError(f"{path}: holds {_label(table.schema)}, expected {_label(expected)}; delete it and run again")
+    _check(contract, table, path)
+    return table.to_pandas(types_mapper=_PANDAS_TYPES.get)
+
+
+def _label(schema: Any) -> str:
+    """Return the contract and version that a schema's metadata names."""
+    metadata = schema.metadata or {}
+    name, version = metadata.get(b"contract", b"a foreign table"), metadata.get(b"contract_version", b"none")
+    return f"{name.decode(errors='replace')} version {version.decode(errors='replace')}"
+
+
+def read_tables(contract: Contract, paths: Iterable[Path]) -> pd.DataFrame:
+    """Return several files of one contract as one table, sorted by the contract's key."""
+    frames = [read_table(contract, path) for path in paths]
+    whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=contract.schema().names)
+    return whole.sort_values(list(contract.key), kind="stable", ignore_index=True)
+
+
+def read_results(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Return the named result tables of a results folder, by name."""
+    return {name: read_table(CONTRACTS[name], Path(folder) / f"{name}.parquet") for name in names}

@@ -1,0 +1,102 @@
+"""What a report is made of; both templates render the same blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Plain text, with the records that its numbers come from."""
+
+    text: str
+    evidence: str = ""
+    kind: str = "paragraph"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question and its answer, with the records that its numbers come from."""
+
+    question: str
+    text: str
+    evidence: str
+    kind: str = "answer"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts; ``numeric`` says which columns are set flush right."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+    kind: str = "table"
+
+
+@dataclass(frozen=True)
+class FigureBlock:
+    """A figure: its name under figures/, title, caption, finding, and the SVG as a data address."""
+
+    name: str
+    title: str
+    caption: str
+    finding: str
+    svg: str
+    kind: str = "figure"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Commands to type."""
+
+    text: str
+    kind: str = "code"
+
+
+Block = Paragraph | Answer | Table | FigureBlock | Code
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the report."""
+
+    id: str
+    title: str
+    blocks: Sequence[Block] = field(default_factory=tuple)
+
+
+def table(caption: str, frame: pd.DataFrame, formats: dict[str, str] | None = None) -> Table:
+    """Return a data frame as a table of texts, numbers by a format a column, missing values as a dash.
+
+    Parameters
+    ----------
+    caption
+        What the table shows.
+    frame
+        Its rows; column names are the header.
+    formats
+        Format of a column's numbers, such as ``.1f``; ``g`` where none is given.
+    """
+    formats = formats or {}
+    numeric = tuple(pd.api.types.is_numeric_dtype(frame[column]) for column in frame.columns)
+    rows = tuple(
+        tuple(_cell(value, formats.get(column, "")) for column, value in zip(frame.columns, row, strict=True))
+        for row in frame.itertuples(index=False)
+    )
+    return Table(caption, tuple(map(str, frame.columns)), rows, numeric)
+
+
+def _cell(value: object, form: str) -> str:
+    """Return a value as text."""
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
+        return "–"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) or hasattr(value, "__float__"):
+        return format(value, form or ("," if float(value).is_integer() else ".4g"))
+    return str(value)

@@ -1,0 +1,102 @@
+"""Intervals, paired differences, adjusted comparisons and trends over seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its interval; ``low``, ``high`` and ``p_value`` are None where n < 2."""
+
+    mean: float | None
+    sd: float | None
+    low: float | None
+    high: float | None
+    n: int
+    p_value: float | None = None
+
+
+def interval_name(confidence: float) -> str:
+    """Return the name that tables and captions give to the interval of `mean_interval`."""
+    return f"{100 * confidence:g} % Student t over seeds"
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    numbers = np.asarray(values, dtype=np.float64)
+    return numbers[np.isfinite(numbers)]
+
+
+def mean_interval(values: ArrayLike, confidence: float) -> Estimate:
+    """Return the mean of independent values with Student's t interval and the two-sided p of mean = 0.
+
+    Parameters
+    ----------
+    values
+        One value a seed, shape (seeds,); values that are not finite are left out and lower ``n``.
+    confidence
+        Confidence level, between 0 and 1.
+    """
+    numbers = _finite(values)
+    n = len(numbers)
+    if n == 0:
+        return Estimate(None, None, None, None, 0)
+    mean = float(numbers.mean())
+    if n == 1:
+        return Estimate(mean, None, None, None, 1)
+    sd = float(numbers.std(ddof=1))
+    half = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * sd / n**0.5
+    return Estimate(mean, sd, mean - half, mean + half, n, _p_of_zero_mean(mean, sd, n))
+
+
+def _p_of_zero_mean(mean: float, sd: float, n: int) -> float:
+    """Return the two-sided p of Student's one-sample t-test; 1 or 0 where the values do not vary."""
+    if sd == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(mean) / (sd / n**0.5), n - 1))
+
+
+def paired_difference(left: ArrayLike, right: ArrayLike, confidence: float) -> Estimate:
+    """Return the mean of left minus right over the seeds that have both, with its interval.
+
+    Both are ordered by seed, shape (seeds,); a seed where either is missing is left out.
+    """
+    return mean_interval(np.asarray(left, np.float64) - np.asarray(right, np.float64), confidence)
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Return p-values adjusted by Holm's step-down method (Holm 1979, Scand. J. Statist. 6:65-70).
+
+    A value that is missing (nan) stays missing and does not count as a comparison.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(p.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
+    return adjusted
+
+
+def slope_interval(x: ArrayLike, y: ArrayLike, confidence: float) -> Estimate:
+    """Return the mean over seeds of the least-squares slope of y on x, with its interval.
+
+    The slope is fitted seed by seed, so that what a seed shares between its runs cancels.
+
+    Parameters
+    ----------
+    x
+        Setting of each column, shape (settings,).
+    y
+        Outcome, shape (seeds, settings); a seed with a missing value is left out.
+    """
+    settings, outcomes = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if len(settings) < 2:
+        return Estimate(None, None, None, None, 0)
+    centred = settings - settings.mean()
+    slopes = outcomes @ centred / (centred @ centred)
+    return mean_interval(slopes, confidence)

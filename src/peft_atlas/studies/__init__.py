@@ -1,0 +1,1 @@
+"""The studies: each turns its section of the configuration into runs."""

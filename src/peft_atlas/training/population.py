@@ -1,0 +1,178 @@
+"""Train a population, many runs of one shape, as one model in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from peft_atlas.errors import AtlasError
+from peft_atlas.models.mlp import SimpleNN
+from peft_atlas.seeds import generators
+from peft_atlas.tasks.synthetic import Split, Task
+
+# Rows evaluated at a time: bounds the hidden activations of a block of runs to tens of megabytes.
+_EVALUATION_ROWS = 128
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How a population is trained; ``test_each_epoch`` reads test after every epoch, else after the last."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    test_each_epoch: bool = False
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What was measured, each of shape ``(epochs, *population)`` in float64; nan where it was not read."""
+
+    train_loss: Tensor
+    validation_loss: Tensor
+    validation_accuracy: Tensor
+    test_loss: Tensor
+    test_accuracy: Tensor
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A split laid out for a population, with the first layer's frozen output computed once."""
+
+    inputs: Tensor
+    labels: Tensor
+    frozen: Tensor | None
+
+    def rows(self, rows: slice) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return inputs, labels and frozen outputs of some rows."""
+        frozen = None if self.frozen is None else self.frozen[..., rows, :]
+        return self.inputs[..., rows, :], self.labels[..., rows], frozen
+
+    def reordered(self, order: Tensor) -> _Prepared:
+        """Return the split with each seed's rows in its own order, order of shape ``(seeds, examples)``."""
+        return _Prepared(
+            _take_rows(self.inputs, order),
+            self.labels.gather(-1, order.reshape(self.labels.shape)),
+            None if self.frozen is None else _take_rows(self.frozen, order),
+        )
+
+
+def _take_rows(values: Tensor, order: Tensor) -> Tensor:
+    """Return ``values``, shape ``(seeds, 1..., examples, features)``, with each seed's rows in its order."""
+    seeds = torch.arange(len(order), device=order.device)[:, None]
+    flat = values.reshape(len(order), *values.shape[-2:])
+    return flat[seeds, order].reshape(values.shape)
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device that ``auto``, ``cpu`` or ``cuda`` stands for on this machine.
+
+    Raises
+    ------
+    AtlasError
+        If CUDA is asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise AtlasError("device = 'cuda': this machine offers no CUDA device; allowed here: auto, cpu")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def train_population(
+    model: SimpleNN, task: Task, plan: TrainingPlan, population: Sequence[int], seeds: Sequence[int]
+) -> Curves:
+    """Train every member of a population by AdamW and return what was measured after each epoch.
+
+    The members of a seed see the same examples in the same order. A member's loss is the mean over its own
+    batch, and losses are summed over members, so that no member's gradient depends on another's; one that
+    diverges leaves the others as they are.
+
+    Parameters
+    ----------
+    model
+        The network, on the device where it is to be trained.
+    task
+        The data, one set a seed.
+    plan
+        Epochs, batch size, learning rate, and when test is read.
+    population
+        Population dimensions; the first is the seeds.
+    seeds
+        One seed for each entry of the first population dimension.
+    """
+    device = next(model.parameters()).device
+    splits = {
+        name: None if split is None else _prepare(model, split, population, device)
+        for name, split in (("train", task.train), ("validation", task.validation), ("test", task.test))
+    }
+    train = splits["train"]
+    assert train is not None
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    # Not fused: the fused kernel rounds the last entries of a tensor otherwise than the rest, so that a
+    # member's result would depend on its place in the block.
+    optimizer = torch.optim.AdamW(learning, lr=plan.learning_rate, fused=False)
+    orders = generators(seeds, "order")
+    history: list[tuple[Tensor, ...]] = []
+    for epoch in range(1, plan.epochs + 1):
+        order = torch.stack([torch.randperm(train.labels.shape[-1], generator=g) for g in orders]).to(device)
+        loss = _train_epoch(model, train.reordered(order), optimizer, plan.batch_size, population)
+        test = splits["test"] if plan.test_each_epoch or epoch == plan.epochs else None
+        history.append((loss, *_evaluate(model, splits["validation"], population), *_evaluate(model, test, population)))
+    return Curves(*(torch.stack(column).double().cpu() for column in zip(*history, strict=True)))
+
+
+def _prepare(model: SimpleNN, split: Split, population: Sequence[int], device: torch.device) -> _Prepared:
+    """Return a split on the device, with dimensions of 1 for the population's settings."""
+    ones = [1] * (len(population) - 1)
+    inputs = split.inputs.to(device).reshape(len(split.inputs), *ones, *split.inputs.shape[1:])
+    labels = split.labels.to(device).reshape(len(split.labels), *ones, split.labels.shape[-1])
+    with torch.no_grad():
+        return _Prepared(inputs, labels, model.frozen_first(inputs))
+
+
+def _member_losses(logits: Tensor, labels: Tensor, population: Sequence[int]) -> Tensor:
+    """Return each member's mean cross-entropy over its rows, shape ``population``."""
+    labels = labels.expand(*population, labels.shape[-1])
+    losses = F.cross_entropy(logits.flatten(0, -2), labels.reshape(-1), reduction="none")
+    return losses.reshape(labels.shape).mean(-1)
+
+
+def _train_epoch(
+    model: SimpleNN, train: _Prepared, optimizer: torch.optim.Optimizer, batch_size: int, population: Sequence[int]
+) -> Tensor:
+    """Take one pass over the training rows and return each member's mean loss over the batches."""
+    model.train()
+    starts = range(0, train.labels.shape[-1], batch_size)
+    total = torch.zeros(tuple(population), device=train.inputs.device)
+    for start in starts:
+        inputs, labels, frozen = train.rows(slice(start, start + batch_size))
+        losses = _member_losses(model(inputs, frozen), labels, population)
+        optimizer.zero_grad()
+        losses.sum().backward()
+        optimizer.step()
+        total += losses.detach()
+    return total / len(starts)
+
+
+@torch.no_grad()
+def _evaluate(model: nn.Module, split: _Prepared | None, population: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return each member's loss and accuracy on a split, both nan where the split is None."""
+    if split is None:
+        missing = torch.full(tuple(population), torch.nan, dtype=torch.float64)
+        return missing, missing
+    model.eval()
+    rows = split.labels.shape[-1]
+    loss = torch.zeros(tuple(population), device=split.inputs.device)
+    correct = torch.zeros_like(loss)
+    for start in range(0, rows, _EVALUATION_ROWS):
+        inputs, labels, frozen = split.rows(slice(start, start + _EVALUATION_ROWS))
+        logits = model(inputs, frozen)
+        loss += _member_losses(logits, labels, population) * labels.shape[-1]
+        correct += (logits.argmax(-1) == labels).sum(-1)
+    # In double precision, so that 775 of 1000 is written as 0.775.
+    return loss.double() / rows, correct.double() / rows

@@ -1,0 +1,132 @@
+"""Combine: all runs in one table, their means, comparisons, findings and costs."""
+
+COST_FILES = [
+    *expand(
+        "results/benchmarks/train_baseline/{task}_block={block}.tsv",
+        task=PROTOCOLS,
+        block=BLOCKS,
+    ),
+    *expand("results/benchmarks/train_sweep/block={block}.tsv", block=BLOCKS),
+    "results/benchmarks/check_notebook/all.tsv",
+    "results/benchmarks/load_published/all.tsv",
+    "results/benchmarks/count_parameters/all.tsv",
+    "results/benchmarks/combine_runs/all.tsv",
+    "results/benchmarks/summarise_runs/all.tsv",
+]
+
+
+rule combine_runs:
+    input:
+        library=library("combine_runs.py"),
+        runs=NOTEBOOK_RUNS,
+        curves=NOTEBOOK_CURVES,
+    output:
+        **results("runs", "curves"),
+    log:
+        "logs/combine_runs.log",
+    benchmark:
+        "results/benchmarks/combine_runs/all.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=5,
+    message:
+        "combining all runs"
+    script:
+        "../scripts/combine_runs.py"
+
+
+rule summarise_runs:
+    input:
+        **results("runs", "curves"),
+        library=library("summarise_runs.py"),
+    output:
+        **results("summary", "contrasts"),
+    log:
+        "logs/summarise_runs.log",
+    benchmark:
+        "results/benchmarks/summarise_runs/all.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=5,
+    params:
+        confidence=CONFIG.statistics.confidence,
+    message:
+        "means, intervals and paired comparisons over seeds"
+    script:
+        "../scripts/summarise_runs.py"
+
+
+rule compare_sources:
+    input:
+        **results("summary", "published"),
+        library=library("compare_sources.py"),
+    output:
+        **results("comparison"),
+    log:
+        "logs/compare_sources.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=5,
+    message:
+        "measured beside published"
+    script:
+        "../scripts/compare_sources.py"
+
+
+rule collect_findings:
+    input:
+        **results("runs", "summary", "contrasts", "published", "parameters"),
+        library=library("collect_findings.py"),
+        checks=NOTEBOOK_CHECKS,
+        references=source("data/published/references.csv"),
+        verdicts=source("data/published/application_verdicts.csv"),
+    output:
+        **results("findings"),
+    log:
+        "logs/collect_findings.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=5,
+    params:
+        confidence=CONFIG.statistics.confidence,
+    message:
+        "answers, errata and checks, each with its evidence"
+    script:
+        "../scripts/collect_findings.py"
+
+
+rule collect_costs:
+    input:
+        library=library("collect_costs.py"),
+        benchmarks=COST_FILES,
+    output:
+        **results("costs"),
+    log:
+        "logs/collect_costs.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=5,
+    message:
+        "costs of the jobs"
+    script:
+        "../scripts/collect_costs.py"

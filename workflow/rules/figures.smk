@@ -1,0 +1,46 @@
+"""One rule a figure, made from the modules of peft_atlas.figures; a new module is a new rule."""
+
+from peft_atlas.figures.spec import all_figures
+
+FIGURES = {spec.name: spec for spec in all_figures()}
+FIGURE_ENDINGS = ["pdf", "svg", "png", "csv", "json"]
+FIGURE_FILES = expand("figures/{name}.{ending}", name=FIGURES, ending=FIGURE_ENDINGS)
+
+
+for spec in FIGURES.values():
+
+    rule:
+        name:
+            f"draw_{spec.name}"
+        input:
+            **results(*spec.tables),
+            library=library("draw_figure.py", f"figures/{spec.name}.py"),
+        output:
+            pdf=f"figures/{spec.name}.pdf",
+            svg=report(
+                f"figures/{spec.name}.svg",
+                caption="../report/figure.rst",
+                category=spec.section,
+                labels={"figure": spec.title},
+            ),
+            png=f"figures/{spec.name}.png",
+            csv=f"figures/{spec.name}.csv",
+            card=f"figures/{spec.name}.json",
+        log:
+            f"logs/figures/{spec.name}.log",
+        localrule: True
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=megabytes(500),
+            runtime=5,
+        params:
+            name=spec.name,
+            title=spec.title,
+            tables=list(spec.tables),
+            style=CONFIG.figures.style.model_dump(mode="json"),
+        message:
+            f"drawing {spec.name}"
+        script:
+            "../scripts/draw_figure.py"
