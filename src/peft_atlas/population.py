@@ -176,7 +176,7 @@ class SeedDropout(nn.Module):
             return x
         shape = x.shape[len(self.population) :]
         # float32 draws whatever the dtype of x, so that float32 and float64 runs drop the same entries.
-        draws = torch.stack([torch.rand(shape, generator=g) for g in self._generators])
+        draws = torch.stack([torch.rand(shape, generator=g, dtype=torch.float32) for g in self._generators])
         keep = (draws >= self.p).to(x.device, x.dtype) / (1 - self.p)
         if not self.population:
             return x * keep[0]

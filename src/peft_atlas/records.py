@@ -202,6 +202,32 @@ PUBLISHED = Contract(
         _text("note", "remark", required=False),
     ),
 )
+APPLICATION_VERDICTS = Contract(
+    "application_verdicts",
+    1,
+    ("task",),
+    (
+        _text("task", "application domain of the seed notebook"),
+        _text("status", "how its percentage stands", allowed=("supported", "bound", "unsupported")),
+        _text("reason", "why"),
+        _text("evidence", "ids of the sources"),
+    ),
+)
+REFERENCES = Contract(
+    "references",
+    1,
+    ("number",),
+    (
+        _text("number", "number of the reference in the seed notebook"),
+        _text("authors", "authors, as cited"),
+        _text("title", "title, as cited"),
+        _text("claimed_arxiv_id", "arXiv id, as cited"),
+        _text("true_arxiv_id", "arXiv id of the work with this title"),
+        _text("verdict", "whether the reference is right"),
+        _text("source", "id in sources.yaml"),
+        _text("note", "remark", required=False),
+    ),
+)
 PARAMETERS = Contract(
     "parameters",
     1,
@@ -271,7 +297,7 @@ COSTS = Contract(
 CONTRACTS = {
     contract.name: contract
     for contract in (
-        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, PARAMETERS, COMPARISON, FINDINGS, COSTS,
+        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, COMPARISON, FINDINGS, COSTS,
     )
 }  # fmt: skip
 

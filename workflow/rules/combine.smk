@@ -87,11 +87,9 @@ rule compare_sources:
 
 rule collect_findings:
     input:
-        **results("runs", "summary", "contrasts", "published", "parameters"),
+        **results("runs", "contrasts"),
         library=library("collect_findings.py"),
         checks=NOTEBOOK_CHECKS,
-        references=source("data/published/references.csv"),
-        verdicts=source("data/published/application_verdicts.csv"),
     output:
         **results("findings"),
     log:

@@ -9,7 +9,7 @@ rule load_published:
         library=library("load_published.py"),
         tables=PUBLISHED_FILES,
     output:
-        published="results/published.parquet",
+        **results("published", "application_verdicts", "references"),
     log:
         "logs/load_published.log",
     benchmark:

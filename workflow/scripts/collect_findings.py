@@ -1,0 +1,21 @@
+"""Collect every finding: answers, claims, errata and checks."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from peft_atlas.findings.notebook_answers import notebook_answers
+from peft_atlas.findings.notebook_errata import notebook_errata
+from peft_atlas.job import job
+from peft_atlas.records import CONTRASTS, FINDINGS, RUNS, read_table, write_table
+
+with job(snakemake.log[0]):
+    paths, confidence = snakemake.input, snakemake.params.confidence
+    runs, contrasts = read_table(RUNS, paths.runs), read_table(CONTRASTS, paths.contrasts)
+    checks = read_table(FINDINGS, paths.checks)
+    found = [
+        *notebook_answers(runs, contrasts, confidence),
+        *notebook_errata(runs, contrasts, checks, confidence),
+    ]
+    rows = pd.DataFrame([finding.row() for finding in found])
+    write_table(FINDINGS, pd.concat([rows, checks], ignore_index=True), Path(snakemake.output.findings))

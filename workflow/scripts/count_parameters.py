@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from peft_atlas.accounting.attached import attached_table
-from peft_atlas.accounting.parameters import closed_form_table
+from peft_atlas.accounting.attached import parameter_table
 from peft_atlas.job import job
 from peft_atlas.records import PARAMETERS, write_table
 
 with job(snakemake.log[0]):
-    write_table(PARAMETERS, [*closed_form_table(), *attached_table()], Path(snakemake.output.parameters))
+    write_table(PARAMETERS, parameter_table(), Path(snakemake.output.parameters))

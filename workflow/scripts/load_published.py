@@ -3,8 +3,14 @@
 from pathlib import Path
 
 from peft_atlas.job import job
-from peft_atlas.published.load import load_published
-from peft_atlas.records import PUBLISHED, write_table
+from peft_atlas.published import load
+from peft_atlas.records import APPLICATION_VERDICTS, PUBLISHED, REFERENCES, write_table
 
 with job(snakemake.log[0]):
-    write_table(PUBLISHED, load_published(Path(snakemake.params.folder)), Path(snakemake.output.published))
+    folder, output = Path(snakemake.params.folder), snakemake.output
+    sources = load.load_sources(folder / load.SOURCES_FILE)
+    verdicts = load.load_application_verdicts(folder / load.VERDICTS_FILE, sources)
+    references = load.load_references(folder / load.REFERENCES_FILE, sources)
+    write_table(PUBLISHED, load.load_published(folder), Path(output.published))
+    write_table(APPLICATION_VERDICTS, verdicts, Path(output.application_verdicts))
+    write_table(REFERENCES, references, Path(output.references))

@@ -27,7 +27,8 @@ FULL_COLOUR = "#333333"
 REFERENCE_COLOUR = "#b3202c"
 MODELS = ("LLaMA-7B", "LLaMA-13B")
 MODEL_MARKERS = {"LLaMA-7B": "o", "LLaMA-13B": "s"}
-PROTOCOL_LABELS = {"held_out": "held-out test set", "as_published": "the notebook's test set"}
+# Behind a number that stands on a line.
+LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
 
 
 @dataclass(frozen=True)

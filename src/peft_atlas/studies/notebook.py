@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from peft_atlas.tasks.synthetic import Protocol, Task, TaskSizes, make_task
 from peft_atlas.training.population import Curves, TrainingPlan, resolve_device, train_population
 
 Row = dict[str, Any]
+# A uniform guess costs ln 2 nats; a run that overflowed can stay at a huge but finite loss.
+_DIVERGED_LOSS = 1e4
 _METRICS = ("train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
 
 
@@ -152,24 +155,24 @@ def _rows(block: Block, cells: Sequence[Cell], curves: Curves) -> tuple[list[Row
 
 
 def _first_divergence(history: Sequence[Mapping[str, float]]) -> int | None:
-    """Return the first epoch, from 1, whose training loss is not finite, or None."""
-    return next((e for e, row in enumerate(history, start=1) if not _is_finite(row["train_loss"])), None)
-
-
-def _is_finite(value: float) -> bool:
-    return bool(torch.isfinite(torch.tensor(value)))
+    """Return the first epoch, from 1, whose training loss is not finite or beyond all reason, or None."""
+    losses = (row["train_loss"] for row in history)
+    return next((epoch for epoch, loss in enumerate(losses, start=1) if not loss <= _DIVERGED_LOSS), None)
 
 
 def _known(measured: Mapping[str, float], *, ok: bool) -> dict[str, float | None]:
     """Return measured values with None for what was not read, and for all of a run that has diverged."""
-    return {name: float(value) if ok and _is_finite(value) else None for name, value in measured.items()}
+    return {name: float(value) if ok and isfinite(value) else None for name, value in measured.items()}
 
 
 def _outcome(diverged: int | None) -> Row:
     """Return status and reason of a run."""
     if diverged is None:
         return {"status": "ok", "reason": None}
-    return {"status": "diverged", "reason": f"training loss is not finite from epoch {diverged} on"}
+    return {
+        "status": "diverged",
+        "reason": f"training loss is above {_DIVERGED_LOSS:,.0f} nats or not finite from epoch {diverged} on",
+    }
 
 
 def _machine(block: Block, cell: Cell) -> Row:

@@ -1,0 +1,1 @@
+"""Parameters and bytes that training a model takes, counted from architecture and documented configuration."""

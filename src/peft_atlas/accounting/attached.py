@@ -1,0 +1,227 @@
+"""The same counts, read from models on torch's meta device with the adapters attached; nothing is downloaded.
+
+A tensor on the meta device has a shape and no memory, so LLaMA-13B is built whole within a second. peft attaches
+what it has (LoRA, DoRA, prefix tuning); the modules here stand in for the rest.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import singledispatch
+from typing import Any
+
+import pandas as pd
+import torch
+from peft import LoraConfig, PrefixTuningConfig, get_peft_model
+from torch import Tensor, nn
+from transformers import BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForCausalLM
+
+from peft_atlas.accounting import parameters
+from peft_atlas.accounting.geometry import BERT_BASE, DECODERS, DecoderGeometry
+
+ATTACHED = "attached"
+_EDGE_POSITIONS = 7
+
+
+class Bottleneck(nn.Module):
+    """A bottleneck adapter (arXiv:1902.00751) without biases: up(tanh(down(x)))."""
+
+    def __init__(self, inputs: int, outputs: int, bottleneck: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(inputs, bottleneck, bias=False)
+        self.up = nn.Linear(bottleneck, outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the update, shape (..., outputs), of an input of shape (..., inputs)."""
+        update: Tensor = self.up(torch.tanh(self.down(x)))
+        return update
+
+
+class InSeries(nn.Module):
+    """A linear module with an adapter on its narrower side: before it where it widens, else after it."""
+
+    def __init__(self, base: nn.Linear, bottleneck: int) -> None:
+        super().__init__()
+        self.before = base.in_features < base.out_features
+        width = min(base.in_features, base.out_features)
+        self.base, self.adapter = base, Bottleneck(width, width, bottleneck)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the module's output, the adapter's update added to its input or output."""
+        if self.before:
+            widened: Tensor = self.base(x + self.adapter(x))
+            return widened
+        y: Tensor = self.base(x)
+        return y + self.adapter(y)
+
+
+class InParallel(nn.Module):
+    """A linear module with an adapter beside it, from its input to its output."""
+
+    def __init__(self, base: nn.Linear, bottleneck: int) -> None:
+        super().__init__()
+        self.base, self.adapter = base, Bottleneck(base.in_features, base.out_features, bottleneck)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the module's output plus the adapter's."""
+        y: Tensor = self.base(x)
+        return y + self.adapter(x)
+
+
+class LoreftIntervention(nn.Module):
+    """LoReFT (arXiv:2404.03592, eq. 2): h + R^T (W h + b - R h), with R of orthonormal rows."""
+
+    def __init__(self, hidden: int, rank: int) -> None:
+        super().__init__()
+        self.rotation = nn.Parameter(torch.empty(rank, hidden))
+        self.source = nn.Linear(hidden, rank)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return the edited hidden states, of the shape of ``h``, (..., hidden)."""
+        edit: Tensor = self.source(h) - h @ self.rotation.T
+        return h + edit @ self.rotation
+
+
+class EditedLayer(nn.Module):
+    """A decoder layer whose output is edited at its first and last positions, by one intervention."""
+
+    def __init__(self, layer: nn.Module, intervention: LoreftIntervention) -> None:
+        super().__init__()
+        self.layer, self.intervention = layer, intervention
+
+    def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the layer's output, shape (batch, positions, hidden), edited at both ends."""
+        h: Tensor = self.layer(hidden_states, *args, **kwargs)
+        position = torch.arange(h.shape[1], device=h.device)
+        edges = (position < _EDGE_POSITIONS) | (position >= h.shape[1] - _EDGE_POSITIONS)
+        return torch.where(edges[:, None], self.intervention(h), h)
+
+
+@singledispatch
+def attach(adapter: object, model: LlamaForCausalLM) -> nn.Module:
+    """Return the model with an adapter attached and all else frozen; registered by type of adapter."""
+    raise TypeError(f"adapter {adapter!r}: nothing is registered to attach it")
+
+
+@attach.register
+def _(adapter: parameters.Prefix, model: LlamaForCausalLM) -> nn.Module:
+    config = PrefixTuningConfig(num_virtual_tokens=adapter.virtual_tokens, task_type="CAUSAL_LM")
+    return _with_peft(model, config)
+
+
+@attach.register
+def _(adapter: parameters.LowRank, model: LlamaForCausalLM) -> nn.Module:
+    modules = list(adapter.modules)
+    config = LoraConfig(r=adapter.rank, target_modules=modules, use_dora=adapter.magnitude, task_type="CAUSAL_LM")
+    return _with_peft(model, config)
+
+
+@attach.register
+def _(adapter: parameters.SeriesAdapter, model: LlamaForCausalLM) -> nn.Module:
+    return _wrapped(model, adapter.modules, lambda linear: InSeries(linear, adapter.bottleneck))
+
+
+@attach.register
+def _(adapter: parameters.ParallelAdapter, model: LlamaForCausalLM) -> nn.Module:
+    return _wrapped(model, adapter.modules, lambda linear: InParallel(linear, adapter.bottleneck))
+
+
+@attach.register
+def _(adapter: parameters.Loreft, model: LlamaForCausalLM) -> nn.Module:
+    model.requires_grad_(False)
+    layers = model.model.layers
+    for place, layer in enumerate(layers):
+        layers[place] = EditedLayer(layer, LoreftIntervention(model.config.hidden_size, adapter.rank))
+    return model
+
+
+def _wrapped(model: LlamaForCausalLM, names: tuple[str, ...], wrap: Callable[[nn.Linear], nn.Module]) -> nn.Module:
+    """Return the model, frozen, with every linear module of the given names wrapped."""
+    model.requires_grad_(False)
+    found = [name for name, _ in model.named_modules() if name.rpartition(".")[2] in names]
+    for name in found:
+        parent, _, child = name.rpartition(".")
+        owner = model.get_submodule(parent)
+        setattr(owner, child, wrap(getattr(owner, child)))
+    return model
+
+
+def _with_peft(model: nn.Module, config: Any) -> nn.Module:
+    """Return the model with peft's adapter; peft's remarks on a model without weights are not of use here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        adapted: nn.Module = get_peft_model(model, config)
+    return adapted
+
+
+def llama(geometry: DecoderGeometry) -> LlamaForCausalLM:
+    """Return a decoder of the given shape on the default device, which `on_meta` sets."""
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=geometry.vocabulary,
+            hidden_size=geometry.hidden,
+            intermediate_size=geometry.intermediate,
+            num_hidden_layers=geometry.layers,
+            num_attention_heads=geometry.heads,
+        )
+    )
+
+
+def _bert() -> nn.Module:
+    """Return bert-base-uncased with a classification head and the seed notebook's LoRA attached."""
+    config = BertConfig(
+        vocab_size=BERT_BASE.vocabulary,
+        hidden_size=BERT_BASE.hidden,
+        intermediate_size=BERT_BASE.intermediate,
+        num_hidden_layers=BERT_BASE.layers,
+        num_attention_heads=BERT_BASE.heads,
+    )
+    config.num_labels = parameters.BERT_LABELS
+    model = BertForSequenceClassification(config)
+    modules = list(parameters.BERT_MODULES)
+    return _with_peft(model, LoraConfig(r=parameters.BERT_RANK, target_modules=modules, task_type="SEQ_CLS"))
+
+
+def count(module: nn.Module) -> tuple[int, int]:
+    """Return trainable and frozen parameters, each tensor once."""
+    sizes = [(tensor.requires_grad, tensor.numel()) for tensor in module.parameters()]
+    return sum(size for trains, size in sizes if trains), sum(size for trains, size in sizes if not trains)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Make modules that are built within have shapes and no memory."""
+    with torch.device("meta"):
+        yield
+
+
+def decoder_counts() -> list[parameters.Count]:
+    """Return the count of every setting on LLaMA-7B and LLaMA-13B, read from models."""
+    counts = []
+    for geometry in DECODERS:
+        for setting in parameters.SETTINGS:
+            with on_meta():
+                trainable, frozen = count(attach(setting.adapter, llama(geometry)))
+            counts.append(parameters.decoder_count(geometry, setting, trainable, frozen))
+    return counts
+
+
+def bert_counts() -> list[parameters.Count]:
+    """Return the counts of the seed notebook's section 5, read from a model; see `parameters.bert_parts`."""
+    with on_meta():
+        model = _bert()
+    trained = [(name, tensor.numel()) for name, tensor in model.named_parameters() if tensor.requires_grad]
+    head = sum(size for name, size in trained if "modules_to_save" in name)
+    return parameters.bert_parts(sum(size for _, size in trained) - head, head, count(model)[1])
+
+
+def attached_table() -> pd.DataFrame:
+    """Return the counts of all settings, read from models; columns as `parameters.closed_form_table`."""
+    return parameters.table_of([*decoder_counts(), *bert_counts()], ATTACHED)
+
+
+def parameter_table() -> pd.DataFrame:
+    """Return every count both ways, one row a base model, setting and way."""
+    return pd.concat([parameters.closed_form_table(), attached_table()], ignore_index=True)

@@ -1,0 +1,243 @@
+"""Trainable parameters of every documented configuration, in closed form; imports no torch.
+
+The percentages of the published tables depend on settings that stand beside them in no table. Here each setting
+is named, with the place that documents it, and counted. `peft_atlas.accounting.attached` counts the same settings
+from models with the adapters attached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import pandas as pd
+
+from peft_atlas.accounting.geometry import BERT_BASE, DECODERS, DecoderGeometry, LinearShape
+
+CLOSED_FORM = "closed_form"
+COLUMNS = (
+    "base_model",
+    "method",
+    "setting",
+    "way",
+    "trainable_params",
+    "base_params",
+    "percent_with_adapter",
+    "percent_without_adapter",
+    "configuration_source",
+)
+FIVE_MODULES = ("q_proj", "k_proj", "v_proj", "up_proj", "down_proj")
+BERT_MODULES = ("query", "key", "value")
+BERT_RANK = 8
+BERT_LABELS = 2
+
+
+def lora_params(rank: int, shapes: Iterable[LinearShape]) -> int:
+    """Return the entries of A (r x in) and B (out x r) over all modules: sum of r (in + out); arXiv:2106.09685, 4.1."""
+    return sum(rank * (shape.inputs + shape.outputs) for shape in shapes)
+
+
+def percent_of_total(trainable: int, base: int) -> float:
+    """Return trainable parameters in percent of base and adapter together, as peft and LLM-Adapters print it."""
+    return 100 * trainable / (base + trainable)
+
+
+def percent_of_base(trainable: int, base: int) -> float:
+    """Return trainable parameters in percent of the base alone, as the caption of ReFT v3 defines it."""
+    return 100 * trainable / base
+
+
+class Adapter(Protocol):
+    """A configuration whose trainable parameters follow from the decoder's shape."""
+
+    def trainable_params(self, geometry: DecoderGeometry) -> int:
+        """Return the parameters that training changes."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Prefix tuning (arXiv:2101.00190) without projection: a key and a value a layer and virtual token."""
+
+    virtual_tokens: int
+
+    def trainable_params(self, geometry: DecoderGeometry) -> int:
+        """Return tokens x layers x 2 x hidden."""
+        return self.virtual_tokens * geometry.layers * 2 * geometry.hidden
+
+
+@dataclass(frozen=True)
+class SeriesAdapter:
+    """Bottleneck adapters in series with linear modules, on the hidden-width side of each; no biases.
+
+    In the LLM-Adapters code the adapter of up_proj and gate_proj stands before the module and that of down_proj
+    after it, so its width is ``hidden`` in every case.
+    """
+
+    bottleneck: int
+    modules: tuple[str, ...]
+
+    def trainable_params(self, geometry: DecoderGeometry) -> int:
+        """Return 2 x bottleneck x hidden a module."""
+        return len(geometry.shapes(self.modules)) * 2 * self.bottleneck * geometry.hidden
+
+
+@dataclass(frozen=True)
+class ParallelAdapter:
+    """Bottleneck adapters beside linear modules, from each one's input to its output; no biases."""
+
+    bottleneck: int
+    modules: tuple[str, ...]
+
+    def trainable_params(self, geometry: DecoderGeometry) -> int:
+        """Return bottleneck x (inputs + outputs) a module."""
+        return lora_params(self.bottleneck, geometry.shapes(self.modules))
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """LoRA, or with ``magnitude`` DoRA (arXiv:2402.09353), which adds one magnitude an output."""
+
+    rank: int
+    modules: tuple[str, ...] = FIVE_MODULES
+    magnitude: bool = False
+
+    def trainable_params(self, geometry: DecoderGeometry) -> int:
+        """Return the sum of r (in + out), for DoRA with the outputs."""
+        shapes = geometry.shapes(self.modules)
+        return lora_params(self.rank, shapes) + self.magnitude * sum(shape.outputs for shape in shapes)
+
+
+@dataclass(frozen=True)
+class Loreft:
+    """LoReFT (arXiv:2404.03592, eq. 2): R (r x d) and a linear map to r with bias, one pair a layer.
+
+    Prefix and suffix positions share the pair (``--share_weights``). R is kept orthonormal in training; as the
+    paper does, its entries are counted, not its degrees of freedom.
+    """
+
+    rank: int
+
+    def trainable_params(self, geometry: DecoderGeometry) -> int:
+        """Return layers x (2 r hidden + r)."""
+        return geometry.layers * (2 * self.rank * geometry.hidden + self.rank)
+
+
+@dataclass(frozen=True)
+class MethodSetting:
+    """A method with one documented configuration, and the place that documents it."""
+
+    method: str
+    setting: str
+    configuration_source: str
+    adapter: Adapter
+
+
+SETTINGS = (
+    MethodSetting(
+        "PrefT",
+        "10 virtual tokens, no projection",
+        "LLM-Adapters 8166572, math_running_commands (7B) and issue 32 (13B)",
+        Prefix(10),
+    ),
+    MethodSetting(
+        "PrefT", "30 virtual tokens, no projection", "LLM-Adapters 8166572, default of finetune.py", Prefix(30)
+    ),
+    MethodSetting(
+        "AdapterS",
+        "once a layer: bottleneck 256 on down_proj",
+        "LLM-Adapters issue 45, the command on commonsense_170k.json",
+        SeriesAdapter(256, ("down_proj",)),
+    ),
+    MethodSetting(
+        "AdapterS",
+        "twice a layer: bottleneck 256 on up_proj and gate_proj",
+        "LLM-Adapters 8166572, math_running_commands",
+        SeriesAdapter(256, ("up_proj", "gate_proj")),
+    ),
+    MethodSetting(
+        "AdapterP",
+        "bottleneck 256 on up_proj and down_proj",
+        "LLM-Adapters 8166572",
+        ParallelAdapter(256, ("up_proj", "down_proj")),
+    ),
+    MethodSetting("LoRA", "r=32 on q, k, v, up, down", "DoRA v6, Table 8; LLM-Adapters 8166572", LowRank(32)),
+    MethodSetting("DoRA (half)", "r=16 on q, k, v, up, down", "DoRA v6, Table 8", LowRank(16, magnitude=True)),
+    MethodSetting("DoRA", "r=32 on q, k, v, up, down", "DoRA v6, Table 8", LowRank(32, magnitude=True)),
+    MethodSetting(
+        "LoReFT",
+        "r=8 on every layer, first 7 and last 7 positions sharing weights",
+        "pyreft examples/loreft/README.md",
+        Loreft(8),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many parameters a setting trains, of a base of how many; ``base_params`` leaves the adapter out."""
+
+    base_model: str
+    method: str
+    setting: str
+    configuration_source: str
+    trainable_params: int
+    base_params: int
+
+    def row(self, way: str) -> dict[str, object]:
+        """Return the count as a row of a parameter table."""
+        return {
+            **vars(self),
+            "way": way,
+            "percent_with_adapter": percent_of_total(self.trainable_params, self.base_params),
+            "percent_without_adapter": percent_of_base(self.trainable_params, self.base_params),
+        }
+
+
+def table_of(counts: Iterable[Count], way: str) -> pd.DataFrame:
+    """Return counts as a parameter table with the columns `COLUMNS`, counts as int64."""
+    return pd.DataFrame([count.row(way) for count in counts], columns=list(COLUMNS))
+
+
+def decoder_counts() -> list[Count]:
+    """Return the count of every setting on LLaMA-7B and LLaMA-13B."""
+    return [
+        decoder_count(geometry, setting, setting.adapter.trainable_params(geometry), geometry.total_params())
+        for geometry in DECODERS
+        for setting in SETTINGS
+    ]
+
+
+def decoder_count(geometry: DecoderGeometry, setting: MethodSetting, trainable: int, base: int) -> Count:
+    """Return a number of parameters as the count of a setting."""
+    return Count(geometry.name, setting.method, setting.setting, setting.configuration_source, trainable, base)
+
+
+def bert_counts() -> list[Count]:
+    """Return the counts of the seed notebook's section 5: LoRA on BERT, with its head and apart from it."""
+    adapter = lora_params(BERT_RANK, BERT_BASE.shapes(BERT_MODULES))
+    return bert_parts(adapter, BERT_BASE.head_params(BERT_LABELS), BERT_BASE.total_params(BERT_LABELS))
+
+
+def bert_parts(adapter: int, head: int, base: int) -> list[Count]:
+    """Return adapter and head together, the adapter alone and the head alone, as counts.
+
+    peft trains a copy of the head and keeps the frozen one, so its total, base + adapter + head, holds the head
+    twice. The first count is what it prints. Of the head alone, the base is the encoder without any head.
+    """
+    lora = f"r={BERT_RANK} on {', '.join(BERT_MODULES)}"
+    head_of = f"classification head of {BERT_LABELS} labels"
+    parts = (
+        ("LoRA", f"{lora}, with the {head_of}", adapter + head, base),
+        ("LoRA", f"{lora}, head apart", adapter, base),
+        ("head", f"{head_of} alone", head, base - head),
+    )
+    return [
+        Count(BERT_BASE.name, method, setting, "seed notebook, section 5", trainable, of)
+        for method, setting, trainable, of in parts
+    ]
+
+
+def closed_form_table() -> pd.DataFrame:
+    """Return the closed-form counts of all settings, one row a base model and setting, ``way`` = closed_form."""
+    return table_of([*decoder_counts(), *bert_counts()], CLOSED_FORM)

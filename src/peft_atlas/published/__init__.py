@@ -1,0 +1,1 @@
+"""The tables as the literature printed them: transcriptions, their sources, and their checks."""
