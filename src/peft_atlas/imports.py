@@ -6,9 +6,20 @@ Snakemake reruns a rule whose script changed, but not one whose script imports w
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 
 _PACKAGE = "peft_atlas"
+
+
+def share_with_jobs(source_root: Path) -> None:
+    """Let the Python programs that this process starts find the library without an install.
+
+    A job on another node reads the Snakefile, and so calls this, too.
+    """
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [str(source_root), *(path for path in known if path not in {"", str(source_root)})]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 
 def library_sources(program: Path, source_root: Path) -> list[Path]:

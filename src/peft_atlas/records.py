@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -270,6 +271,7 @@ FINDINGS = Contract(
     (
         _text("kind", "what sort of statement it is", allowed=("answer", "claim", "erratum", "check")),
         _text("id", "names the finding"),
+        _integer("position", "place among all findings, in the order of telling", required=True),
         _text("study", "study it belongs to"),
         _text("statement", "what is said"),
         _text("source", "who says it"),
@@ -297,7 +299,8 @@ COSTS = Contract(
 CONTRACTS = {
     contract.name: contract
     for contract in (
-        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, COMPARISON, FINDINGS, COSTS,
+        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, COMPARISON,
+        FINDINGS, COSTS,
     )
 }  # fmt: skip
 
@@ -360,9 +363,9 @@ def _column_fault(column: Column, values: Any) -> str | None:
     if column.type == _NUMBER:
         low, high = column.limits or (float("-inf"), float("inf"))
         numbers = values.drop_null().to_numpy()
-        outside = numbers[~((numbers >= low) & (numbers <= high))]
+        outside = numbers[~(np.isfinite(numbers) & (numbers >= low) & (numbers <= high))]
         if len(outside):
-            return f"has {outside[0]}; allowed: null or a number from {low} to {high}"
+            return f"has {outside[0]}; allowed: null or a finite number from {low} to {high}"
     return None
 
 

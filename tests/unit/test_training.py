@@ -42,9 +42,13 @@ def plain_loop(seed, rank=None, alpha=None, dropout=0.0):
     if rank is not None:
         for name, layer in zip(("fc1", "fc2"), layers, strict=True):
             layer.requires_grad_(False)
-            draws = torch.rand(rank, layer.in_features, generator=generator(seed, f"adapter/{name}"), dtype=torch.float64)
+            draws = torch.rand(
+                rank, layer.in_features, generator=generator(seed, f"adapter/{name}"), dtype=torch.float64
+            )
             a = nn.Parameter((2 * draws - 1) / math.sqrt(layer.in_features))
-            adapters.append((a, nn.Parameter(torch.zeros(layer.out_features, rank)), generator(seed, f"dropout/{name}")))
+            adapters.append(
+                (a, nn.Parameter(torch.zeros(layer.out_features, rank)), generator(seed, f"dropout/{name}"))
+            )
     learning = [p for pair in adapters for p in pair[:2]] or [p for layer in layers for p in layer.parameters()]
     optimizer = torch.optim.AdamW(learning, lr=PLAN.learning_rate)
 

@@ -1,11 +1,10 @@
 """What the rules share: the checked configuration, declared library sources, resources."""
 
-import os
 import sys
 
 from peft_atlas.config import load_config
 from peft_atlas.errors import AtlasError
-from peft_atlas.imports import library_sources
+from peft_atlas.imports import library_sources, share_with_jobs
 
 try:
     CONFIG = load_config(config)
@@ -14,10 +13,7 @@ except AtlasError as error:
 
 ENVIRONMENT = ROOT / "environment.yml"
 SOURCES = ROOT / "src"
-# Scripts find the library without an install; jobs on a cluster read this file too.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(SOURCES), os.environ.get("PYTHONPATH")])
-)
+share_with_jobs(SOURCES)
 
 # A rule asks for a GPU only where the study says so; a resource of 0 would still be passed to a cluster.
 GPU = {"gpu": 1} if CONFIG.device == "cuda" else {}

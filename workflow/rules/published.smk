@@ -21,8 +21,6 @@ rule load_published:
     resources:
         mem_mb=megabytes(500),
         runtime=5,
-    params:
-        folder=source("data/published"),
     message:
         "reading the transcribed tables"
     script:

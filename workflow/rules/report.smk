@@ -64,7 +64,7 @@ rule smoke:
     params:
         snakefile=str(ROOT / "Snakefile"),
         config=str(ROOT / "workflow/smoke.yaml"),
-        folder="results/smoke",
+        folder=lambda wildcards, output: Path(output[0]).parents[1],
     message:
         "running the tiny study through every rule, in results/smoke"
     shell:

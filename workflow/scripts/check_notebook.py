@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from peft_atlas.config import NotebookConfig
+from peft_atlas.findings.finding import as_rows
 from peft_atlas.findings.notebook_checks import notebook_checks
 from peft_atlas.job import job
 from peft_atlas.records import FINDINGS, RUNS, read_table, write_table
@@ -19,4 +20,4 @@ with job(snakemake.log[0]):
         params.device,
         params.confidence,
     )
-    write_table(FINDINGS, [finding.row() for finding in findings], Path(snakemake.output.findings))
+    write_table(FINDINGS, as_rows(findings), Path(snakemake.output.findings))

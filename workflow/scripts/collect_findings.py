@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from peft_atlas.findings.finding import as_rows
 from peft_atlas.findings.notebook_answers import notebook_answers
 from peft_atlas.findings.notebook_errata import notebook_errata
 from peft_atlas.job import job
@@ -17,5 +18,5 @@ with job(snakemake.log[0]):
         *notebook_answers(runs, contrasts, confidence),
         *notebook_errata(runs, contrasts, checks, confidence),
     ]
-    rows = pd.DataFrame([finding.row() for finding in found])
-    write_table(FINDINGS, pd.concat([rows, checks], ignore_index=True), Path(snakemake.output.findings))
+    rows = pd.concat([as_rows(found), checks.sort_values("position")], ignore_index=True)
+    write_table(FINDINGS, rows.assign(position=range(len(rows))), Path(snakemake.output.findings))

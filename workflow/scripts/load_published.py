@@ -7,7 +7,7 @@ from peft_atlas.published import load
 from peft_atlas.records import APPLICATION_VERDICTS, PUBLISHED, REFERENCES, write_table
 
 with job(snakemake.log[0]):
-    folder, output = Path(snakemake.params.folder), snakemake.output
+    folder, output = Path(snakemake.input.tables[0]).parent, snakemake.output
     sources = load.load_sources(folder / load.SOURCES_FILE)
     verdicts = load.load_application_verdicts(folder / load.VERDICTS_FILE, sources)
     references = load.load_references(folder / load.REFERENCES_FILE, sources)

@@ -54,7 +54,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
             axis.plot(row.value_seed, place, MODEL_MARKERS[model], color=mark.colour, markersize=5)
             axis.plot(row.value_corrected, place, "o", color="none", markeredgecolor="0.15", markersize=8.5)
             # Beside the seed's own mark, on the side away from the ring.
-            side = 1 if row.value_seed > row.value_corrected else -1
+            side = 1 if row.value_seed > 1.05 * row.value_corrected else -1
             axis.annotate(
                 row.printed_seed,
                 (row.value_seed, place),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -32,9 +33,10 @@ class Finding:
     interval: str | None = None
     n: int | None = None
 
-    def row(self) -> dict[str, Any]:
-        """Return the finding as a row."""
-        return asdict(self)
+
+def as_rows(findings: Iterable[Finding]) -> pd.DataFrame:
+    """Return findings as rows of the contract ``findings``, in the order they are given."""
+    return pd.DataFrame([{**asdict(finding), "position": place} for place, finding in enumerate(findings)])
 
 
 def effect_of(contrast: pd.Series[Any]) -> dict[str, Any]:

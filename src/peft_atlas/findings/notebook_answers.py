@@ -69,7 +69,7 @@ def _gain(contrasts: pd.DataFrame) -> Finding:
     row = contrast(contrasts, "lora_against_full", task="held_out")
     effect = effect_of(row)
     words = in_words(effect["effect"], effect["low"], effect["high"], POINTS)
-    told = "cannot be told from" if row["indistinguishable"] is True else "differs from"
+    told = "does not tell" if pd.isna(row["p_value"]) or row["indistinguishable"] else "tells"
     return Finding(
         "answer",
         "notebook_gain",
@@ -78,7 +78,7 @@ def _gain(contrasts: pd.DataFrame) -> Finding:
         ATLAS,
         "measured",
         "contrasts: question=lora_against_full, task=held_out",
-        f"After equal epochs LoRA's test accuracy less the full model's is {words}; it {told} the full model's.",
+        f"After equal epochs LoRA's test accuracy less the full model's is {words}; a paired t-test {told} them apart.",
         **effect,
     )
 

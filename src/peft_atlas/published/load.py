@@ -343,7 +343,8 @@ def _records(path: Path, columns: tuple[str, ...], optional: tuple[str, ...]) ->
     for line, fields in lines:
         if len(fields) != len(header):
             raise AtlasError(
-                f"{path}:{line}: {len(fields)} fields = {_short(','.join(fields))}: allowed: {len(header)}"
+                f"{path}:{line}: {len(fields)} fields = {_short(','.join(fields))}: allowed: {len(header)}; "
+                'a cell with a comma stands in quotes (")'
             )
         yield line, dict(zip(header, fields, strict=True))
 
@@ -366,13 +367,13 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _text(path: Path) -> str:
     """Return a file as text, without its byte order mark."""
     try:
-        content = path.read_bytes()
-        return content.decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise AtlasError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise AtlasError(f"{path}:{line}: byte {content[error.start]:#04x} is not UTF-8; allowed: UTF-8") from None
+        # error.object, not the file: the decoder counts from behind the byte order mark.
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise AtlasError(f"{path}:{line}: byte {error.object[error.start]:#04x} is not UTF-8; allowed: UTF-8") from None
 
 
 def _fault(error: ValidationError) -> str:
@@ -411,9 +412,10 @@ class _UniqueKeys(yaml.SafeLoader):
         seen: dict[str, int] = {}
         for key, _ in node.value:
             name, line = str(key.value), key.start_mark.line + 1
-            if seen.setdefault(name, line) != line:
+            if name in seen:
                 place = f"line {line}: the key {name!r} is on line {seen[name]} too"
                 raise yaml.constructor.ConstructorError(problem=f"{place}; allowed: once")
+            seen[name] = line
         return dict(super().construct_mapping(node, deep))
 
 

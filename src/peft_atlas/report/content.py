@@ -88,7 +88,7 @@ def table(caption: str, frame: pd.DataFrame, formats: dict[str, str] | None = No
         tuple(_cell(value, formats.get(column, "")) for column, value in zip(frame.columns, row, strict=True))
         for row in frame.itertuples(index=False)
     )
-    return Table(caption, tuple(map(str, frame.columns)), rows, numeric)
+    return Table(caption, tuple(str(column).replace("_", " ") for column in frame.columns), rows, numeric)
 
 
 def _cell(value: object, form: str) -> str:

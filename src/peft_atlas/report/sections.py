@@ -34,7 +34,7 @@ class Material:
     def findings(self, *kinds: str) -> pd.DataFrame:
         """Return the findings of some kinds."""
         findings = self.tables["findings"]
-        return findings[findings["kind"].isin(kinds)]
+        return findings[findings["kind"].isin(kinds)].sort_values("position")
 
 
 def build_sections(material: Material) -> list[Section]:
@@ -72,8 +72,8 @@ def _measured(material: Material) -> Section:
     interval = rows["interval"].iloc[0]
     caption = f"Mean test accuracy after the last epoch of every cell; low and high: {interval}."
     intro = Paragraph(
-        "Everything here was trained by this workflow. Test is read once, after training; settings are chosen on "
-        "validation; differences are paired by seed.",
+        "Everything here was trained by this workflow. Settings are chosen on validation; the sweep reads test "
+        "once, after training, and the baseline's test curve chooses nothing; differences are paired by seed.",
         "runs, curves, summary, contrasts",
     )
     return Section("measured", "Measured", [intro, *material.figures_of("measured"), table(caption, shown, formats)])
@@ -177,7 +177,7 @@ def _cost(material: Material) -> Section:
         "which starting Python and importing torch is a part in every job.",
         "costs; runs",
     )
-    caption = "Time and memory by rule, from Snakemake's benchmark files; a dash: ended before a sample."
+    caption = "Time and memory by rule, from Snakemake's benchmark files; a dash: too short to sample."
     return Section("cost", "Cost", [intro, table(caption, shown.rename(columns=names), formats)])
 
 
@@ -189,8 +189,8 @@ def _provenance(material: Material) -> Section:
     seeds = _seed_text(material.seeds)
     facts = Paragraph(
         f"Code: {material.code}. Machine: {material.machine}; trained on {', '.join(devices)} with torch "
-        f"{', '.join(torches)}. Seeds: {seeds}. On one machine and one build of torch, data files are equal bit for bit "
-        "whatever the number of cores and of seeds in a job; on another processor torch may round otherwise.",
+        f"{', '.join(torches)}. Seeds: {seeds}. On one machine and one build of torch, data files are equal bit "
+        "for bit whatever the number of cores and of seeds in a job; on another processor torch may round otherwise.",
         "runs: device, torch_version",
     )
     drawn = "Random streams of a run: each has its own generator, seeded by SHA-256 of role and seed."

@@ -1,0 +1,116 @@
+"""Summaries and comparisons on runs made by hand, with known answers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from peft_atlas.records import CONTRASTS, CURVES, RUNS, SUMMARY, read_table, write_table
+from peft_atlas.studies.contrasts import Comparison, by_seed, compare
+from peft_atlas.studies.notebook_contrasts import notebook_contrasts, selected_cell
+from peft_atlas.studies.summary import summarise
+
+
+def row(experiment, task, method, seed, accuracy, rank=None, alpha=None, validation=None, epoch=None, epochs=2):
+    shared = {
+        "run_id": f"{experiment}/{task}/{method}/{rank}/{alpha}/{seed}",
+        "study": "notebook",
+        "experiment": experiment,
+        "task": task,
+        "model": "SimpleNN 4-8-2",
+        "method": method,
+        "rank": rank,
+        "alpha": alpha,
+        "scaling": alpha / rank if rank else None,
+        "dropout": 0.1 if rank else None,
+        "learning_rate": 1e-3,
+        "epochs": epochs,
+        "trainable_params": 10,
+        "params_percent": 10.0,
+        "seed": seed,
+        "train_loss": 0.5,
+        "validation_loss": 0.5,
+        "validation_accuracy": validation,
+        "test_loss": 0.5,
+        "test_accuracy": accuracy,
+    }
+    if epoch is not None:
+        return {**shared, "epoch": epoch}
+    status = {"status": "ok", "reason": None} if accuracy is not None else {"status": "diverged", "reason": "made so"}
+    return {**shared, **status, "total_params": 20, "device": "cpu", "torch_version": "0"}
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Return runs and curves of three seeds: a baseline, both protocols, and a 2 x 2 sweep with a diverged run."""
+    runs = []
+    for seed in range(3):
+        base = 0.7 + 0.01 * seed
+        for task in ("held_out", "as_published"):
+            shift = 0.0 if task == "held_out" else -0.2
+            runs.append(row("baseline", task, "full", seed, base + shift))
+            runs.append(row("baseline", task, "LoRA", seed, base + shift + 0.02 + 0.001 * seed, 2, 4.0))
+        runs.append(row("dropout_after_A", "held_out", "LoRA", seed, base, 2, 4.0))
+        for rank in (1, 2):
+            for alpha in (1.0, 4.0):
+                lost = (rank, alpha, seed) == (1, 1.0, 2)
+                value = None if lost else base + 0.01 * rank + 0.001 * alpha + 0.002 * seed * rank
+                seen = None if lost else 0.6 + 0.01 * rank - 0.001 * alpha
+                runs.append(row("sweep", "held_out", "LoRA", seed, value, rank, alpha, seen))
+    extra = ("status", "reason", "total_params", "device", "torch_version")
+    curves = [{**{k: v for k, v in run.items() if k not in extra}, "epoch": epoch} for run in runs for epoch in (1, 2)]
+    write_table(RUNS, runs, tmp_path / "runs.parquet")
+    write_table(CURVES, curves, tmp_path / "curves.parquet")
+    return read_table(RUNS, tmp_path / "runs.parquet"), read_table(CURVES, tmp_path / "curves.parquet")
+
+
+def test_the_summary_counts_what_is_missing(study, tmp_path):
+    write_table(SUMMARY, summarise(study[1], 0.95), tmp_path / "summary.parquet")
+    summary = read_table(SUMMARY, tmp_path / "summary.parquet")
+    cell = summary[(summary["rank"] == 1) & (summary["alpha"] == 1) & (summary["metric"] == "test_accuracy")]
+    last = cell[cell["epoch"] == 2].iloc[0]
+    assert (last["n_runs"], last["n_ok"]) == (3, 2)
+    assert last["mean"] == pytest.approx(np.mean([0.711, 0.723]))
+    assert summary[(summary["task"] == "as_published") & (summary["metric"] == "validation_accuracy")].empty
+
+
+def test_validation_selects_and_test_does_not(study):
+    runs, _ = study
+    assert selected_cell(runs) == (2, 1.0)
+    sweep = runs[runs["experiment"] == "sweep"]
+    best_on_test = sweep.groupby(["rank", "alpha"])["test_accuracy"].mean().idxmax()
+    assert best_on_test != (2, 1.0)
+
+
+def test_comparisons_are_paired_by_seed(study, tmp_path):
+    runs, curves = study
+    write_table(CONTRASTS, notebook_contrasts(runs, curves, 0.95), tmp_path / "contrasts.parquet")
+    contrasts = read_table(CONTRASTS, tmp_path / "contrasts.parquet")
+    gain = contrasts[(contrasts["question"] == "lora_against_full") & (contrasts["task"] == "held_out")].iloc[0]
+    assert gain["difference"] == pytest.approx(0.021)
+    left = by_seed(runs, experiment="baseline", task="held_out", method="LoRA")
+    right = by_seed(runs, experiment="baseline", task="held_out", method="full")
+    assert gain["p_value"] == pytest.approx(stats.ttest_rel(left, right).pvalue)
+    mend = contrasts[contrasts["question"] == "held_out_against_as_published"]
+    assert mend["difference"].tolist() == pytest.approx([0.2, 0.2])
+    sweep = contrasts[contrasts["question"] == "sweep_against_selected"]
+    assert len(sweep) == 3
+    lost = sweep[(sweep["rank"] == 1) & (sweep["alpha"] == 1)].iloc[0]
+    assert lost["n"] == 2
+
+
+def test_a_family_is_adjusted_together():
+    seeds = pd.Index([0, 1, 2, 3], name="seed")
+    right = pd.Series([0.1, 0.2, 0.3, 0.4], seeds)
+    lefts = [right + np.array([0.01, 0.02, 0.01, 0.02]), right + np.array([0.5, 0.4, 0.5, 0.4])]
+    rows = compare("s", [Comparison("q", "t", "m", i, None, "ref", left, right) for i, left in enumerate(lefts)], 0.95)
+    p = sorted(r["p_value"] for r in rows)
+    assert sorted(r["p_adjusted"] for r in rows) == pytest.approx([2 * p[0], max(2 * p[0], p[1])])
+    assert rows[0]["adjustment"] == "Holm, 2 comparisons"
+
+
+def test_one_seed_gives_no_test():
+    one = pd.Series([0.5], pd.Index([0], name="seed"))
+    got = compare("s", [Comparison("q", "t", "m", None, None, "ref", one, one)], 0.95)[0]
+    assert got["indistinguishable"] is None
+    assert got["p_adjusted"] is None

@@ -1,0 +1,80 @@
+"""Statistics against scipy and closed forms."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from peft_atlas.statistics import holm, interval_name, mean_interval, paired_difference, slope_interval
+
+values = st.lists(st.floats(-100, 100), min_size=2, max_size=30).filter(lambda v: np.std(v) > 1e-6)
+
+
+@given(values, st.floats(0.6, 0.99))
+def test_mean_interval_is_scipys(sample, confidence):
+    estimate = mean_interval(sample, confidence)
+    low, high = stats.ttest_1samp(sample, 0).confidence_interval(confidence)
+    assert (estimate.low, estimate.high) == pytest.approx((low, high))
+    assert estimate.p_value == pytest.approx(stats.ttest_1samp(sample, 0).pvalue, abs=1e-12)
+
+
+@given(values)
+def test_paired_difference_is_scipys_paired_test(sample):
+    other = np.sin(np.arange(len(sample)) * 7.0) * 10
+    estimate = paired_difference(sample, other, 0.95)
+    assert estimate.p_value == pytest.approx(stats.ttest_rel(sample, other).pvalue, abs=1e-9)
+    assert estimate.mean == pytest.approx(np.mean(sample) - np.mean(other), abs=1e-9)
+
+
+def test_missing_values_lower_n_and_are_not_zero():
+    estimate = mean_interval([1.0, float("nan"), 3.0], 0.95)
+    assert (estimate.n, estimate.mean) == (2, 2.0)
+    assert paired_difference([1.0, 2.0, 3.0], [float("nan"), 1.0, 1.0], 0.95).n == 2
+
+
+@pytest.mark.parametrize("sample", [[], [float("nan")]])
+def test_nothing_measured_is_missing(sample):
+    assert mean_interval(sample, 0.95).mean is None
+
+
+def test_one_seed_has_a_mean_and_no_interval():
+    estimate = mean_interval([0.7], 0.95)
+    assert (estimate.mean, estimate.low, estimate.high, estimate.p_value, estimate.n) == (0.7, None, None, None, 1)
+
+
+def test_values_that_do_not_vary():
+    assert mean_interval([0.0, 0.0, 0.0], 0.95).p_value == 1.0
+    assert mean_interval([0.5, 0.5], 0.95).p_value == 0.0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_against_its_definition(p):
+    adjusted = holm(p)
+    order = np.argsort(p, kind="stable")
+    running = 0.0
+    for place, index in enumerate(order):
+        running = max(running, (len(p) - place) * p[index])
+        assert adjusted[index] == pytest.approx(min(1.0, running))
+
+
+def test_holm_leaves_missing_values_out_of_the_count():
+    np.testing.assert_allclose(holm([0.01, np.nan, 0.04]), [0.02, np.nan, 0.04])
+
+
+@given(st.integers(2, 8), st.integers(2, 8), st.integers(0, 1000))
+def test_slopes_are_least_squares_seed_by_seed(seeds, settings, number):
+    draws = np.random.default_rng(number)
+    x, y = np.arange(settings, dtype=float) ** 1.5, draws.normal(size=(seeds, settings))
+    slopes = [stats.linregress(x, row).slope for row in y]
+    estimate = slope_interval(x, y, 0.9)
+    expected = mean_interval(slopes, 0.9)
+    assert (estimate.mean, estimate.low, estimate.n) == pytest.approx((expected.mean, expected.low, expected.n))
+
+
+def test_a_slope_needs_two_settings():
+    assert slope_interval([1.0], [[0.5], [0.6]], 0.95).mean is None
+
+
+def test_intervals_are_named():
+    assert interval_name(0.95) == "95 % Student t over seeds"

@@ -1,0 +1,238 @@
+"""The workflow end to end on the smoke study: what it makes, what it makes again, and how it fails."""
+
+import hashlib
+import re
+
+import pyarrow.parquet as pq
+import pytest
+
+from peft_atlas.figures.spec import all_figures
+from peft_atlas.records import CONTRACTS, FINDINGS, RUNS, SUMMARY, read_table, write_table
+
+pytestmark = pytest.mark.slow
+
+FIGURES = {f"draw_{spec.name}" for spec in all_figures()}
+ANALYSIS = {"combine_runs", "summarise_runs", "compare_sources", "collect_findings", "collect_costs", "render_report"}
+
+
+def data_files(project):
+    """Return a digest of every data file of a project; times stand in costs and benchmarks alone."""
+    files = [*project.folder.glob("results/**/*.parquet"), *project.folder.glob("figures/*.[!R]*")]
+    kept = [file for file in files if file.name != "costs.parquet" and "smoke" not in file.parts]
+    return {str(f.relative_to(project.folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in kept}
+
+
+def test_everything_is_made(smoked):
+    for name, contract in CONTRACTS.items():
+        assert len(read_table(contract, smoked.folder / f"results/{name}.parquet")), name
+    for spec in all_figures():
+        for ending in ("pdf", "svg", "png", "csv", "json"):
+            assert (smoked.folder / f"figures/{spec.name}.{ending}").stat().st_size
+    for name in ("report.html", "report.md", "headlines.txt"):
+        assert (smoked.folder / "results" / name).stat().st_size
+
+
+def test_every_run_of_the_grid_is_a_row(smoked):
+    runs = read_table(RUNS, smoked.folder / "results/runs.parquet")
+    counts = runs.groupby("experiment").size().to_dict()
+    assert counts == {"baseline": 2 * 2 * 3, "dropout_after_A": 3, "sweep": 2 * 2 * 3}
+    assert set(runs["seed"]) == {0, 1, 2}
+
+
+def test_the_checks_of_our_own_code_pass(smoked):
+    findings = read_table(FINDINGS, smoked.folder / "results/findings.parquet")
+    ours = findings[(findings["kind"] == "check") & (findings["source"] == "PEFT Atlas")]
+    assert len(ours) >= 6
+    assert ours[ours["verdict"] != "pass"]["id"].tolist() == []
+
+
+def test_every_measured_mean_carries_a_named_interval(smoked):
+    summary = read_table(SUMMARY, smoked.folder / "results/summary.parquet")
+    measured = summary[summary["mean"].notna()]
+    assert measured[["low", "high", "interval"]].notna().all().all()
+
+
+def test_a_second_run_does_nothing(smoked):
+    assert smoked.jobs() == {}
+
+
+def test_another_run_elsewhere_with_other_cores_and_blocks_gives_the_same_files(smoked, fresh):
+    done = fresh.snakemake("--cores", "1", config={"notebook": {"seeds_per_job": 1}})
+    assert done.returncode == 0, done.stdout
+    left, right = data_files(smoked), data_files(fresh)
+    combined = {name for name in left if "/runs/" not in name}
+    assert combined
+    assert {name: left[name] for name in combined} == {name: right[name] for name in combined}
+
+
+def test_a_changed_alpha_list_reruns_the_sweep_and_what_follows(smoked):
+    jobs = smoked.jobs(config={"notebook": {"alphas": [1, 8]}})
+    assert jobs["train_sweep"] == 2
+    assert "train_baseline" not in jobs
+    assert "load_published" not in jobs
+    assert set(jobs) >= ANALYSIS
+
+
+def test_a_changed_baseline_leaves_the_sweep(smoked):
+    jobs = smoked.jobs(config={"notebook": {"baseline": {"rank": 1}}})
+    assert jobs["train_baseline"] == 4
+    assert "train_sweep" not in jobs
+
+
+def test_more_seeds_train_only_the_new_blocks(smoked):
+    jobs = smoked.jobs(config={"seeds": 6})
+    # Blocks 0-1, 2-3 and 4-5: the second held seed 2 alone before.
+    assert jobs["train_sweep"] == 2
+    assert jobs["train_baseline"] == 4
+
+
+def test_a_changed_style_redraws_figures_and_report_only(smoked):
+    jobs = smoked.jobs(config={"figures": {"style": {"font_size": 9}}})
+    assert set(jobs) == FIGURES | {"render_report"}
+
+
+def test_a_changed_confidence_trains_nothing(smoked):
+    jobs = smoked.jobs(config={"statistics": {"confidence": 0.9}})
+    assert "summarise_runs" in jobs
+    assert not {"train_baseline", "train_sweep"} & set(jobs)
+
+
+@pytest.mark.parametrize(
+    ("module", "runs", "spared"),
+    [
+        ("population.py", {"train_baseline", "train_sweep", "check_notebook"}, {"load_published", "count_parameters"}),
+        ("statistics.py", {"summarise_runs", "check_notebook"}, {"train_sweep", "load_published"}),
+        ("figures/learning_curves.py", {"draw_learning_curves", "render_report"}, {"draw_rank_alpha_heatmap"}),
+        ("published/load.py", {"load_published"}, {"train_sweep", "summarise_runs"}),
+        ("report/sections.py", {"render_report"}, {"collect_findings", *FIGURES}),
+    ],
+)
+def test_a_changed_library_file_reruns_what_imports_it(project, module, runs, spared):
+    path = project.folder / "src/peft_atlas" / module
+    path.write_text(path.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
+    jobs = set(project.jobs())
+    assert runs <= jobs
+    assert not spared & jobs
+
+
+def test_figures_come_from_the_combined_tables_alone(project):
+    for part in (project.folder / "results/runs").rglob("*.parquet"):
+        part.unlink()
+    for picture in (project.folder / "figures").glob("*.svg"):
+        picture.unlink()
+    assert set(project.jobs("figures")) == FIGURES
+    assert project.snakemake("figures").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"notebok": {"a": 1}}, "config: notebok = {'a': 1}: unknown key"),
+        ({"notebook": {"ranks": [0]}}, "config: notebook.ranks.0 = 0"),
+        ({"notebook": {"ranks": []}}, "config: notebook.ranks"),
+        ({"seeds": [-1]}, "config: seeds.0 = -1"),
+        ({"notebook": {"learning_rate": "fast"}}, "config: notebook.learning_rate = 'fast'"),
+    ],
+)
+def test_a_wrong_configuration_stops_before_any_job(smoked, settings, words):
+    before = data_files(smoked)
+    done = smoked.snakemake(config=settings)
+    assert done.returncode != 0
+    lines = [line for line in done.stdout.splitlines() if words in line]
+    assert len(lines) == 1
+    assert "Traceback" not in done.stdout
+    assert "Job stats" not in done.stdout
+    assert data_files(smoked) == before
+
+
+def test_a_truncated_part_is_named_and_combines_into_nothing(project):
+    part = project.folder / "results/runs/notebook/sweep/held_out/block=0.runs.parquet"
+    part.write_bytes(part.read_bytes()[:-20])
+    (project.folder / "results/runs.parquet").unlink()
+    done = project.snakemake("results/runs.parquet", "--rerun-triggers", "input")
+    assert done.returncode != 0
+    assert "block=0.runs.parquet: not a whole Parquet file" in done.stdout
+    assert "logs/combine_runs.log" in done.stdout
+    assert not (project.folder / "results/runs.parquet").exists()
+
+
+def test_a_diverged_run_is_a_row_in_table_and_report(project):
+    part = project.folder / "results/runs/notebook/sweep/held_out/block=0.runs.parquet"
+    runs = read_table(RUNS, part)
+    metrics = ["train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
+    runs.loc[0, metrics] = None
+    runs.loc[0, ["status", "reason"]] = ["diverged", "made so by a test"]
+    write_table(RUNS, runs, part)
+    done = project.snakemake("--rerun-triggers", "mtime")
+    assert done.returncode == 0, done.stdout
+    whole = read_table(RUNS, project.folder / "results/runs.parquet")
+    assert whole[whole["status"] == "diverged"]["run_id"].tolist() == [runs["run_id"][0]]
+    report = (project.folder / "results/report.md").read_text(encoding="utf-8")
+    assert f"| {runs['run_id'][0]} | diverged | made so by a test |" in report
+
+
+def test_a_failing_job_says_which_why_and_where_its_log_is(project):
+    project.edit("src/peft_atlas/figures/learning_curves.py", "label_panels(axes)", "raise ValueError('made to fail')")
+    done = project.snakemake("figures")
+    assert done.returncode != 0
+    assert "Error in rule draw_learning_curves" in done.stdout
+    assert "made to fail" in done.stdout
+    assert "logs/figures/learning_curves.log" in done.stdout
+
+
+def test_a_new_figure_module_is_a_new_rule(project):
+    folder = project.folder / "src/peft_atlas/figures"
+    text = (folder / "commonsense_average.py").read_text(encoding="utf-8")
+    (folder / "another.py").write_text(text.replace('name="commonsense_average"', 'name="another"'), encoding="utf-8")
+    assert project.jobs("figures") == {"draw_another": 1}
+
+
+def test_a_new_published_row_reaches_the_figures(project):
+    path = project.folder / "data/published/commonsense.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    row = next(line for line in lines if line.startswith("LLaMA-7B,LoReFT,Avg"))
+    path.write_text("\n".join([*lines, row.replace("LoReFT", "NewMethod")]) + "\n", encoding="utf-8")
+    done = project.snakemake("results/published.parquet")
+    assert done.returncode == 0, done.stdout
+    assert "NewMethod" in pq.read_table(project.folder / "results/published.parquet")["method"].to_pylist()
+
+
+def test_progress_and_the_end_are_told(project):
+    for name in ("report.html", "report.md"):
+        (project.folder / "results" / name).unlink()
+    done = project.snakemake()
+    assert "writing the report" in done.stdout
+    assert re.search(r"\d+ of \d+ steps \(\d+%\) done", done.stdout)
+    assert "Report: results/report.html" in done.stdout
+
+
+def test_training_rules_ask_for_a_gpu_only_when_told(project):
+    # A job with a message does not print its resources, so the messages go.
+    for path in (project.folder / "workflow/rules").glob("*.smk"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r" +message:\n.*\n", "", text), encoding="utf-8")
+
+    def rules_with_gpu(device):
+        done = project.snakemake("--dry-run", "--forceall", config={"device": device})
+        assert done.returncode == 0, done.stdout
+        jobs = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", done.stdout, flags=re.MULTILINE)
+        assert len(jobs) > 20
+        return {name for name, body in jobs if "gpu=" in body}
+
+    assert rules_with_gpu("cpu") == set()
+    assert rules_with_gpu("auto") == set()
+    assert rules_with_gpu("cuda") == {"train_baseline", "train_sweep", "check_notebook"}
+
+
+def test_smoke_runs_the_tiny_study_beside_the_real_one(project):
+    done = project.snakemake("smoke", base="config.yaml")
+    assert done.returncode == 0, done.stdout
+    assert (project.folder / "results/smoke/results/report.html").is_file()
+    assert project.jobs("smoke", base="config.yaml") == {}
+
+
+def test_it_runs_from_another_folder(root, elsewhere):
+    smoke = str(root / "workflow/smoke.yaml")
+    done = elsewhere.snakemake("results/published.parquet", "-s", str(root / "Snakefile"), base=smoke)
+    assert done.returncode == 0, done.stdout
+    assert (elsewhere.folder / "results/published.parquet").is_file()
