@@ -57,7 +57,7 @@ class SimpleNN(nn.Module):
             Output of fc1's frozen base on x, where `frozen_first` computed it before.
         """
         first = self.fc1(x) if first_frozen is None else self.fc1(x, first_frozen)
-        return self.fc2(F.relu(first, inplace=True))
+        return self.fc2(F.relu(first))
 
     def frozen_first(self, x: Tensor) -> Tensor | None:
         """Return the first layer's output as far as no training changes it; None where all of it learns."""

@@ -13,6 +13,7 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.models.mlp import SimpleNN
 from peft_atlas.seeds import generators
 from peft_atlas.tasks.synthetic import Split, Task
+from peft_atlas.training.optimizer import PopulationAdamW
 
 # Rows evaluated at a time: bounds the hidden activations of a block of runs to tens of megabytes.
 _EVALUATION_ROWS = 128
@@ -113,9 +114,7 @@ def train_population(
     train = splits["train"]
     assert train is not None
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    # Not fused: the fused kernel rounds the last entries of a tensor otherwise than the rest, so that a
-    # member's result would depend on its place in the block.
-    optimizer = torch.optim.AdamW(learning, lr=plan.learning_rate, fused=False)
+    optimizer = PopulationAdamW(learning, plan.learning_rate)
     orders = generators(seeds, "order")
     history: list[tuple[Tensor, ...]] = []
     for epoch in range(1, plan.epochs + 1):
@@ -143,7 +142,7 @@ def _member_losses(logits: Tensor, labels: Tensor, population: Sequence[int]) ->
 
 
 def _train_epoch(
-    model: SimpleNN, train: _Prepared, optimizer: torch.optim.Optimizer, batch_size: int, population: Sequence[int]
+    model: SimpleNN, train: _Prepared, optimizer: PopulationAdamW, batch_size: int, population: Sequence[int]
 ) -> Tensor:
     """Take one pass over the training rows and return each member's mean loss over the batches."""
     model.train()
