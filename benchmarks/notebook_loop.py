@@ -113,15 +113,13 @@ def main() -> None:
     rows = [in_own_process(*part) for part in plan]
     loops = [row for row in rows if row["side"] == "loop"]
     loop_ms = 1000 * sum(row["seconds"] for row in loops) / sum(row["runs"] for row in loops)
-    print(
-        f"{'side':12}{'seeds':>6}{'runs':>7}{'seconds':>9}{'ms a run':>10}{'runs/s':>8}{'x loop':>8}{'peak MB':>9}{'start s':>9}"
-    )
+    names = ("side", "seeds", "runs", "seconds", "ms a run", "runs/s", "x loop", "peak MB", "start s")
+    print("".join(f"{name:>11}" for name in names))
     for row in rows:
         ms = 1000 * row["seconds"] / row["runs"]
-        print(
-            f"{row['side']:12}{row['seeds']:6}{row['runs']:7}{row['seconds']:9.1f}{ms:10.1f}{1000 / ms:8.1f}"
-            f"{loop_ms / ms:8.1f}{row['peak_mb']:9.0f}{row['start_seconds']:9.1f}"
-        )
+        values = (row["seconds"], ms, 1000 / ms, loop_ms / ms, row["peak_mb"], row["start_seconds"])
+        counts = f"{row['side']:>11}{row['seeds']:11}{row['runs']:11}"
+        print(counts + "".join(f"{value:11.1f}" for value in values))
 
 
 if __name__ == "__main__":
