@@ -87,7 +87,8 @@ rule compare_sources:
 
 rule collect_findings:
     input:
-        **results("runs", "contrasts"),
+        **results("runs", "contrasts", "published", "application_verdicts"),
+        **results("references", "parameters"),
         library=library("collect_findings.py"),
         checks=NOTEBOOK_CHECKS,
     output:
