@@ -62,8 +62,4 @@ onsuccess:
 
 
 onerror:
-    print(
-        "A job failed: see the rule, its log and the log's last lines above; whole log:",
-        log,
-        file=sys.stderr,
-    )
+    print("A job failed: above stand its rule, why, and its log.", file=sys.stderr)

@@ -26,10 +26,8 @@ with job(snakemake.log[0]):
     runs, contrasts = read_table(RUNS, paths.runs), read_table(CONTRASTS, paths.contrasts)
     checks = read_table(FINDINGS, paths.checks)
     parameters, references = read_table(PARAMETERS, paths.parameters), read_table(REFERENCES, paths.references)
-    published, verdicts = (
-        read_table(PUBLISHED, paths.published),
-        read_table(APPLICATION_VERDICTS, paths.application_verdicts),
-    )
+    published = read_table(PUBLISHED, paths.published)
+    verdicts = read_table(APPLICATION_VERDICTS, paths.application_verdicts)
     found = [
         *notebook_answers(runs, contrasts, confidence),
         *notebook_errata(runs, contrasts, checks, confidence),

@@ -98,5 +98,5 @@ def _cell(value: object, form: str) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) or hasattr(value, "__float__"):
-        return format(value, form or ("," if float(value).is_integer() else ".4g"))
+        return format(value, form or (",.0f" if float(value).is_integer() else ".4g"))
     return str(value)

@@ -1,0 +1,94 @@
+"""The report: the same content in both forms, all of it escaped, nothing loaded from elsewhere."""
+
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from peft_atlas.records import FINDINGS, RUNS, read_table
+from peft_atlas.report.content import Answer, Paragraph, Section, table
+from peft_atlas.report.render import render_html, render_markdown
+
+EVIL = "<script>alert(1)</script> & | `x` \\"
+
+
+class Page(HTMLParser):
+    """Collects ids, targets of links, sources of pictures and their alternative texts, and headings."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links, self.pictures, self.levels, self.tags = [], [], [], [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.add(tag)
+        self.ids += [values["id"]] if "id" in values else []
+        self.links += [values["href"]] if "href" in values else []
+        self.pictures += [(values["src"], values.get("alt"))] if tag == "img" else []
+        self.levels += [int(tag[1])] if re.fullmatch(r"h[1-6]", tag) else []
+
+
+def test_text_from_data_never_becomes_markup():
+    frame = pd.DataFrame({"verdict": [EVIL], "n": [1]})
+    blocks = [Paragraph(EVIL, EVIL), Answer(EVIL, EVIL, EVIL), table(EVIL, frame)]
+    sections = [Section("a", EVIL, blocks)]
+    html = render_html(sections)
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;" in html
+    markdown = render_markdown(sections)
+    rows = [line for line in markdown.splitlines() if line.startswith("| ")]
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows)
+
+
+def test_missing_is_a_dash_and_whole_numbers_have_no_point():
+    got = table("", pd.DataFrame({"a": [1.0, None, 1234567.0], "b": [0.5, 2.25, 1.0]}), {"b": ".2f"})
+    assert [row[0] for row in got.rows] == ["1", "–", "1,234,567"]
+    assert got.rows[1][1] == "2.25"
+    assert got.numeric == (True, True)
+
+
+@pytest.fixture(scope="module")
+def page(smoked):
+    text = (smoked.folder / "results/report.html").read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+@pytest.mark.slow
+def test_the_page_is_whole_in_itself(page):
+    text, parsed = page
+    assert len(text) < 5_000_000
+    assert not {"script", "link", "iframe"} & parsed.tags
+    assert all(source.startswith("data:image/svg+xml;base64,") for source, _ in parsed.pictures)
+    assert not [link for link in parsed.links if "//" in link]
+    assert "url(" not in text.split("</style>")[0]
+
+
+@pytest.mark.slow
+def test_links_headings_and_pictures_are_in_order(page, smoked):
+    _, parsed = page
+    assert len(set(parsed.ids)) == len(parsed.ids)
+    for link in parsed.links:
+        if link.startswith("#"):
+            assert link[1:] in parsed.ids
+        else:
+            assert (smoked.folder / "results" / link).is_file(), link
+    assert all(after - before <= 1 for before, after in zip(parsed.levels, parsed.levels[1:], strict=False))
+    assert all(alt for _, alt in parsed.pictures)
+
+
+@pytest.mark.slow
+def test_answers_come_first_and_every_finding_is_told(page, smoked):
+    text, _ = page
+    markdown = (smoked.folder / "results/report.md").read_text(encoding="utf-8")
+    titles = re.findall(r"^## (.*)$", markdown, flags=re.MULTILINE)
+    expected = ["Answers", "Measured", "Published", "Recomputed", "Checks", "Failures", "Cost", "How to run it again"]
+    assert [title for title in titles if title in expected] == expected
+    findings = read_table(FINDINGS, smoked.folder / "results/findings.parquet")
+    runs = read_table(RUNS, smoked.folder / "results/runs.parquet")
+    for detail in findings["detail"]:
+        assert " ".join(detail.replace("<", "&lt;").split()) in markdown
+    assert f"{len(runs):,} runs: {len(runs)} ok." in markdown
+    for place in ("Versions, seeds and configuration", "torch"):
+        assert place in text
