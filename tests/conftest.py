@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from hypothesis import settings
+
+# The same examples in every run, however slow the machine is.
+settings.register_profile("atlas", deadline=None, derandomize=True)
+settings.load_profile("atlas")
 
 ROOT = Path(__file__).resolve().parents[1]
 

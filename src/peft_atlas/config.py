@@ -163,7 +163,9 @@ def _describe(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         section = _section_at(fault["loc"][:-1])
         return f"config: {key} = {shown}: unknown key; allowed here: {', '.join(sorted(section))}"
-    return f"config: {key} = {shown}: {fault['msg'].removeprefix('Value error, ')}"
+    # YAML knows lists; that they become tuples is our own affair.
+    allowed = fault["msg"].removeprefix("Value error, ").replace("valid tuple", "list").replace("Tuple", "List")
+    return f"config: {key} = {shown}: {allowed}"
 
 
 def _section_at(path: tuple[object, ...]) -> list[str]:

@@ -24,7 +24,7 @@ from peft_atlas.errors import AtlasError
         ({"notebook": {"alphas": [float("nan")]}}, ["notebook.alphas.0", "nan"]),
         ({"notebook": {"ranks": [2, 2]}}, ["notebook.ranks", "once"]),
         ({"notebook": {"ranks": ["eight"]}}, ["notebook.ranks.0", "'eight'", "integer"]),
-        ({"notebook": {"ranks": 8}}, ["notebook.ranks", "= 8", "tuple"]),
+        ({"notebook": {"ranks": 8}}, ["notebook.ranks", "= 8", "list"]),
         ({"notebook": {"learning_rate": "fast"}}, ["notebook.learning_rate", "'fast'", "number"]),
         ({"notebook": {"epochs": 0}}, ["notebook.epochs", "= 0"]),
         ({"notebook": {"epochs": True}}, ["notebook.epochs", "= True"]),
