@@ -26,7 +26,10 @@ _FLAG = pa.bool_()
 _PANDAS_TYPES: dict[Any, Any] = {_INTEGER: pd.Int64Dtype(), _FLAG: pd.BooleanDtype()}
 
 STATUSES = ("ok", "diverged", "failed", "missing")
-VERDICTS = ("supported", "contradicted", "undecided", "pass", "fail", "mended", "open", "measured")
+VERDICTS = (
+    *("supported", "contradicted", "undecided", "pass", "fail", "mended", "open"),
+    *("measured", "printed", "recomputed"),
+)
 
 
 @dataclass(frozen=True)
@@ -245,6 +248,59 @@ PARAMETERS = Contract(
         _text("configuration_source", "where the configuration is documented"),
     ),
 )
+MEMORY = Contract(
+    "memory",
+    1,
+    ("base_model", "method", "setting", "precision"),
+    (
+        _text("base_model", "model that is trained"),
+        _text("method", "fine-tuning method; full is full fine-tuning"),
+        _text("setting", "configuration that is counted"),
+        _text("precision", "precision of training", allowed=("fp32", "bf16_mixed")),
+        _integer("trainable_params", "parameters that training changes", required=True),
+        _integer("base_params", "parameters of the model without the adapter", required=True),
+        _integer("weights_bytes", "all weights, the adapter's too", "bytes", required=True),
+        _integer("master_weights_bytes", "fp32 copies of the trained weights", "bytes", required=True),
+        _integer("gradients_bytes", "gradients of the trained weights", "bytes", required=True),
+        _integer("optimizer_bytes", "both moments of AdamW", "bytes", required=True),
+        _integer("total_bytes", "all of these; activations are left out", "bytes", required=True),
+        *(
+            Column(f"fits_{size}gb", _FLAG, f"the total stays within {size} * 10^9 bytes", required=True)
+            for size in (24, 40, 80)
+        ),
+    ),
+)
+CONFLICTS = Contract(
+    "conflicts",
+    1,
+    ("scope", "metric", "base_model", "method", "task", "rank", "sources"),
+    (
+        _text("scope", "what disagrees", allowed=("between sources", "between tasks of a source")),
+        _text("family", "family of tasks"),
+        _text("base_model", "model the numbers were printed for"),
+        _text("method", "method, spelt as printed"),
+        _text("task", "task; for an average, with its family of tasks"),
+        _text("metric", "what the number is"),
+        _integer("rank", "rank r; null where it was not printed"),
+        _text("sources", "ids in sources.yaml"),
+        _text("unit", "unit of lowest, highest and difference"),
+        _text("readings", "each printed number with those who print it"),
+        _text("places", "files of data/published and their lines"),
+        _number("lowest", "lowest reading", required=True),
+        _number("highest", "highest reading", required=True),
+        _number("difference", "highest less lowest", required=True, limits=(0.0, float("inf"))),
+        _integer("n_cells", "cells that print it", required=True),
+        _text(
+            "explained_by",
+            "what lets all readings be one number",
+            allowed=("rounding", "padding zeros", "order of rounding", "nothing"),
+        ),
+        _text("verdict", "how the conflict stands", allowed=("explained", "settled", "open")),
+        _text("resolution", "the ground of the verdict"),
+        _text("remarks", "remarks that stand beside the cells", required=False),
+        _text("evidence", "records it rests on: table, then the columns that select them"),
+    ),
+)
 COMPARISON = Contract(
     "comparison",
     1,
@@ -299,8 +355,8 @@ COSTS = Contract(
 CONTRACTS = {
     contract.name: contract
     for contract in (
-        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, COMPARISON,
-        FINDINGS, COSTS,
+        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, CONFLICTS,
+        COMPARISON, FINDINGS, COSTS,
     )
 }  # fmt: skip
 

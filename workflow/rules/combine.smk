@@ -88,7 +88,7 @@ rule compare_sources:
 rule collect_findings:
     input:
         **results("runs", "contrasts", "published", "application_verdicts"),
-        **results("references", "parameters"),
+        **results("references", "parameters", "memory", "conflicts"),
         library=library("collect_findings.py"),
         checks=NOTEBOOK_CHECKS,
     output:

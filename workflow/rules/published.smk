@@ -1,6 +1,9 @@
 """The published tables: read, checked, and recomputed from architecture."""
 
-PUBLISHED_TABLES = [RESULTS.format(name=name) for name in ("published", "parameters")]
+PUBLISHED_TABLES = [
+    RESULTS.format(name=name)
+    for name in ("published", "parameters", "memory", "conflicts")
+]
 PUBLISHED_FILES = sorted(source(file) for file in (ROOT / "data/published").iterdir())
 
 
@@ -46,3 +49,44 @@ rule count_parameters:
         "counting parameters by closed form and on models of the published shapes"
     script:
         "../scripts/count_parameters.py"
+
+
+rule compute_memory:
+    input:
+        library=library("compute_memory.py"),
+    output:
+        **results("memory"),
+    log:
+        "logs/compute_memory.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=5,
+    message:
+        "bytes to train, by method and precision"
+    script:
+        "../scripts/compute_memory.py"
+
+
+rule find_conflicts:
+    input:
+        **results("published", "parameters"),
+        library=library("find_conflicts.py"),
+    output:
+        **results("conflicts"),
+    log:
+        "logs/find_conflicts.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=5,
+    message:
+        "comparing what several sources print"
+    script:
+        "../scripts/find_conflicts.py"

@@ -1,7 +1,10 @@
 """The report, and a tiny study through every rule."""
 
 REPORTS = ["results/report.html", "results/report.md", "results/headlines.txt"]
-REPORT_TABLES = ["runs", "published", "parameters", "comparison", "findings", "costs"]
+REPORT_TABLES = [
+    *("runs", "published", "parameters", "memory", "conflicts"),
+    *("comparison", "findings", "costs"),
+]
 
 
 rule render_report:

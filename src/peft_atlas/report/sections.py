@@ -45,6 +45,7 @@ def build_sections(material: Material) -> list[Section]:
         _mends(material),
         _published(material),
         _recomputed(material),
+        _conflicts(material),
         _claims(material),
         _checks(material),
         _failures(material),
@@ -126,7 +127,43 @@ def _recomputed(material: Material) -> Section:
         f"they {'agree to the last parameter' if agree else 'DISAGREE'}."
     )
     formats = {"trainable_params": ",d", "percent_with_adapter": ".4f", "percent_without_adapter": ".4f"}
-    return Section("recomputed", "Recomputed", [*material.figures_of("recomputed"), table(caption, shown, formats)])
+    blocks = [*material.figures_of("recomputed"), table(caption, shown, formats), _memory(material)]
+    return Section("recomputed", "Recomputed", blocks)
+
+
+def _memory(material: Material) -> Block:
+    """Return the bytes to train as a table in units of 10^9 bytes."""
+    memory = material.tables["memory"]
+    fits = [name for name in memory.columns if name.startswith("fits_")]
+    parts = ["weights_bytes", "master_weights_bytes", "gradients_bytes", "optimizer_bytes", "total_bytes"]
+    shown = memory[["base_model", "method", "setting", "precision"]].copy()
+    for part in parts:
+        shown[part.replace("_bytes", "_(GB)")] = memory[part].astype(float) / 1e9
+    for name in fits:
+        shown[name.replace("gb", "_GB")] = memory[name].map({True: "yes", False: "no"})
+    caption = (
+        "Bytes that training takes, in GB of 10^9 bytes, without activations: where it does not fit, training on one "
+        "such GPU is impossible without offloading or quantisation; where it fits, that is not yet shown possible."
+    )
+    return table(caption, shown, {part.replace("_bytes", "_(GB)"): ".2f" for part in parts})
+
+
+def _conflicts(material: Material) -> Section:
+    conflicts = material.tables["conflicts"]
+    if conflicts.empty:
+        return Section("conflicts", "Conflicts", [Paragraph("No cell is printed with two numbers.", "conflicts")])
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in conflicts["verdict"].value_counts().items())
+    intro = Paragraph(
+        f"{len(conflicts)} cells are printed with more than one number: {counts}. Explained: rounding, zeros at the "
+        "end or the order of rounding lets all readings be one number. Settled: recomputation gives some readings and "
+        "not the others. Open: nothing seen decides, and all readings are kept.",
+        "conflicts: verdict",
+    )
+    order = conflicts["verdict"].map({"open": 0, "settled": 1, "explained": 2})
+    rows = conflicts.assign(order=order).sort_values("order", kind="stable")
+    columns = ["base_model", "method", "task", "metric", "readings", "difference", "verdict", "resolution", "places"]
+    caption = "Conflicts, one cell a row: what each source prints, and where it stands in data/published."
+    return Section("conflicts", "Conflicts", [intro, table(caption, rows[columns], {"difference": ".3g"})])
 
 
 def _claims(material: Material) -> Section:
