@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -120,9 +120,16 @@ class FiguresConfig(_Section):
     style: FigureStyle = FigureStyle()
 
 
+Study = Literal["notebook"]
+STUDIES: tuple[Study, ...] = get_args(Study)
+
+
 class StudyConfig(_Section):
     """The whole configuration."""
 
+    studies: Annotated[tuple[Study, ...], BeforeValidator(_sorted_unique), Field(min_length=1, strict=False)] = Field(
+        STUDIES, description="measured studies that the default target runs; the published tables are always part"
+    )
     seeds: Seeds = Field(20, validate_default=True, description="number of seeds, or a list of them")
     device: Literal["auto", "cpu", "cuda"] = Field("cpu", description="where training runs")
     statistics: StatisticsConfig = StatisticsConfig()

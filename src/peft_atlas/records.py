@@ -64,6 +64,10 @@ class Contract:
         metadata = {"contract": self.name, "contract_version": str(self.version)}
         return pa.schema([column.field() for column in self.columns], metadata=metadata)
 
+    def blank(self) -> dict[str, None]:
+        """Return a row's columns that may be missing, all missing; a study fills in what it knows."""
+        return {column.name: None for column in self.columns if not column.required}
+
 
 def _text(name: str, description: str, *, required: bool = True, allowed: Sequence[str] = ()) -> Column:
     return Column(name, _TEXT, description, required=required, allowed=tuple(allowed))
@@ -92,9 +96,13 @@ _CELL = (
     _text("method", "fine-tuning method"),
     _integer("rank", "rank r; null where the method has none"),
     _number("alpha", "alpha; null where the method has none"),
-    _number("scaling", "factor on the low-rank update, alpha / r"),
+    _number("scaling", "factor on the low-rank update, alpha / r or alpha / sqrt(r)"),
+    _text("setting", "what else the method was set to; null where there is nothing to set", required=False),
+    _integer("shift_rank", "rank of the weight shift from source to target task; null where there is none"),
+    _integer("train_examples", "training examples", required=True),
     _number("dropout", "adapter dropout probability", "fraction"),
     _number("learning_rate", "optimiser learning rate"),
+    Column("selected", _FLAG, "validation chose this learning rate; null where none was searched"),
     _integer("epochs", "epochs the run was given", required=True),
     _integer("trainable_params", "parameters that training changes"),
     _number("params_percent", "trainable parameters over those of the full model", "percent"),
@@ -108,7 +116,7 @@ _INTERVAL = (
 
 RUNS = Contract(
     "runs",
-    1,
+    2,
     ("run_id",),
     (
         _text("run_id", "names the run: study/experiment/task/method/settings/seed"),
@@ -121,14 +129,21 @@ RUNS = Contract(
         _fraction("validation_accuracy", "accuracy on the validation split"),
         _number("test_loss", "cross-entropy on the test split", "nats"),
         _fraction("test_accuracy", "accuracy on the test split"),
+        _integer("head_params", "trained parameters of the task's head, a part of trainable_params"),
         _integer("total_params", "trainable and frozen parameters", required=True),
+        _fraction("source_accuracy_before", "accuracy on the source task before adaptation"),
+        _fraction("source_accuracy", "accuracy on the source task after adaptation"),
+        _number(
+            "embedding_similarity", "mean cosine of held-out texts' embeddings before and after", limits=(-1.001, 1.001)
+        ),
+        _integer("adapter_bytes", "bytes of the saved adapter, head apart", "bytes"),
         _text("device", "device the run was trained on"),
         _text("torch_version", "version of torch that trained it"),
     ),
 )
 CURVES = Contract(
     "curves",
-    1,
+    2,
     ("run_id", "epoch"),
     (
         _text("run_id", "run of the runs table"),
@@ -144,8 +159,11 @@ CURVES = Contract(
 )
 SUMMARY = Contract(
     "summary",
-    1,
-    ("study", "experiment", "task", "method", "rank", "alpha", "learning_rate", "epochs", "metric", "epoch"),
+    2,
+    (
+        *("study", "experiment", "task", "method", "setting", "rank", "alpha", "scaling", "learning_rate"),
+        *("shift_rank", "train_examples", "epochs", "metric", "epoch"),
+    ),
     (
         *_CELL,
         _text("metric", "what is measured"),
@@ -160,15 +178,21 @@ SUMMARY = Contract(
 )
 CONTRASTS = Contract(
     "contrasts",
-    1,
-    ("study", "question", "task", "method", "rank", "alpha", "metric"),
+    2,
+    (
+        *("study", "question", "task", "method", "setting", "rank", "alpha"),
+        *("shift_rank", "train_examples", "reference", "metric"),
+    ),
     (
         _text("study", "study the runs belong to"),
         _text("question", "family of comparisons, adjusted together"),
         _text("task", "task or evaluation protocol"),
         _text("method", "method of the compared cell"),
+        _text("setting", "what else the compared cell's method was set to", required=False),
         _integer("rank", "rank of the compared cell"),
         _number("alpha", "alpha of the compared cell"),
+        _integer("shift_rank", "rank of the weight shift, where there is one"),
+        _integer("train_examples", "training examples of the compared cell"),
         _text("metric", "what is measured"),
         _text("unit", "unit of difference, low and high"),
         _text("reference", "what the cell is compared with"),
@@ -303,13 +327,14 @@ CONFLICTS = Contract(
 )
 COMPARISON = Contract(
     "comparison",
-    1,
-    ("source", "base_model", "task", "method", "rank", "alpha", "metric"),
+    2,
+    ("source", "base_model", "task", "method", "setting", "rank", "alpha", "metric"),
     (
         _text("source", "measured here, or the id of the publication"),
         _text("base_model", "model"),
         _text("task", "task or table"),
         _text("method", "fine-tuning method"),
+        _text("setting", "what else the method was set to; null where nothing, or not printed", required=False),
         _integer("rank", "rank r; null where the method has none or it was not printed"),
         _number("alpha", "alpha; null where the method has none or it was not printed"),
         _number("params_percent", "trainable parameters over those of the full model", "percent"),

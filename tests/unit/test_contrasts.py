@@ -24,6 +24,7 @@ def row(experiment, task, method, seed, accuracy, rank=None, alpha=None, validat
         "scaling": alpha / rank if rank else None,
         "dropout": 0.1 if rank else None,
         "learning_rate": 1e-3,
+        "train_examples": 16,
         "epochs": epochs,
         "trainable_params": 10,
         "params_percent": 10.0,
@@ -35,9 +36,9 @@ def row(experiment, task, method, seed, accuracy, rank=None, alpha=None, validat
         "test_accuracy": accuracy,
     }
     if epoch is not None:
-        return {**shared, "epoch": epoch}
+        return {**CURVES.blank(), **shared, "epoch": epoch}
     status = {"status": "ok", "reason": None} if accuracy is not None else {"status": "diverged", "reason": "made so"}
-    return {**shared, **status, "total_params": 20, "device": "cpu", "torch_version": "0"}
+    return {**RUNS.blank(), **shared, **status, "total_params": 20, "device": "cpu", "torch_version": "0"}
 
 
 @pytest.fixture
@@ -57,8 +58,8 @@ def study(tmp_path):
                 value = None if lost else base + 0.01 * rank + 0.001 * alpha + 0.002 * seed * rank
                 seen = None if lost else 0.6 + 0.01 * rank - 0.001 * alpha
                 runs.append(row("sweep", "held_out", "LoRA", seed, value, rank, alpha, seen))
-    extra = ("status", "reason", "total_params", "device", "torch_version")
-    curves = [{**{k: v for k, v in run.items() if k not in extra}, "epoch": epoch} for run in runs for epoch in (1, 2)]
+    shared = set(CURVES.schema().names)
+    curves = [{**{k: v for k, v in run.items() if k in shared}, "epoch": epoch} for run in runs for epoch in (1, 2)]
     write_table(RUNS, runs, tmp_path / "runs.parquet")
     write_table(CURVES, curves, tmp_path / "curves.parquet")
     return read_table(RUNS, tmp_path / "runs.parquet"), read_table(CURVES, tmp_path / "curves.parquet")

@@ -1,25 +1,15 @@
 """Combine: all runs in one table, their means, comparisons, findings and costs."""
 
-COST_FILES = [
-    *expand(
-        "results/benchmarks/train_baseline/{task}_block={block}.tsv",
-        task=PROTOCOLS,
-        block=BLOCKS,
-    ),
-    *expand("results/benchmarks/train_sweep/block={block}.tsv", block=BLOCKS),
-    "results/benchmarks/check_notebook/all.tsv",
-    "results/benchmarks/load_published/all.tsv",
-    "results/benchmarks/count_parameters/all.tsv",
-    "results/benchmarks/combine_runs/all.tsv",
-    "results/benchmarks/summarise_runs/all.tsv",
-]
+COST_FILES += expand(
+    "results/benchmarks/{rule}/all.tsv", rule=["combine_runs", "summarise_runs"]
+)
 
 
 rule combine_runs:
     input:
         library=library("combine_runs.py"),
-        runs=NOTEBOOK_RUNS,
-        curves=NOTEBOOK_CURVES,
+        runs=RUN_FILES,
+        curves=CURVE_FILES,
     output:
         **results("runs", "curves"),
     log:
@@ -87,10 +77,11 @@ rule compare_sources:
 
 rule collect_findings:
     input:
-        **results("runs", "contrasts", "published", "application_verdicts"),
-        **results("references", "parameters", "memory", "conflicts"),
+        **results("runs", "curves", "summary", "contrasts"),
+        **results("published", "application_verdicts", "references"),
+        **results("parameters", "memory", "conflicts"),
         library=library("collect_findings.py"),
-        checks=NOTEBOOK_CHECKS,
+        checks=CHECK_FILES,
     output:
         **results("findings"),
     log:

@@ -19,6 +19,9 @@ share_with_jobs(SOURCES)
 GPU = {"gpu": 1} if CONFIG.device == "cuda" else {}
 RESULTS = "results/{name}.parquet"
 
+# What the rules that combine read; the file of each study adds its own.
+RUN_FILES, CURVE_FILES, CHECK_FILES, COST_FILES = [], [], [], []
+
 
 def source(path):
     """Return a file of this repository, relative where the workflow runs inside it."""

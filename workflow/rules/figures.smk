@@ -2,7 +2,11 @@
 
 from peft_atlas.figures.spec import all_figures
 
-FIGURES = {spec.name: spec for spec in all_figures()}
+FIGURES = {
+    spec.name: spec
+    for spec in all_figures()
+    if spec.study in ("published", *CONFIG.studies)
+}
 FIGURE_ENDINGS = ["pdf", "svg", "png", "csv", "json"]
 FIGURE_FILES = expand("figures/{name}.{ending}", name=FIGURES, ending=FIGURE_ENDINGS)
 

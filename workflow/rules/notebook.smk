@@ -11,6 +11,19 @@ NOTEBOOK_PARTS = [
 NOTEBOOK_RUNS = [f"{part}.runs.parquet" for part in NOTEBOOK_PARTS]
 NOTEBOOK_CURVES = [f"{part}.curves.parquet" for part in NOTEBOOK_PARTS]
 NOTEBOOK_CHECKS = "results/findings/notebook_checks.parquet"
+if "notebook" in CONFIG.studies:
+    RUN_FILES += NOTEBOOK_RUNS
+    CURVE_FILES += NOTEBOOK_CURVES
+    CHECK_FILES += [NOTEBOOK_CHECKS]
+    COST_FILES += [
+        *expand(
+            "results/benchmarks/train_baseline/{task}_block={block}.tsv",
+            task=PROTOCOLS,
+            block=BLOCKS,
+        ),
+        *expand("results/benchmarks/train_sweep/block={block}.tsv", block=BLOCKS),
+        "results/benchmarks/check_notebook/all.tsv",
+    ]
 # Each rule gets the part of the study that its results depend on, and no more.
 SWEEP_ONLY = {"ranks", "alphas", "epochs"}
 BATCHING = {"seeds_per_job"}

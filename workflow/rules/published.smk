@@ -4,6 +4,9 @@ PUBLISHED_TABLES = [
     RESULTS.format(name=name)
     for name in ("published", "parameters", "memory", "conflicts")
 ]
+COST_FILES += expand(
+    "results/benchmarks/{rule}/all.tsv", rule=["load_published", "count_parameters"]
+)
 PUBLISHED_FILES = sorted(source(file) for file in (ROOT / "data/published").iterdir())
 
 

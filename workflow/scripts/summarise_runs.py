@@ -4,11 +4,11 @@ from pathlib import Path
 
 from peft_atlas.job import job
 from peft_atlas.records import CONTRASTS, CURVES, RUNS, SUMMARY, read_table, write_table
-from peft_atlas.studies.notebook_contrasts import notebook_contrasts
+from peft_atlas.studies.all_contrasts import all_contrasts
 from peft_atlas.studies.summary import summarise
 
 with job(snakemake.log[0]):
     runs, curves = read_table(RUNS, snakemake.input.runs), read_table(CURVES, snakemake.input.curves)
     confidence = snakemake.params.confidence
     write_table(SUMMARY, summarise(curves, confidence), Path(snakemake.output.summary))
-    write_table(CONTRASTS, notebook_contrasts(runs, curves, confidence), Path(snakemake.output.contrasts))
+    write_table(CONTRASTS, all_contrasts(runs, curves, confidence), Path(snakemake.output.contrasts))

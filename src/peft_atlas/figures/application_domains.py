@@ -19,6 +19,7 @@ SPEC = FigureSpec(
     name="application_domains",
     title="LoRA's parameter percentage by application domain, as the seed notebook has it",
     section="published",
+    study="published",
     order=1,
     tables=("published", "application_verdicts"),
     height=0.38,

@@ -19,6 +19,7 @@ SPEC = FigureSpec(
     name="commonsense_average",
     title="Average accuracy on commonsense reasoning",
     section="published",
+    study="published",
     order=3,
     tables=("published",),
     height=0.42,

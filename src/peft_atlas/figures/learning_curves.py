@@ -18,6 +18,7 @@ SPEC = FigureSpec(
     name="learning_curves",
     title="Training loss and test accuracy of the full model and LoRA",
     section="measured",
+    study="notebook",
     order=1,
     tables=("summary",),
     height=0.36,

@@ -27,6 +27,7 @@ SPEC = FigureSpec(
     name="method_parameters",
     title="Trainable parameters of each method on LLaMA-7B and LLaMA-13B",
     section="published",
+    study="published",
     order=2,
     tables=("published",),
     height=0.4,

@@ -18,6 +18,7 @@ SPEC = FigureSpec(
     name="params_vs_accuracy",
     title="Trainable parameters against test accuracy, by rank",
     section="measured",
+    study="notebook",
     order=4,
     tables=("summary",),
     height=0.48,

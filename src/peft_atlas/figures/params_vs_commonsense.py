@@ -19,6 +19,7 @@ SPEC = FigureSpec(
     name="params_vs_commonsense",
     title="Trainable parameters against average commonsense accuracy",
     section="published",
+    study="published",
     order=4,
     tables=("published",),
     height=0.5,

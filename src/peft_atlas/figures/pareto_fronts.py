@@ -19,6 +19,7 @@ SPEC = FigureSpec(
     name="pareto_fronts",
     title="Pareto fronts of accuracy and trainable parameters",
     section="published",
+    study="published",
     order=7,
     tables=("published",),
     height=0.78,

@@ -19,6 +19,7 @@ SPEC = FigureSpec(
     name="printed_recomputed",
     title="Printed against recomputed percentages of parameters",
     section="recomputed",
+    study="published",
     order=1,
     tables=("published", "parameters"),
     height=0.78,

@@ -18,6 +18,7 @@ SPEC = FigureSpec(
     name="rank_alpha_heatmap",
     title="Test accuracy over rank and α",
     section="measured",
+    study="notebook",
     order=2,
     tables=("summary", "contrasts"),
     width="two_columns",

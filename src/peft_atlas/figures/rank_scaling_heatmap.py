@@ -18,6 +18,7 @@ SPEC = FigureSpec(
     name="rank_scaling_heatmap",
     title="Test accuracy over rank and scaling α/r",
     section="measured",
+    study="notebook",
     order=3,
     tables=("summary", "contrasts"),
     width="two_columns",

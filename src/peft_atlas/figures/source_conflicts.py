@@ -19,6 +19,7 @@ SPEC = FigureSpec(
     name="source_conflicts",
     title="Sources in conflict",
     section="published",
+    study="published",
     order=8,
     tables=("conflicts",),
     height=0.6,

@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A figure's name, title, section of the report, input tables and layout.
+    """A figure's name, title, section of the report, study, input tables and layout.
 
-    ``order`` sorts the figures of a section; ``height`` is in units of the figure's width; ``tables`` are
-    names of result tables; ``panels`` are rows and columns.
+    A figure is drawn where its study is one of the configured ones. ``order`` sorts the figures of a section;
+    ``height`` is in units of the figure's width; ``tables`` are names of result tables; ``panels`` are rows and
+    columns.
     """
 
     name: str
     title: str
     section: Literal["measured", "published", "recomputed"]
+    study: Literal["notebook", "adaptation", "encoder", "published"]
     order: int
     tables: tuple[str, ...]
     width: Literal["one_column", "two_columns"] = "two_columns"

@@ -19,6 +19,7 @@ SPEC = FigureSpec(
     name="task_family_ranking",
     title="The ranking on commonsense reasoning against that on arithmetic reasoning",
     section="published",
+    study="published",
     order=6,
     tables=("published",),
     height=0.36,

@@ -21,6 +21,7 @@ SPEC = FigureSpec(
     name="task_method_heatmap",
     title="Accuracy of each method on each task",
     section="published",
+    study="published",
     order=5,
     tables=("published",),
     height=0.68,

@@ -18,6 +18,7 @@ SPEC = FigureSpec(
     name="training_memory",
     title="Memory that training takes, against one GPU",
     section="recomputed",
+    study="published",
     order=2,
     tables=("memory",),
     height=0.44,

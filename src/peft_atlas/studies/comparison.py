@@ -8,8 +8,8 @@ import pandas as pd
 
 MEASURED = "measured here"
 _COLUMNS = [
-    "source", "base_model", "task", "method", "rank", "alpha", "params_percent", "metric", "unit", "value", "low",
-    "high", "interval", "n",
+    "source", "base_model", "task", "method", "setting", "rank", "alpha", "params_percent", "metric", "unit", "value",
+    "low", "high", "interval", "n",
 ]  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def _printed(published: pd.DataFrame) -> pd.DataFrame:
     rows = published[(published["metric"] == "accuracy_percent") & (published["qualifier"] == "exact")].copy()
     rows = rows[rows["table"] != "rank_sweep"]
     rows["task"] = rows["table"] + ": " + rows["task"]
-    nothing: dict[str, Any] = {"alpha": None, "low": None, "high": None, "interval": None, "n": None}
+    nothing: dict[str, Any] = {"setting": None, "alpha": None, "low": None, "high": None, "interval": None, "n": None}
     return rows.assign(metric="accuracy", unit="percent", params_percent=_percentages(published, rows), **nothing)
 
 

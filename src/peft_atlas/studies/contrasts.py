@@ -25,6 +25,9 @@ class Comparison:
     reference: str
     left: pd.Series[float]
     right: pd.Series[float]
+    setting: str | None = None
+    shift_rank: int | None = None
+    train_examples: int | None = None
 
 
 def by_seed(runs: pd.DataFrame, metric: str = METRIC, **cell: object) -> pd.Series[float]:
@@ -62,8 +65,11 @@ def _row(study: str, comparison: Comparison, confidence: float) -> dict[str, Any
         "question": comparison.question,
         "task": comparison.task,
         "method": comparison.method,
+        "setting": comparison.setting,
         "rank": comparison.rank,
         "alpha": comparison.alpha,
+        "shift_rank": comparison.shift_rank,
+        "train_examples": comparison.train_examples,
         "metric": METRIC,
         "unit": UNIT,
         "reference": comparison.reference,

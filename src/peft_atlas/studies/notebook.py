@@ -14,6 +14,7 @@ from peft_atlas.config import NotebookConfig
 from peft_atlas.methods.lora import LoRALinear
 from peft_atlas.models.mlp import MLPShape, SimpleNN, adapt, simple_nn
 from peft_atlas.population import PopulationLinear, member_linear
+from peft_atlas.records import CURVES, RUNS
 from peft_atlas.tasks.synthetic import Protocol, Task, TaskSizes, make_task
 from peft_atlas.training.population import Curves, TrainingPlan, resolve_device, train_population
 
@@ -147,10 +148,9 @@ def _rows(block: Block, cells: Sequence[Cell], curves: Curves) -> tuple[list[Row
             diverged = _first_divergence(history)
             for epoch, measured in enumerate(history, start=1):
                 ok = diverged is None or epoch < diverged
-                points.append({**identity, "epoch": epoch, **_known(measured, ok=ok)})
-            runs.append(
-                {**identity, **_outcome(diverged), **_known(history[-1], ok=diverged is None), **_machine(block, cell)}
-            )
+                points.append({**CURVES.blank(), **identity, "epoch": epoch, **_known(measured, ok=ok)})
+            outcome = {**_outcome(diverged), **_known(history[-1], ok=diverged is None)}
+            runs.append({**RUNS.blank(), **identity, **outcome, **_machine(block, cell)})
     return runs, points
 
 
@@ -203,6 +203,7 @@ def _identity(block: Block, cell: Cell, seed: int) -> Row:
         "scaling": cell.alpha / cell.rank if cell.alpha is not None and cell.rank is not None else None,
         "dropout": config.dropout if is_lora else None,
         "learning_rate": config.learning_rate,
+        "train_examples": config.data.train_examples,
         "epochs": cell.epochs,
         "trainable_params": trainable,
         "params_percent": 100 * trainable / shape.params(),

@@ -51,5 +51,7 @@ def _ever_read(curves: pd.DataFrame, group: pd.DataFrame, metric: str) -> bool:
     does not read at this epoch, which is no row.
     """
     first = group.iloc[0]
-    alike = (curves["experiment"] == first["experiment"]) & (curves["task"] == first["task"])
-    return bool(curves.loc[alike & (curves["epoch"] == first["epoch"]), metric].notna().any())
+    alike = curves["epoch"] == first["epoch"]
+    for column in ("study", "experiment", "task", "selected"):
+        alike &= curves[column].isna() if pd.isna(first[column]) else curves[column] == first[column]
+    return bool(curves.loc[alike, metric].notna().any())
