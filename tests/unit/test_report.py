@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from peft_atlas.records import FINDINGS, RUNS, read_table
-from peft_atlas.report.content import Answer, Paragraph, Section, table
+from peft_atlas.report.content import Answer, AnswerText, Paragraph, Section, table
 from peft_atlas.report.render import render_html, render_markdown
 
 EVIL = "<script>alert(1)</script> & | `x` \\"
@@ -32,7 +32,7 @@ class Page(HTMLParser):
 
 def test_text_from_data_never_becomes_markup():
     frame = pd.DataFrame({"verdict": [EVIL], "n": [1]})
-    blocks = [Paragraph(EVIL, EVIL), Answer(EVIL, EVIL, EVIL), table(EVIL, frame)]
+    blocks = [Paragraph(EVIL, EVIL), Answer(EVIL, EVIL, (AnswerText(EVIL, EVIL, EVIL),)), table(EVIL, frame)]
     sections = [Section("a", EVIL, blocks)]
     html = render_html(sections)
     assert "<script>alert" not in html

@@ -5,13 +5,17 @@ REPORT_TABLES = [
     *("runs", "published", "parameters", "memory", "conflicts"),
     *("comparison", "findings", "costs"),
 ]
+STUDY_SECTIONS = [
+    str(path.relative_to(SOURCES / "peft_atlas"))
+    for path in sorted((SOURCES / "peft_atlas/report/studies").glob("*.py"))
+]
 
 
 rule render_report:
     input:
         **results(*REPORT_TABLES),
         figures=FIGURE_FILES,
-        library=library("render_report.py"),
+        library=library("render_report.py", *STUDY_SECTIONS),
         templates=[
             source(path)
             for path in sorted((SOURCES / "peft_atlas/report/templates").iterdir())
@@ -36,6 +40,7 @@ rule render_report:
     params:
         tables=REPORT_TABLES,
         figures=[f"figures/{name}" for name in FIGURES],
+        studies=["published", *CONFIG.studies],
         config=CONFIG.model_dump(mode="json"),
         root=str(ROOT),
     message:

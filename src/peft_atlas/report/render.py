@@ -15,18 +15,17 @@ from peft_atlas.report.content import FigureBlock, Section
 TITLE = "PEFT Atlas"
 
 
-def read_figures(stems: Iterable[Path]) -> list[tuple[str, FigureBlock]]:
-    """Return (section, figure) for each figure, from its card and its SVG file."""
+def read_figures(stems: Iterable[Path]) -> list[FigureBlock]:
+    """Return each figure from its card and its SVG file."""
     return [_read_figure(stem) for stem in stems]
 
 
-def _read_figure(stem: Path) -> tuple[str, FigureBlock]:
+def _read_figure(stem: Path) -> FigureBlock:
     card = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
     picture = base64.b64encode(stem.with_suffix(".svg").read_bytes()).decode("ascii")
-    block = FigureBlock(
-        stem.name, card["title"], card["caption"], card["finding"], f"data:image/svg+xml;base64,{picture}"
-    )
-    return card["section"], block
+    texts = {key: card[key] for key in ("title", "section", "study", "caption", "finding")}
+    source = f"data:image/svg+xml;base64,{picture}"
+    return FigureBlock(name=stem.name, svg=source, formats=tuple(card["formats"]), **texts)
 
 
 def render_html(sections: Sequence[Section]) -> str:

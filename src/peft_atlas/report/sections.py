@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from peft_atlas.report.content import Answer, Block, Code, FigureBlock, Paragraph, Section, table
+from peft_atlas.report.answers import answers_section
+from peft_atlas.report.content import Block, Code, Paragraph, Section, table
+from peft_atlas.report.material import Material
+from peft_atlas.report.studies.spec import StudyModule, all_studies
 from peft_atlas.streams import ROLES
 
-# The answers that a run prints when it ends.
-HEADLINES = ("notebook_gain", "notebook_choice", "published_best")
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a report is built from: result tables, figures in the report's order, and its provenance."""
-
-    tables: Mapping[str, pd.DataFrame]
-    figures: Sequence[tuple[str, FigureBlock]]
-    config: str
-    seeds: tuple[int, ...]
-    versions: Mapping[str, str]
-    code: str
-    machine: str
-
-    def figures_of(self, section: str) -> list[FigureBlock]:
-        """Return the figures of one section."""
-        return [figure for where, figure in self.figures if where == section]
-
-    def findings(self, *kinds: str) -> pd.DataFrame:
-        """Return the findings of some kinds."""
-        findings = self.tables["findings"]
-        return findings[findings["kind"].isin(kinds)].sort_values("position")
+PUBLISHED = "published"
 
 
 def build_sections(material: Material) -> list[Section]:
     """Return all sections, the answers first."""
+    studies = all_studies()
+    measured = [module for module in studies if module.SPEC.name != PUBLISHED]
+    published = [module for module in studies if module.SPEC.name == PUBLISHED]
     return [
-        _answers(material),
-        _measured(material),
-        _mends(material),
-        _published(material),
+        answers_section(material, studies),
+        *(_study(module, material) for module in measured),
+        *(_study(module, material) for module in published),
         _recomputed(material),
         _conflicts(material),
         _claims(material),
+        _mends(material),
         _checks(material),
         _failures(material),
         _cost(material),
@@ -55,29 +36,15 @@ def build_sections(material: Material) -> list[Section]:
     ]
 
 
-def _answers(material: Material) -> Section:
-    answers = [
-        Answer(row.statement, row.detail, row.evidence) for row in material.findings("answer").itertuples(index=False)
-    ]
-    return Section("answers", "Answers", answers)
-
-
-def _measured(material: Material) -> Section:
-    comparison = material.tables["comparison"]
-    rows = comparison[comparison["source"] == "measured here"]
-    shown = rows[["task", "method", "rank", "alpha", "params_percent", "value", "low", "high", "n"]]
-    shown = shown.rename(
-        columns={"params_percent": "% of parameters", "value": "test accuracy (%)", "n": "seeds", "task": "experiment"}
+def _study(module: StudyModule, material: Material) -> Section:
+    """Return the section of a study, or what it would measure where it was not run."""
+    spec = module.SPEC
+    if spec.name in material.studies:
+        return Section(spec.name, spec.title, module.blocks(material))
+    absent = Paragraph(
+        f"Not part of this run. {spec.about} To run it, name {spec.name} under studies in the configuration."
     )
-    formats = {"% of parameters": ".2f", "test accuracy (%)": ".2f", "low": ".2f", "high": ".2f", "alpha": "g"}
-    interval = rows["interval"].iloc[0]
-    caption = f"Mean test accuracy after the last epoch of every cell; low and high: {interval}."
-    intro = Paragraph(
-        "Everything here was trained by this workflow. Settings are chosen on validation; the sweep reads test "
-        "once, after training, and the baseline's test curve chooses nothing; differences are paired by seed.",
-        "runs, curves, summary, contrasts",
-    )
-    return Section("measured", "Measured", [intro, *material.figures_of("measured"), table(caption, shown, formats)])
+    return Section(spec.name, f"{spec.title} (not run)", [absent])
 
 
 def _findings_table(caption: str, rows: pd.DataFrame) -> Block:
@@ -97,23 +64,6 @@ def _mends(material: Material) -> Section:
     return Section("errata", "Errata: what mending changes", [intro, _findings_table("Errors, one a row.", errata)])
 
 
-def _published(material: Material) -> Section:
-    published = material.tables["published"]
-    intro = Paragraph(
-        f"{len(published)} cells transcribed from {published['source'].nunique()} sources, as printed. None of the "
-        "sources prints an interval. The body of the survey itself (arXiv:2404.13506) was not seen: what stands here "
-        "are the primary sources it copies from, and the seed notebook's quotations.",
-        "published",
-    )
-    sources = published.groupby(["source", "source_title", "source_version"], dropna=False, sort=True)
-    listed = sources.size().rename("cells").reset_index()
-    return Section(
-        "published",
-        "Published",
-        [intro, *material.figures_of("published"), table("Sources, and how many cells each gives.", listed)],
-    )
-
-
 def _recomputed(material: Material) -> Section:
     parameters = material.tables["parameters"]
     columns = ["base_model", "method", "setting", "trainable_params", "percent_with_adapter", "percent_without_adapter"]
@@ -127,25 +77,31 @@ def _recomputed(material: Material) -> Section:
         f"they {'agree to the last parameter' if agree else 'DISAGREE'}."
     )
     formats = {"trainable_params": ",d", "percent_with_adapter": ".4f", "percent_without_adapter": ".4f"}
-    blocks = [*material.figures_of("recomputed"), table(caption, shown, formats), _memory(material)]
+    blocks = [*material.figures_of(section="recomputed"), table(caption, shown, formats), _memory(material)]
     return Section("recomputed", "Recomputed", blocks)
 
 
 def _memory(material: Material) -> Block:
     """Return the bytes to train as a table in units of 10^9 bytes."""
     memory = material.tables["memory"]
-    fits = [name for name in memory.columns if name.startswith("fits_")]
     parts = ["weights_bytes", "master_weights_bytes", "gradients_bytes", "optimizer_bytes", "total_bytes"]
-    shown = memory[["base_model", "method", "setting", "precision"]].copy()
-    for part in parts:
-        shown[part.replace("_bytes", "_(GB)")] = memory[part].astype(float) / 1e9
-    for name in fits:
-        shown[name.replace("gb", "_GB")] = memory[name].map({True: "yes", False: "no"})
-    caption = (
-        "Bytes that training takes, in GB of 10^9 bytes, without activations: where it does not fit, training on one "
-        "such GPU is impossible without offloading or quantisation; where it fits, that is not yet shown possible."
+    shown = memory[["base_model", "method", "setting", "precision"]].assign(
+        precision=memory["precision"].str.replace("_", " ")
     )
-    return table(caption, shown, {part.replace("_bytes", "_(GB)"): ".2f" for part in parts})
+    for part in parts:
+        shown[part.removesuffix("_bytes")] = memory[part].astype(float) / 1e9
+    sizes = sorted(int(name[5:-2]) for name in memory.columns if name.startswith("fits_"))
+    shown["fits GPUs of"] = [_sizes_that_fit(row, sizes) for _, row in memory.iterrows()]
+    caption = (
+        "GB (10^9 bytes) that training takes, without activations, and the sizes of GPU, in GB, that hold it. Where a "
+        "size is not listed, training on one such GPU is impossible without offloading or quantisation; where it is, "
+        "that is not yet shown possible."
+    )
+    return table(caption, shown, {part.removesuffix("_bytes"): ".2f" for part in parts})
+
+
+def _sizes_that_fit(row: pd.Series[Any], sizes: list[int]) -> str:
+    return ", ".join(str(size) for size in sizes if row[f"fits_{size}gb"]) or "none"
 
 
 def _conflicts(material: Material) -> Section:
@@ -251,9 +207,3 @@ def _rerun() -> Section:
     commands += "snakemake --cores 2 figures   # figures from the combined tables\n"
     commands += "snakemake --cores 2 --configfile my.yaml"
     return Section("rerun", "How to run it again", [Code(commands)])
-
-
-def headlines(findings: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Return one line for each named answer that the findings hold."""
-    details: dict[Any, Any] = findings[findings["kind"] == "answer"].set_index("id")["detail"].to_dict()
-    return [details[name] for name in names if name in details]
