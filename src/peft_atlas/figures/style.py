@@ -157,6 +157,15 @@ def rank_colours(ranks: Sequence[int]) -> dict[int, Any]:
     return dict(zip(ranks, sns.color_palette("crest", len(ranks)), strict=True))
 
 
+def add_legend(axis: Axes, style: FigureStyle, loc: str, columns: int = 1, **place: Any) -> None:
+    """Add a legend at ``loc`` of an axis; in one column below the figure, where there is more room."""
+    if style.narrow:
+        handles, labels = axis.get_legend_handles_labels()
+        axis.figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    else:
+        axis.legend(loc=loc, **place)
+
+
 def label_panels(axes: Sequence[Axes]) -> None:
     """Write a, b, c ... before the title of each panel, where there are several."""
     for letter, axis in zip("abcdefgh", axes, strict=False):
