@@ -139,8 +139,9 @@ def rc_params(style: FigureStyle) -> dict[str, Any]:
 
 
 def method_mark(method: str, style: FigureStyle) -> Mark:
-    """Return the colour and marker that a method has in every figure."""
-    colour, marker = _MARKS.get(method) or _OTHERS[sum(map(ord, method)) % len(_OTHERS)]
+    """Return the colour and marker that a method has in every figure; a variant, ``X (...)``, has those of X."""
+    known = _MARKS.get(method) or _MARKS.get(method.split(" (")[0])
+    colour, marker = known or _OTHERS[sum(map(ord, method)) % len(_OTHERS)]
     return Mark(_grey(colour) if style.palette == "grey" else colour, marker)
 
 

@@ -19,6 +19,7 @@ class Material:
     studies: tuple[str, ...]
     config: str
     seeds: tuple[int, ...]
+    confidence: float
     versions: Mapping[str, str]
     code: str
     machine: str

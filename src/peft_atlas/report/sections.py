@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from peft_atlas.report.answers import answers_section
 from peft_atlas.report.content import Block, Code, Paragraph, Section, table
+from peft_atlas.report.explorer import explorer
 from peft_atlas.report.material import Material
 from peft_atlas.report.studies.spec import StudyModule, all_studies
 from peft_atlas.streams import ROLES
@@ -22,6 +24,7 @@ def build_sections(material: Material) -> list[Section]:
     published = [module for module in studies if module.SPEC.name == PUBLISHED]
     return [
         answers_section(material, studies),
+        _explore(material, studies),
         *(_study(module, material) for module in measured),
         *(_study(module, material) for module in published),
         _recomputed(material),
@@ -34,6 +37,17 @@ def build_sections(material: Material) -> list[Section]:
         _provenance(material),
         _rerun(),
     ]
+
+
+def _explore(material: Material, studies: Sequence[StudyModule]) -> Section:
+    """Return the explorer."""
+    intro = Paragraph(
+        "Two metrics against each other, in two panels with common axes. A Pareto front joins the points that no "
+        "other point of the same task and model beats in one metric without losing in the other. Accuracies of "
+        "different tasks or models do not compare.",
+        "comparison; costs",
+    )
+    return Section("explore", "Explore", [intro, explorer(material, studies)])
 
 
 def _study(module: StudyModule, material: Material) -> Section:
@@ -116,7 +130,8 @@ def _conflicts(material: Material) -> Section:
         "conflicts: verdict",
     )
     order = conflicts["verdict"].map({"open": 0, "settled": 1, "explained": 2})
-    rows = conflicts.assign(order=order).sort_values("order", kind="stable")
+    rows = conflicts.assign(order=order, metric=conflicts["metric"].str.replace("_", " "))
+    rows = rows.sort_values("order", kind="stable")
     columns = ["base_model", "method", "task", "metric", "readings", "difference", "verdict", "resolution", "places"]
     caption = "Conflicts, one cell a row: what each source prints, and where it stands in data/published."
     return Section("conflicts", "Conflicts", [intro, table(caption, rows[columns], {"difference": ".3g"})])

@@ -8,8 +8,8 @@ A study is a module of this package that defines
     the body of its section, called only where the study was run; its figures are placed by the module, with
     ``material.figures_of(study=...)``;
 ``costs(material) -> DataFrame`` (optional)
-    seconds and memory by cell for the explorer: columns ``task``, ``method``, ``setting``, ``rank``, ``alpha``
-    (as in ``summary``) and ``seconds`` a run, ``memory_bytes``.
+    time and memory by cell for the explorer: columns ``task``, ``method``, ``setting``, ``rank``, ``alpha`` as in
+    the table ``comparison``, ``seconds`` a run, and ``memory_bytes``.
 
 Of a study that is configured out the report says so, with the sentence of its ``SPEC``.
 """

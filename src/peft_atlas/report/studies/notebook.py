@@ -49,12 +49,14 @@ def costs(material: Material) -> pd.DataFrame:
     """Return the seconds a run of each cell; members of a block train together, so they share its time equally."""
     spent, runs = material.tables["costs"], material.tables["runs"]
     runs = runs[runs["study"] == SPEC.name]
-    keys = ["task", "method", "setting", "rank", "alpha", "experiment"]
-    cells = runs[keys].drop_duplicates(ignore_index=True)
-    seconds, memory = {}, {}
-    for rule, experiments in (("train_sweep", ["sweep"]), ("train_baseline", ["baseline", "dropout_after_A"])):
-        jobs, members = spent[spent["rule"] == rule], runs[runs["experiment"].isin(experiments)]
-        for experiment in experiments:
-            seconds[experiment] = jobs["wall_seconds"].sum() / max(len(members), 1)
-            memory[experiment] = jobs["peak_memory_mb"].max() * 1e6
-    return cells.assign(seconds=cells["experiment"].map(seconds), memory_bytes=cells["experiment"].map(memory))
+    rules = runs["experiment"].map(lambda name: "train_sweep" if name == "sweep" else "train_baseline")
+    by_rule = spent.groupby("rule")
+    seconds = by_rule["wall_seconds"].sum() / rules.value_counts()
+    memory = 1e6 * by_rule["peak_memory_mb"].max()
+    cells = runs.assign(
+        task=SPEC.name + ": " + runs["experiment"] + ", " + runs["task"],
+        seconds=rules.map(seconds),
+        memory_bytes=rules.map(memory),
+    )
+    names = ["task", "method", "setting", "rank", "alpha", "seconds", "memory_bytes"]
+    return cells[names].drop_duplicates(ignore_index=True)
