@@ -13,9 +13,9 @@ from peft_atlas.figures.style import CONTROLS, METHODS, method_mark
 from peft_atlas.report.content import Explorer
 from peft_atlas.report.material import Material
 from peft_atlas.report.studies.spec import StudyModule
+from peft_atlas.report.tables import MEASURED
 from peft_atlas.statistics import Estimate, mean_interval
 
-MEASURED = "measured here"
 # The task that a panel starts with, where it is not the first of the study.
 START = {"published": "commonsense: Avg", "notebook": "sweep, held_out"}
 _KEYS = ["task", "method", "setting", "rank", "alpha"]

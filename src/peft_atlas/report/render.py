@@ -90,7 +90,17 @@ def _markdown_cell(text: str) -> str:
     return " ".join(escaped.split())
 
 
-def write_report(sections: Sequence[Section], tables: Mapping[str, pd.DataFrame], html: Path, markdown: Path) -> None:
-    """Write both forms of the report, each whole or not at all."""
-    write_text(html, render_html(sections, tables))
+def render_gallery(figures: Sequence[FigureBlock]) -> str:
+    """Return a page that shows all figures by section, each from its SVG file."""
+    names = dict.fromkeys(figure.section for figure in figures)
+    sections = [(name, [figure for figure in figures if figure.section == name]) for name in names]
+    template = _environment(escape=True).get_template("gallery.html.j2")
+    return template.render(title=TITLE, sections=sections, style=_template("report.css"))
+
+
+def write_report(
+    sections: Sequence[Section], html: Path, markdown: Path, tables: Mapping[str, pd.DataFrame] | None = None
+) -> None:
+    """Write both forms of the report, each whole or not at all; evidence links to the rows of ``tables``."""
+    write_text(html, render_html(sections, tables or {}))
     write_text(markdown, render_markdown(sections))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -12,6 +11,7 @@ from peft_atlas.report.content import Block, Code, Paragraph, Section, table
 from peft_atlas.report.explorer import explorer
 from peft_atlas.report.material import Material
 from peft_atlas.report.studies.spec import StudyModule, all_studies
+from peft_atlas.report.tables import memory_table, parameters_table
 from peft_atlas.streams import ROLES
 
 PUBLISHED = "published"
@@ -23,6 +23,7 @@ def build_sections(material: Material) -> list[Section]:
     measured = [module for module in studies if module.SPEC.name != PUBLISHED]
     published = [module for module in studies if module.SPEC.name == PUBLISHED]
     return [
+        *_missing(material),
         answers_section(material, studies),
         _explore(material, studies),
         *(_study(module, material) for module in measured),
@@ -37,6 +38,14 @@ def build_sections(material: Material) -> list[Section]:
         _provenance(material),
         _rerun(),
     ]
+
+
+def _missing(material: Material) -> list[Section]:
+    """Return the section that says what a failed run left out, or none."""
+    if not material.missing:
+        return []
+    text = "This report is incomplete: jobs of the run failed, and these could not be made: "
+    return [Section("missing", "Missing", [Paragraph(f"{text}{', '.join(material.missing)}.", "the run's logs")])]
 
 
 def _explore(material: Material, studies: Sequence[StudyModule]) -> Section:
@@ -79,43 +88,8 @@ def _mends(material: Material) -> Section:
 
 
 def _recomputed(material: Material) -> Section:
-    parameters = material.tables["parameters"]
-    columns = ["base_model", "method", "setting", "trainable_params", "percent_with_adapter", "percent_without_adapter"]
-    keys = ["base_model", "method", "setting"]
-    ways = parameters.groupby(keys)["way"].agg(lambda way: ", ".join(sorted(way)).replace("_", " "))
-    agree = parameters.groupby(keys)["trainable_params"].nunique().max() == 1
-    shown = parameters.drop_duplicates(keys)[columns]
-    shown = shown.assign(counted=[ways[key] for key in shown[keys].itertuples(index=False, name=None)])
-    caption = (
-        "Trainable parameters recomputed from architecture and documented configuration; where two ways are named, "
-        f"they {'agree to the last parameter' if agree else 'DISAGREE'}."
-    )
-    formats = {"trainable_params": ",d", "percent_with_adapter": ".4f", "percent_without_adapter": ".4f"}
-    blocks = [*material.figures_of(section="recomputed"), table(caption, shown, formats), _memory(material)]
-    return Section("recomputed", "Recomputed", blocks)
-
-
-def _memory(material: Material) -> Block:
-    """Return the bytes to train as a table in units of 10^9 bytes."""
-    memory = material.tables["memory"]
-    parts = ["weights_bytes", "master_weights_bytes", "gradients_bytes", "optimizer_bytes", "total_bytes"]
-    shown = memory[["base_model", "method", "setting", "precision"]].assign(
-        precision=memory["precision"].str.replace("_", " ")
-    )
-    for part in parts:
-        shown[part.removesuffix("_bytes")] = memory[part].astype(float) / 1e9
-    sizes = sorted(int(name[5:-2]) for name in memory.columns if name.startswith("fits_"))
-    shown["fits GPUs of"] = [_sizes_that_fit(row, sizes) for _, row in memory.iterrows()]
-    caption = (
-        "GB (10^9 bytes) that training takes, without activations, and the sizes of GPU, in GB, that hold it. Where a "
-        "size is not listed, training on one such GPU is impossible without offloading or quantisation; where it is, "
-        "that is not yet shown possible."
-    )
-    return table(caption, shown, {part.removesuffix("_bytes"): ".2f" for part in parts})
-
-
-def _sizes_that_fit(row: pd.Series[Any], sizes: list[int]) -> str:
-    return ", ".join(str(size) for size in sizes if row[f"fits_{size}gb"]) or "none"
+    shown = [parameters_table(material.tables["parameters"]), memory_table(material.tables["memory"])]
+    return Section("recomputed", "Recomputed", [*material.figures_of(section="recomputed"), *shown])
 
 
 def _conflicts(material: Material) -> Section:

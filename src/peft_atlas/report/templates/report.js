@@ -142,14 +142,16 @@
     return parts.length ? `${name} (${parts.join(", ")})` : name;
   };
   const values = (field, points) => [...new Set(points.map((point) => point[field]))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  let selects = 0;
   const select = (label, options, chosen) => {
-    const box = element("label", {}, label);
-    const made = element("select");
+    selects += 1;
+    const box = element("div");
+    const made = element("select", { id: `select-${selects}` });
     const fill = (list, keep) => {
       made.replaceChildren(...list.map(([value, text]) => { const o = element("option", { value }, text); o.selected = value === keep; return o; }));
     };
     fill(options, chosen);
-    box.append(made);
+    box.append(element("label", { for: made.id }, label), made);
     return { box, made, fill };
   };
 
@@ -356,8 +358,7 @@
   const grid = element("div", { class: "panels" });
   const measured = data.points.find((point) => point.study !== "published");
   grid.append(...[["Left", measured?.study ?? ALL], ["Right", "published"]].map(([title, study]) => makePanel(`${title} panel`, study).section));
-  root.append(metricsBox, methodsBox, grid, list);
-  root.hidden = false;
+  root.replaceChildren(metricsBox, methodsBox, grid, list);
   for (const made of [xs.made, ys.made]) made.addEventListener("change", update);
   let width = 0;
   new ResizeObserver(() => { if (root.clientWidth !== width) { width = root.clientWidth; update(); } }).observe(root);
