@@ -39,6 +39,7 @@ TABLES = {"runs": RUNS, "findings": pd.DataFrame({"kind": ["check", "claim"], "i
         ("runs: rank=2, slope of test_accuracy on log2(rank) seed by seed", ["b", "d"]),
         ("runs: setting=query, key, value", ["a"]),
         ("runs: setting=query", ["c", "d"]),
+        ("runs: setting=key, value", ["a"]),
         ("runs: run_id=a; runs: run_id=c", ["a", "c"]),
         ("runs: study=notebook, rank=1; study=notebook, rank=2", ["a", "b"]),
         ("tasks/synthetic.py: held_out, all seeds", None),

@@ -1,6 +1,6 @@
 """One rule a figure, made from the modules of peft_atlas.figures; a new module is a new rule."""
 
-from peft_atlas.figures.spec import all_figures
+from peft_atlas.figures.spec import all_figures, load_figure
 
 FIGURES = {
     spec.name: spec
@@ -49,6 +49,7 @@ for spec in FIGURES.values():
         params:
             name=spec.name,
             title=spec.title,
+            about=load_figure(spec.name).__doc__.splitlines()[0],
             tables=list(spec.tables),
             style=CONFIG.figures.style.model_dump(mode="json"),
         message:

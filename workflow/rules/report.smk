@@ -32,6 +32,13 @@ rule render_report:
             "results/report.html",
             caption="../report/report.rst",
             category="report",
+            labels={"page": "report"},
+        ),
+        config=report(
+            "results/config.yaml",
+            caption="../report/config.rst",
+            category="report",
+            labels={"page": "configuration used"},
         ),
         markdown="results/report.md",
         headlines="results/headlines.txt",

@@ -15,6 +15,7 @@ with job(snakemake.log[0]):
     tables = {name: snakemake.input[name] for name in params.tables}
     material = load_material(tables, map(Path, params.figures), params.config, Path(params.root))
     write_report(build_sections(material), Path(output.html), Path(output.markdown), material.tables)
+    write_text(Path(output.config), material.config)
     specs = [module.SPEC for module in all_studies() if module.SPEC.name in material.studies]
     lines = headlines(material.tables["findings"], specs)
     write_text(Path(output.headlines), "\n".join([f"Report: {output.html}", *lines]) + "\n")

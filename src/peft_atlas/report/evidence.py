@@ -50,9 +50,16 @@ class Selection:
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of a table that meet all conditions; conditions on one column are alternatives."""
         for column in dict.fromkeys(column for column, _ in self.conditions):
-            wanted = {value for name, values in self.conditions if name == column for value in values}
-            frame = frame[frame[column].map(_as_text).isin(wanted)]
+            wanted = [value for name, values in self.conditions if name == column for value in values]
+            texts = frame[column].map(_as_text)
+            frame = frame[pd.concat([_matches(texts, value) for value in wanted], axis=1).any(axis=1)]
         return frame
+
+
+def _matches(texts: pd.Series[str], value: str) -> pd.Series[bool]:
+    """Return which texts are the value, or, where none is and it is a phrase, which hold it."""
+    equal = texts == value
+    return equal if equal.any() or " " not in value else texts.str.contains(value, regex=False)
 
 
 def _as_text(value: object) -> str:
@@ -103,7 +110,7 @@ def _selection(name: str, text: str, frame: pd.DataFrame) -> Selection:
 def _continues(condition: tuple[str, tuple[str, ...]], piece: str, frame: pd.DataFrame) -> bool:
     """Return whether a comma belongs to the value before it: ``setting=query, key, value``."""
     column, values = condition
-    return bool(frame[column].map(_as_text).str.startswith(f"{values[0]}, {piece}").any())
+    return bool(frame[column].map(_as_text).str.contains(f"{values[0]}, {piece}", regex=False).any())
 
 
 def _merged(selections: Sequence[Selection]) -> list[Selection]:
