@@ -15,19 +15,17 @@ ADAPTATION_PARTS = [
 ]
 ADAPTATION_RUNS = [f"{part}.runs.parquet" for part in ADAPTATION_PARTS]
 ADAPTATION_CURVES = [f"{part}.curves.parquet" for part in ADAPTATION_PARTS]
-# What the bases depend on, and what all parts depend on beside their own sweep.
+# What the bases depend on, and what each part of the study depends on beside its target task.
 PRETRAINING_CONFIG = CONFIG.adaptation.model_dump(
     mode="json", include={"data", "pretraining", "batch_size"}
 )
-SHARED_CONFIG = CONFIG.adaptation.model_dump(
-    mode="json",
-    include={"data", "batch_size", "steps", "learning_rates", "sizes"},
-)
-OWN_CONFIG = {
-    "methods": set(),
-    "ranks": {"ranks"},
-    "alphas": {"alpha_sweep"},
-    "shuffled_labels": set(),
+SHARED = {"data", "batch_size", "steps", "learning_rates", "sizes"}
+OWN = {"methods": set(), "ranks": {"ranks"}, "alphas": {"alpha_sweep"}}
+ADAPTATION_CONFIG = {
+    experiment: CONFIG.adaptation.model_dump(
+        mode="json", include=SHARED | OWN.get(experiment, set())
+    )
+    for experiment in ADAPTATION_TARGETS
 }
 
 if "adaptation" in CONFIG.studies:
@@ -42,7 +40,7 @@ if "adaptation" in CONFIG.studies:
 
 
 wildcard_constraints:
-    experiment="|".join(OWN_CONFIG),
+    experiment="|".join(ADAPTATION_TARGETS),
     shift=r"\d+",
     examples=r"\d+",
 
@@ -94,10 +92,7 @@ rule train_adaptation:
         mem_mb=megabytes(1500),
         runtime=30,
     params:
-        config=lambda wildcards: SHARED_CONFIG
-        | CONFIG.adaptation.model_dump(
-            mode="json", include=OWN_CONFIG[wildcards.experiment]
-        ),
+        config=lambda wildcards: ADAPTATION_CONFIG[wildcards.experiment],
         seeds=ADAPTATION_SEEDS,
         device=CONFIG.device,
     message:

@@ -198,7 +198,7 @@ def train_target(
     for cell in cells(study.config, experiment):
         runs += list(_train_cell(study, model, task, source, target, cell, before))
     names = set(CURVES.schema().names)
-    points = [{**{k: v for k, v in run.items() if k in names}, "epoch": run["epochs"]} for run in runs if run["epochs"]]
+    points = [{**{k: v for k, v in run.items() if k in names}, "epoch": run["epochs"]} for run in runs]
     return runs, points
 
 
