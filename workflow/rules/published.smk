@@ -44,6 +44,8 @@ rule count_parameters:
         "results/benchmarks/count_parameters/all.tsv"
     conda:
         ENVIRONMENT
+    # The longest of these jobs, and others wait for it.
+    priority: 1
     threads: 1
     resources:
         mem_mb=megabytes(2000),
