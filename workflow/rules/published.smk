@@ -42,10 +42,10 @@ rule count_parameters:
         "logs/count_parameters.log",
     benchmark:
         "results/benchmarks/count_parameters/all.tsv"
-    conda:
-        ENVIRONMENT
     # The longest of these jobs, and others wait for it.
     priority: 1
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=megabytes(2000),
