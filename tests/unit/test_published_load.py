@@ -242,6 +242,8 @@ def test_what_a_printed_cell_says(text, printed):
         (("68.9", "\u221268.9"), "t.csv:2: value = '\u221268.9': allowed: a number"),
         (("68.9", "\uff16\uff18.\uff19"), "t.csv:2: value = '\uff16\uff18.\uff19': allowed: a number"),
         (("68.9", "68.9 \u00b1 1.2"), "t.csv:2: value = '68.9 \u00b1 1.2': allowed: a number"),
+        (("68.9", "68." + "9" * 15), "t.csv:2: value = '68.999999999999999': allowed: at most 16 significant digits"),
+        (("68.9", "-0"), "t.csv:2: value = '-0': allowed in the unit percent: 0 or more"),
         (("68.9", "<101"), "t.csv:2: value = '<101': allowed in the unit percent: 0 to 100"),
         (("LoRA", "Lo\u200bRA"), "t.csv:2: method = 'Lo\\u200bRA': allowed: printable characters"),
         (("Table 1", "x" * 200_000), "t.csv:2: not CSV (field larger than field limit"),
@@ -286,6 +288,14 @@ def test_a_spread_is_nothing_or_a_number(folder, spread):
 @pytest.mark.parametrize("rank", ["0", "-4", "8.0", "eight"])
 def test_a_rank_is_nothing_or_a_whole_number(folder, rank):
     assert f"t.csv:2: rank = '{rank}': allowed: nothing or a whole" in fault(folder, f"{HEADER},rank\n{GOOD},{rank}\n")
+
+
+@pytest.mark.parametrize("change", [("LoRA", "Lora"), ("BoolQ", "boolq"), ("LLaMA-7B", "Llama-7B")])
+def test_a_name_spelt_in_two_ways_is_named_with_both_places(folder, change):
+    (folder / "a.csv").write_text(f"{HEADER}\n{GOOD}\n", encoding="utf-8")
+    message = fault(folder, f"{HEADER}\n\n{GOOD.replace(*change)}\n")
+    column = {"LoRA": "method", "BoolQ": "task", "LLaMA-7B": "base_model"}[change[0]]
+    assert message == f"t.csv:3: {column} = {change[1]!r}: allowed: {change[0]!r}, as on a.csv:2"
 
 
 def test_a_duplicate_cell_names_both_lines(folder):
@@ -365,6 +375,7 @@ def test_a_folder_without_tables_or_sources(folder, tmp_path):
         ((SOURCES, "here: {title: a, title: b}"), "the key 'title' is on line 1 too; allowed: once"),
         (("version: v1", "version: [v1"), "not YAML"),
         (('"2024-05-22"', "2024-13-45"), "not YAML"),
+        ((SOURCES, "here: " + 5000 * "[" + 5000 * "]"), "not YAML: maximum recursion depth exceeded"),
         (("here:\n", ""), "title = 'A title': allowed: a mapping of title"),
         ((SOURCES, ""), "None: allowed: a mapping of source ids"),
     ],

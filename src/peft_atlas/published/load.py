@@ -10,7 +10,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -35,6 +35,8 @@ Kind = Literal["paper", "repository", "notebook", "recomputed"]
 Status = Literal["supported", "bound", "unsupported"]
 
 _NUMBER = re.compile(r"([<>~]?) ?(-?[0-9]+(?:\.([0-9]+))?)")
+# The checks reckon with printed numbers exactly up to here.
+_DIGITS = 16
 _QUALIFIERS = {"": "exact", "<": "less_than", ">": "greater_than", "~": "about"}
 _NUMBER_ALLOWED = f"a number as printed with a decimal point, after <, > or ~ if need be, or {NOT_SEEN!r}"
 _TYPES = {"line": "int64", "value": "float64", "decimals": "Int64", "rank": "Int64", "spread": "float64"}
@@ -67,6 +69,8 @@ def parse_printed(text: str) -> Printed:
     value = float(match[2])
     if math.isinf(value):
         raise ValueError("allowed: a number that fits 64 bits")
+    if len(match[2].replace(".", "").lstrip("-0")) > _DIGITS:
+        raise ValueError(f"allowed: at most {_DIGITS} significant digits")
     return Printed(value, _QUALIFIERS[match[1]], len(match[3] or ""))
 
 
@@ -149,7 +153,7 @@ class Cell(_Sourced):
         unit = info.data.get("unit")
         if value is None or unit == "score":
             return text
-        if value < 0:
+        if "-" in text:
             raise ValueError(f"allowed in the unit {unit}: 0 or more")
         if unit == "percent" and value > 100:
             raise ValueError("allowed in the unit percent: 0 to 100")
@@ -257,11 +261,13 @@ def load_published(folder: Path) -> pd.DataFrame:
     """
     folder = Path(folder)
     sources = load_sources(folder / SOURCES_FILE)
-    records = [
-        _record(path.stem, line, cell, sources[cell.source])
+    cells = [
+        (path, line, cell)
         for path in _tables(folder)
         for line, cell in _read(path, Cell, CELL_COLUMNS, sources, OPTIONAL_CELL_COLUMNS)
     ]
+    _require_one_spelling(cells)
+    records = [_record(path.stem, line, cell, sources[cell.source]) for path, line, cell in cells]
     return pd.DataFrame(records, columns=list(_COLUMNS)).astype(_TYPES)
 
 
@@ -269,6 +275,17 @@ _COLUMNS = (
     *("table", "line", "base_model", "method", "task", "metric", "printed", "value", "qualifier", "decimals"),
     *("unit", "rank", "spread", "source", "source_title", "source_version", "locator", "seen", "note"),
 )
+
+
+def _require_one_spelling(cells: Iterable[tuple[Path, int, Cell]]) -> None:
+    """Check that no two names of a column differ in capitals alone: one name would silently become two."""
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    for path, line, cell in cells:
+        for column in ("base_model", "method", "task", "metric"):
+            name = getattr(cell, column)
+            known, place = first.setdefault((column, name.casefold()), (name, f"{path.name}:{line}"))
+            if known != name:
+                raise AtlasError(f"{path}:{line}: {column} = {name!r}: allowed: {known!r}, as on {place}")
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -457,7 +474,7 @@ def load_sources(path: Path) -> dict[str, Source]:
     path = Path(path)
     try:
         entries = yaml.load(_text(path), Loader=_UniqueKeys)  # a SafeLoader: builds no objects
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise AtlasError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(entries, dict) or not entries:
         raise AtlasError(f"{path}: {_short(entries)}: allowed: a mapping of source ids to their entries")
