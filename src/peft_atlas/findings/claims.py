@@ -35,6 +35,8 @@ Measured = Mapping[str, Finding]
 Verdict = Literal["supported", "contradicted", "undecided"]
 ONE_PERCENT = 1.0
 LOREFT = "LoReFT"
+# Level of the one test that is done on printed numbers.
+_LEVEL = 0.05
 # Takeaway 4 names these; the spelling is that of the published tables.
 NAMED_DOMAINS = (COMMONSENSE, "Medical Imaging", "Protein Models", "Speech Synthesis")
 _OF_TIME = re.compile(r"second|minute|hour|time|speed|throughput", re.IGNORECASE)
@@ -269,13 +271,17 @@ def _sensitivity(tables: PublishedTables, measured: Measured) -> list[Finding]:
 
 
 def _rank_sweep(tables: PublishedTables) -> Iterator[Finding]:
-    """Return, for each published sweep over ranks, whether accuracy rises with every step."""
+    """Return, for each published sweep over ranks, whether accuracy rises with every step, and whether it does at all.
+
+    The takeaway says "generally", which both readings of it are tried on.
+    """
     rows = tables.exact[(tables.exact["task"] == AVERAGE) & tables.exact["rank"].notna()]
     for (source, model, method), sweep in rows.groupby(["source", "base_model", "method"], sort=False):
         ordered = sweep.sort_values("rank")
         if len(ordered) < 3:
             continue
         yield _one_sweep(str(source), str(model), str(method), ordered)
+        yield _one_trend(str(source), str(model), str(method), ordered)
 
 
 def _one_sweep(source: str, model: str, method: str, sweep: pd.DataFrame) -> Finding:
@@ -293,6 +299,26 @@ def _one_sweep(source: str, model: str, method: str, sweep: pd.DataFrame) -> Fin
         f"{last['rank']} is {last['value'] - best['value']:+.1f} points from it. {NO_INTERVAL} ({rates})",
         effect=float(last["value"] - best["value"]),
         unit=f"{POINTS}, highest rank less best",
+        n=len(sweep),
+    )
+
+
+def _one_trend(source: str, model: str, method: str, sweep: pd.DataFrame) -> Finding:
+    """Return whether accuracy and rank go together over a sweep, by Kendall's tau with its exact test."""
+    from scipy.stats import kendalltau
+
+    test = kendalltau(sweep["rank"].astype(float), sweep["value"])
+    tau, p = float(test.statistic), float(test.pvalue)
+    return _claim(
+        3,
+        f"rank_trend_{slug(method)}_{slug(model)}",
+        f"Higher ranks go with higher accuracy of {method} on {model}, over the whole sweep that {source} prints",
+        _decide(tau > 0) if p < _LEVEL else "undecided",
+        select("published", sweep, ("source", "base_model", "method", "task", "rank")),
+        f"Kendall's tau of rank and accuracy is {tau:+.2f} over {len(sweep)} ranks, a single run each (two-sided "
+        f"p = {p:.2g}); {_LEVEL:g} is the level. {NO_INTERVAL}",
+        effect=tau,
+        unit="Kendall's tau",
         n=len(sweep),
     )
 

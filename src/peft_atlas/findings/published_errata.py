@@ -264,6 +264,6 @@ def _no_intervals(tables: PublishedTables) -> Finding:
         "open",
         f"published: source={SEED}; published: spread",
         f"None of the {len(quoted)} quoted numbers has one, nor has any of the {len(tables.published)} cells "
-        f"transcribed{those}; none is invented here, and no test is done on them.",
+        f"transcribed{those}; none is invented here.",
         n=len(quoted),
     )
