@@ -126,7 +126,7 @@ class PrefixTuning(Method):
     @classmethod
     def study_settings(cls, sites: Sites, sizes: Sizes) -> Sequence[StudySetting]:
         """Return prefix tuning of every attention module; none where the network has no attention."""
-        if not sites.attention_modules:
+        if not sites.attention_modules or sites.width is None:
             return []
         return [StudySetting(cls.name, None, cls(sizes.virtual_tokens, sites.attention_modules, sites.width))]
 

@@ -60,7 +60,7 @@ class SimpleNN(nn.Module):
         if first_frozen is None:
             first = self.fc1(x)
         else:
-            first = self.fc1(x, first_frozen) if isinstance(self.fc1, Wrapper) else first_frozen
+            first = self.fc1(x, base_output=first_frozen) if isinstance(self.fc1, Wrapper) else first_frozen
         return self.fc2(F.relu(first))
 
     def frozen_first(self, x: Tensor) -> Tensor | None:
