@@ -209,7 +209,7 @@ CONTRASTS = Contract(
 )
 PUBLISHED = Contract(
     "published",
-    1,
+    2,
     ("table", "line"),
     (
         _text("table", "file of data/published that the cell stands in"),
@@ -224,6 +224,7 @@ PUBLISHED = Contract(
         _integer("decimals", "decimals printed"),
         _text("unit", "unit of the cell"),
         _integer("rank", "rank r, where the table has one"),
+        _number("spread", "what is printed after a ±, in the unit of value; null where nothing is"),
         _text("source", "id in sources.yaml"),
         _text("source_title", "title of the source"),
         _text("source_version", "version or date of the source", required=False),
