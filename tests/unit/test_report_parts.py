@@ -104,6 +104,11 @@ def test_a_study_that_was_not_run_is_said_to_be_absent(tables):
     assert "rank" in {block.text.split()[1] for block in sections["answers"].blocks if block.kind == "paragraph"}
 
 
+def test_a_pattern_names_every_finding_that_it_fits():
+    rows = pd.DataFrame({"kind": "answer", "id": ["s_400", "s_4000"], "detail": ["one", "two"]})
+    assert headlines(rows, [SimpleNamespace(headlines=("s_*",))]) == ["one"]
+
+
 def test_the_end_of_a_run_tells_the_best_of_each_study_first():
     ids = ["a1", "a2", "b1", "b2"]
     rows = pd.DataFrame({"kind": "answer", "id": ids, "detail": [name.upper() for name in ids]})

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, in_order
+from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, in_order, methods_of, models_of, panels_for
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import METHODS, MODELS, label_panels
+from peft_atlas.figures.style import label_panels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,7 @@ SPEC = FigureSpec(
     panels=(2, 1),
     narrow_height=2.4,
 )
+# Tables whose order and title are fixed; the title of any other is its name.
 _FAMILIES = {"commonsense": "Commonsense reasoning", "arithmetic": "Arithmetic reasoning"}
 _REFERENCE = "LoRA"
 # Share of the colour range beyond which a number is written in white.
@@ -38,10 +39,13 @@ _LONG = 6
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the accuracies that ReFT v3 prints, one row a cell, with their difference from LoRA's."""
-    published = tables["published"]
-    rows = published[(published["source"] == CORRECTED) & published["table"].isin(_FAMILIES)]
-    rows = in_order(rows[rows["metric"] == "accuracy_percent"])
-    rows = rows[rows["base_model"].isin(MODELS)]
+    from peft_atlas.findings.printed_rows import exact_cells
+    from peft_atlas.findings.recomputation import base_method
+
+    rows = exact_cells(tables["published"])
+    rows = in_order(rows[(rows["source"] == CORRECTED) & (rows["metric"] == "accuracy_percent")])
+    # A method trained for other epochs than its table's has an average alone.
+    rows = rows[rows["method"] == rows["method"].map(base_method)]
     keys = ["base_model", "table", "task"]
     lora = rows[rows["method"] == _REFERENCE][[*keys, "value"]]
     rows = rows.merge(lora, on=keys, how="left", suffixes=("", "_lora"))
@@ -49,12 +53,20 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return rows[["base_model", "table", "task", "method", "printed", "value", "less_lora", "unit"]]
 
 
+def _families(plotted: pd.DataFrame) -> dict[str, str]:
+    """Return the tables with their titles, commonsense and arithmetic reasoning first."""
+    found = list(dict.fromkeys(plotted["table"]))
+    order = [*(table for table in _FAMILIES if table in found), *(table for table in found if table not in _FAMILIES)]
+    return {table: _FAMILIES.get(table, table) for table in order}
+
+
 def _columns(plotted: pd.DataFrame) -> list[tuple[str, str]]:
     """Return table and task of each column, the commonsense tasks first, an average last of its family."""
+    tables = list(_families(plotted))
     found = [
-        (table, task) for table in _FAMILIES for task in dict.fromkeys(plotted.loc[plotted["table"] == table, "task"])
+        (table, task) for table in tables for task in dict.fromkeys(plotted.loc[plotted["table"] == table, "task"])
     ]
-    return sorted(found, key=lambda column: (list(_FAMILIES).index(column[0]), column[1] == "Avg"))
+    return sorted(found, key=lambda column: (tables.index(column[0]), column[1] == "Avg"))
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
@@ -62,16 +74,17 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
 
     In one column a panel is turned, a row a task.
     """
-    columns = _columns(plotted)
-    methods = [method for method in METHODS if method in set(plotted["method"])]
+    columns, models = _columns(plotted), models_of(plotted["base_model"])
+    methods, axes = methods_of(plotted["method"]), panels_for(axes, len(models), 1)
     limit = float(plotted["less_lora"].abs().quantile(0.95))
     images = []
-    for axis, model in zip(axes, MODELS, strict=True):
+    for axis, model in zip(axes, models, strict=True):
         cells = plotted[plotted["base_model"] == model]
         images.append(_draw_panel(cells, columns, methods, limit, axis, style))
-        (_label_turned if style.narrow else _label_axes)(axis, columns, methods)
+        (_label_turned if style.narrow else _label_axes)(axis, columns, methods, _families(plotted))
         axis.set_title(model)
-    axes[0].set_xticklabels([])
+    for axis in axes[:-1]:
+        axis.set_xticklabels([])
     bar = axes[0].figure.colorbar(images[0], ax=list(axes), pad=0.01, aspect=60 if style.narrow else 40, extend="both")
     bar.set_label("Accuracy less LoRA's (percentage points)")
     bar.outline.set_visible(False)
@@ -93,7 +106,7 @@ def _draw_panel(
     grid = np.array([[getattr(by_cell.get((m, *c)), "less_lora", np.nan) for c in columns] for m in methods])
     axis.patch.set(facecolor="white", hatch="////", edgecolor="0.8", linewidth=0)
     image = axis.imshow(grid.T if style.narrow else grid, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-    best = {c: max(row.value for row in cells.itertuples() if (row.table, row.task) == c) for c in columns}
+    best = cells.groupby(["table", "task"])["value"].max().to_dict()
     for place in np.ndindex(grid.shape):
         row = by_cell.get((methods[place[0]], *columns[place[1]]))
         if row is None:
@@ -106,12 +119,12 @@ def _draw_panel(
     return image
 
 
-def _label_axes(axis: Axes, columns: list[tuple[str, str]], methods: list[str]) -> None:
+def _label_axes(axis: Axes, columns: list[tuple[str, str]], methods: list[str], families: dict[str, str]) -> None:
     """Write tasks, methods and families, and part the families and the averages by white lines."""
     axis.set_xticks(range(len(columns)), [_broken(task) for _, task in columns])
     axis.set_yticks(range(len(methods)), methods)
     _part_families(axis, columns, axis.axvline)
-    for table, name in _FAMILIES.items():
+    for table, name in families.items():
         places = [place for place, column in enumerate(columns) if column[0] == table]
         if places:
             middle = (sum(places) / len(places), 1)
@@ -119,9 +132,9 @@ def _label_axes(axis: Axes, columns: list[tuple[str, str]], methods: list[str]) 
             axis.annotate(name, middle, (0, 6), xycoords=where, textcoords="offset points", ha="center", va="baseline")
 
 
-def _label_turned(axis: Axes, columns: list[tuple[str, str]], methods: list[str]) -> None:
+def _label_turned(axis: Axes, columns: list[tuple[str, str]], methods: list[str], families: dict[str, str]) -> None:
     """Write the methods below, tasks at the left with the family in the name of its average, and part the families."""
-    names = [f"{_FAMILIES[table].split()[0]}\naverage" if task == "Avg" else task for table, task in columns]
+    names = [f"{families[table].split()[0]}\naverage" if task == "Avg" else task for table, task in columns]
     axis.set_yticks(range(len(columns)), names)
     axis.set_xticks(range(len(methods)), methods, rotation=90)
     _part_families(axis, columns, axis.axhline)
@@ -145,7 +158,7 @@ def _broken(task: str) -> str:
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
     sentences = []
-    for table, name in _FAMILIES.items():
+    for table, name in _families(plotted).items():
         rows = plotted[(plotted["table"] == table) & (plotted["task"] != "Avg")]
         best = rows.loc[rows.groupby(["base_model", "task"])["value"].idxmax(), "method"]
         top, count = best.value_counts().index[0], best.value_counts().iloc[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fnmatch import filter as matching
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ def answers_section(material: Material, studies: Sequence[StudyModule]) -> Secti
     specs = [module.SPEC for module in studies if module.SPEC.name in material.studies]
     figures = {figure.name: figure for figure in material.figures}
     blocks: list[Block] = [_answer(question, specs, answers, figures) for question in QUESTIONS]
-    asked = {part.finding for spec in specs for part in spec.answers}
+    asked = {name for spec in specs for part in spec.answers for name in matching(answers.index, part.finding)}
     others = [row for row in answers.itertuples() if row.Index not in asked]
     for row in others:
         blocks.append(Answer(str(row.Index), row.statement, (AnswerText("", row.detail, row.evidence),)))
@@ -32,9 +33,9 @@ def _answer(
     """Return what the studies answer to a question; a study's findings make one text."""
     texts, shown = [], list[AnswerPart]()
     for spec in specs:
-        parts = [part for part in spec.answers if part.question == question and part.finding in answers.index]
+        parts = [part for part in spec.answers if part.question == question and matching(answers.index, part.finding)]
         if parts:
-            told = [answers.loc[part.finding] for part in parts]
+            told = [answers.loc[name] for part in parts for name in matching(answers.index, part.finding)]
             evidence = "; ".join(dict.fromkeys(row["evidence"] for row in told))
             texts.append(AnswerText(spec.label, " ".join(row["detail"] for row in told), evidence))
         shown += [part for part in parts if part.figure in figures]
@@ -47,5 +48,6 @@ def _answer(
 def headlines(findings: pd.DataFrame, specs: Iterable[StudySpec]) -> list[str]:
     """Return the findings that a run ends with: the first of each study, then the next of each, three in all."""
     details = findings[findings["kind"] == "answer"].set_index("id")["detail"].to_dict()
-    ranked = [(place, name) for spec in specs for place, name in enumerate(spec.headlines) if name in details]
+    named = [(place, matching(details, pattern)) for spec in specs for place, pattern in enumerate(spec.headlines)]
+    ranked = [(place, names[0]) for place, names in named if names]
     return [details[name] for _, name in sorted(ranked, key=lambda pair: pair[0])][:HEADLINES]

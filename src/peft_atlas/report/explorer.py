@@ -13,7 +13,7 @@ from peft_atlas.figures.style import CONTROLS, METHODS, method_mark
 from peft_atlas.report.content import Explorer
 from peft_atlas.report.material import Material
 from peft_atlas.report.studies.spec import StudyModule
-from peft_atlas.report.tables import MEASURED
+from peft_atlas.report.tables import MEASURED, tasks_of
 from peft_atlas.statistics import Estimate, mean_interval
 
 # The task that a panel starts with, where it is not the first of the study.
@@ -112,9 +112,9 @@ def _costs(module: StudyModule, material: Material) -> dict[tuple[str, ...], dic
 def _of_runs(material: Material, study: str) -> dict[tuple[str, ...], dict[str, Estimate]]:
     """Return what the runs of each cell tell beside accuracy: means over seeds."""
     runs = material.tables["runs"]
-    own = runs[(runs["study"] == study) & (runs["status"] == "ok")]
+    own = runs[(runs["study"] == study) & (runs["status"] == "ok") & runs["selected"].fillna(value=True)]
     own = own.assign(
-        task=own["study"] + ": " + own["experiment"] + ", " + own["task"],
+        task=tasks_of(own),
         forgetting=100 * (own["source_accuracy_before"].astype(float) - own["source_accuracy"].astype(float)),
     )
     found: dict[tuple[str, ...], dict[str, Estimate]] = {}

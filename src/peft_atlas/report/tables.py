@@ -16,6 +16,12 @@ def cells_of(comparison: pd.DataFrame, study: str) -> pd.DataFrame:
     return comparison[(comparison["source"] == MEASURED) & comparison["task"].str.startswith(f"{study}: ")]
 
 
+def tasks_of(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return the task of each run as the table ``comparison`` names it, with the budget where targets are shifted."""
+    budget = (", " + runs["train_examples"].astype(str) + " examples").where(runs["shift_rank"].notna(), "")
+    return runs["study"] + ": " + runs["experiment"] + ", " + runs["task"] + budget
+
+
 def parameters_table(parameters: pd.DataFrame) -> Table:
     """Return the recomputed counts, and by which ways each was counted."""
     columns = ["base_model", "method", "setting", "trainable_params", "percent_with_adapter", "percent_without_adapter"]

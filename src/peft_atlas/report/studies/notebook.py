@@ -7,6 +7,7 @@ import pandas as pd
 from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
 from peft_atlas.report.studies.spec import AnswerPart, StudySpec
+from peft_atlas.report.tables import tasks_of
 
 SPEC = StudySpec(
     name="notebook",
@@ -54,7 +55,7 @@ def costs(material: Material) -> pd.DataFrame:
     seconds = by_rule["wall_seconds"].sum() / rules.value_counts()
     memory = 1e6 * by_rule["peak_memory_mb"].max()
     cells = runs.assign(
-        task=SPEC.name + ": " + runs["experiment"] + ", " + runs["task"],
+        task=tasks_of(runs),
         seconds=rules.map(seconds),
         memory_bytes=rules.map(memory),
     )

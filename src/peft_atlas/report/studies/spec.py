@@ -30,6 +30,7 @@ assert tuple(QUESTIONS) == get_args(QuestionId)
 class AnswerPart:
     """A finding of kind ``answer`` that answers a question, with the figure that shows it.
 
+    ``finding`` is its id, or a pattern such as ``adaptation_saturation_*`` where a study has one a budget.
     Of the figures of one question the report shows the one with the highest ``weight``, the first of equals.
     """
 
@@ -44,7 +45,8 @@ class StudySpec:
     """A study's name in the configuration, title, place in the report, and what it answers.
 
     ``label`` names the study in a few words before its answers; ``about`` says in one sentence what it measures,
-    also where it was not run; ``headlines`` are ids of findings worth a line on the terminal, best first.
+    also where it was not run; ``headlines`` are ids, or patterns, of findings worth a line on the
+    terminal, best first.
     """
 
     name: str
