@@ -52,10 +52,10 @@ def overlap(left, right):
     return max(0.0, min(across, down))
 
 
-def marks_without_interval(figure):
+def marks_without_interval(figure, exact_panels=()):
     """Return the marks in the data of a figure that no error bar, band or ± in the same cell covers."""
     bare = []
-    for axes in figure.axes:
+    for axes in [axes for place, axes in enumerate(figure.axes) if place not in exact_panels]:
         bars = [segment for lines in axes.findobj(LineCollection) for segment in lines.get_segments()]
         bands = [path for bodies in axes.findobj(PolyCollection) for path in bodies.get_paths()]
         for line in axes.lines:
@@ -96,9 +96,9 @@ def marks_under_legends(figure):
 
 
 def colours_of_methods(figure, names):
-    """Return (method, colour, marker) of each mark that a legend or the label of its row gives to a method.
+    """Return (method, colour, marker) of each mark that a legend, or without a marker that the label of its row, names.
 
-    A mark without filling has its edge's colour; greys and the row's rings belong to no method.
+    A mark without filling has its edge's colour.
     """
     found = []
     for legend in [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]:

@@ -88,7 +88,7 @@ def test_more_seeds_train_only_the_new_blocks(smoked):
 
 def test_a_changed_style_redraws_figures_and_report_only(smoked):
     jobs = smoked.jobs(config={"figures": {"style": {"font_size": 9}}})
-    assert set(jobs) == FIGURES | {"render_report"}
+    assert set(jobs) == FIGURES | {"render_report", "render_gallery"}
 
 
 def test_a_changed_confidence_trains_nothing(smoked):

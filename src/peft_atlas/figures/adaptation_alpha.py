@@ -24,6 +24,7 @@ SPEC = FigureSpec(
     tables=("summary",),
     height=0.42,
     panels=(1, 3),
+    exact_panels=(2,),
 )
 TUNED, FIXED = "rate tuned for each alpha", "one rate for all"
 _LINES = ("-", "--")
