@@ -12,7 +12,7 @@ import pytest
 from peft_atlas.latex import booktabs, command_name, escape
 from peft_atlas.records import CONTRACTS, read_results
 from peft_atlas.report.answers import answers_section, headlines
-from peft_atlas.report.evidence import Evidence, parse
+from peft_atlas.report.evidence import SHOWN, Evidence
 from peft_atlas.report.material import Material
 from peft_atlas.report.paper import write_paper
 from peft_atlas.report.sections import build_sections
@@ -30,30 +30,18 @@ RUNS = pd.DataFrame(
 TABLES = {"runs": RUNS, "findings": pd.DataFrame({"kind": ["check", "claim"], "id": ["x", "y"]})}
 
 
-@pytest.mark.parametrize(
-    ("evidence", "rows"),
-    [
-        ("runs", ["a", "b", "c", "d"]),
-        ("runs: study=notebook, rank=2", ["b"]),
-        ("runs: study=notebook, alpha=16 and 1", ["a", "b"]),
-        ("runs: rank=2, slope of test_accuracy on log2(rank) seed by seed", ["b", "d"]),
-        ("runs: setting=query, key, value", ["a"]),
-        ("runs: setting=query", ["c", "d"]),
-        ("runs: setting=key, value", ["a"]),
-        ("runs: run_id=a; runs: run_id=c", ["a", "c"]),
-        ("runs: study=notebook, rank=1; study=notebook, rank=2", ["a", "b"]),
-        ("tasks/synthetic.py: held_out, all seeds", None),
-        ("runs: study=published", None),
-    ],
-)
-def test_evidence_leads_to_its_rows(evidence, rows):
-    blocks = Evidence(TABLES).links(evidence)
-    if rows is None:
-        assert blocks == []
-    else:
-        (block,) = blocks
-        assert [row[0] for row in block.rows.rows] == rows
-        assert block.total == len(rows)
+def test_evidence_leads_to_its_rows_and_to_the_first_of_many():
+    (block,) = Evidence(TABLES).links("runs: study=notebook, alpha=16 and 1")
+    assert [row[0] for row in block.rows.rows] == ["a", "b"]
+    assert (block.name, block.conditions, block.total) == ("runs", "study=notebook, alpha=16 and 1", 2)
+    many = pd.DataFrame({"run_id": [f"{n:02d}" for n in range(20)]})
+    (block,) = Evidence({"runs": many}).links("runs")
+    assert (block.total, len(block.rows.rows)) == (20, SHOWN)
+
+
+@pytest.mark.parametrize("evidence", ["tasks/synthetic.py: held_out, all seeds", "runs: study=none", "what is seen"])
+def test_what_selects_no_row_is_no_link(evidence):
+    assert Evidence(TABLES).links(evidence) == []
 
 
 def test_two_tables_are_two_links_and_the_same_rows_have_one_anchor():
@@ -67,14 +55,6 @@ def test_two_tables_are_two_links_and_the_same_rows_have_one_anchor():
 @pytest.fixture(scope="module")
 def tables(smoked):
     return read_results(smoked.folder / "results", CONTRACTS)
-
-
-@pytest.mark.slow
-def test_every_selection_that_a_finding_names_has_rows(tables):
-    for text in tables["findings"]["evidence"]:
-        for selection in parse(text, tables):
-            # That there is no conflict is a finding too.
-            assert len(selection.rows(tables[selection.name])) or selection.name == "conflicts", text
 
 
 def material(tables, studies=("published", "notebook")):

@@ -79,7 +79,9 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         alphas = sorted(plotted["alpha"].unique())
         axis.set_xticks(alphas, [f"{alpha:g}" for alpha in alphas])
         axis.set_xlabel("α (log scale)")
-    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    axes[0].figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2 if style.narrow else 4
+    )
     label_panels(axes)
 
 
