@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from peft_atlas.figures.adaptation import cells, interval_text
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import label_panels
+from peft_atlas.figures.style import label_panels, rank_colours
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,10 +44,8 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw accuracy with tuned rates, accuracy at one rate on the same scale, and the rate that was chosen."""
-    import seaborn as sns
-
     ranks = sorted(int(rank) for rank in plotted["rank"].unique())
-    colours = dict(zip(ranks, sns.color_palette(style.palette, len(ranks)), strict=True))
+    colours = rank_colours(ranks)
     for axis, protocol in zip(axes, (TUNED, FIXED), strict=False):
         for (rule, rank), line in plotted[plotted["protocol"] == protocol].groupby(["setting", "rank"], sort=True):
             line = line.sort_values("alpha")

@@ -85,6 +85,9 @@ def draw_figure(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle)
     with mpl.rc_context(settings(module.SPEC, style)):
         figure = build(module, plotted, at_size(module.SPEC, style))
         magnify(figure, magnification(module.SPEC, style))
+        # One layout for all formats; each would find its own, which takes longer than the drawing.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     return figure
 
 
