@@ -46,7 +46,9 @@ def test_another_process_draws_the_same_bytes(name, results, smoked, tmp_path):
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_legible_wherever_it_stands(name, preset, results):
-    module, style = load_figure(name), FigureStyle(preset=preset)
+    # The other palette is tried where the layout is that of two columns once more.
+    style = FigureStyle(preset=preset, palette="grey" if preset == "slide" else "colorblind")
+    module = load_figure(name)
     figure = draw_figure(module, module.select(tables_of(name, results)), style)
     width, height = figure.get_size_inches()
     most = {"one_column": style.one_column, "two_columns": style.two_columns, "slide": style.slide}[preset]
