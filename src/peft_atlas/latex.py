@@ -24,6 +24,12 @@ _SPECIAL = {
     "•": r"$\bullet$",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
+    "√": r"$\surd$",
+    "σ": r"$\sigma$",
+    "Δ": r"$\Delta$",
+    "≈": r"$\approx$",
+    "→": r"$\rightarrow$",
+    "−": r"$-$",
 }
 _NUMERALS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 _DIGITS = {str(digit): name for digit, name in enumerate(_NUMERALS)}

@@ -66,7 +66,8 @@ def test_each_question_is_answered_by_the_details_of_findings(tables):
     section = answers_section(material(tables), all_studies())
     asked = section.blocks[: len(QUESTIONS)]
     assert [block.question for block in asked] == list(QUESTIONS.values())
-    details = set(tables["findings"]["detail"].dropna())
+    findings = tables["findings"]
+    details = {*findings["detail"].dropna(), *findings.loc[findings["kind"] == "answer", "statement"]}
     rest = " ".join(part.text for block in section.blocks for part in block.texts)
     for detail in sorted(details, key=len, reverse=True):
         rest = rest.replace(detail, "")

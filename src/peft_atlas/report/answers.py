@@ -36,13 +36,20 @@ def _answer(
         parts = [part for part in spec.answers if part.question == question and matching(answers.index, part.finding)]
         if parts:
             told = [answers.loc[name] for part in parts for name in matching(answers.index, part.finding)]
+            text = " ".join(_told(part, answers) for part in parts)
             evidence = "; ".join(dict.fromkeys(row["evidence"] for row in told))
-            texts.append(AnswerText(spec.label, " ".join(row["detail"] for row in told), evidence))
+            texts.append(AnswerText(spec.label, text, evidence))
         shown += [part for part in parts if part.figure in figures]
     if not texts:
         return Paragraph(f"{QUESTIONS[question]} No study of this run answers it.")
     best = max(shown, key=lambda part: part.weight, default=None)
     return Answer(f"answer-{question}", QUESTIONS[question], tuple(texts), figures[best.figure] if best else None)
+
+
+def _told(part: AnswerPart, answers: pd.DataFrame) -> str:
+    """Return what a part's findings say; of several, each with the question that tells it from the others."""
+    rows = [answers.loc[name] for name in matching(answers.index, part.finding)]
+    return " ".join(row["detail"] if len(rows) == 1 else f"{row['statement']} {row['detail']}" for row in rows)
 
 
 def headlines(findings: pd.DataFrame, specs: Iterable[StudySpec]) -> list[str]:

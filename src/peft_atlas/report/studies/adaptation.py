@@ -19,7 +19,6 @@ SPEC = StudySpec(
         AnswerPart("gain", "adaptation_equivalence", "adaptation_methods", 2),
         AnswerPart("gain", "adaptation_forgetting"),
         AnswerPart("rank", "adaptation_saturation_*", "adaptation_saturation", 2),
-        AnswerPart("rank", "adaptation_higher_ranks_*"),
         AnswerPart("alpha", "adaptation_alpha", "adaptation_alpha", 2),
         AnswerPart("choice", "adaptation_choice", "adaptation_methods", 2),
     ),
