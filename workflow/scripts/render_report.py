@@ -2,28 +2,16 @@
 
 from pathlib import Path
 
-import yaml
-
-from peft_atlas.config import StudyConfig
 from peft_atlas.files import write_text
 from peft_atlas.job import job
-from peft_atlas.provenance import code_version, machine, package_versions
-from peft_atlas.records import CONTRACTS, read_table
-from peft_atlas.report.render import read_figures, write_report
-from peft_atlas.report.sections import HEADLINES, Material, build_sections, headlines
+from peft_atlas.report.material import load_material
+from peft_atlas.report.render import write_report
+from peft_atlas.report.sections import HEADLINES, build_sections, headlines
 
 with job(snakemake.log[0]):
-    params = snakemake.params
-    material = Material(
-        tables={name: read_table(CONTRACTS[name], snakemake.input[name]) for name in params.tables},
-        figures=read_figures(map(Path, params.figures)),
-        config=yaml.safe_dump(params.config, sort_keys=False),
-        seeds=tuple(StudyConfig.model_validate(params.config).seeds),
-        versions=package_versions(),
-        code=code_version(Path(params.root)),
-        machine=machine(),
-    )
-    output = snakemake.output
+    params, output = snakemake.params, snakemake.output
+    tables = {name: snakemake.input[name] for name in params.tables}
+    material = load_material(tables, map(Path, params.figures), params.config, Path(params.root))
     write_report(build_sections(material), Path(output.html), Path(output.markdown))
     lines = headlines(material.tables["findings"], HEADLINES)
     write_text(Path(output.headlines), "\n".join([f"Report: {output.html}", *lines]) + "\n")

@@ -26,6 +26,7 @@ class Material:
     versions: Mapping[str, str]
     code: str
     machine: str
+    missing: tuple[str, ...] = ()
 
     def figures_of(self, section: str) -> list[FigureBlock]:
         """Return the figures of one section."""
@@ -40,6 +41,7 @@ class Material:
 def build_sections(material: Material) -> list[Section]:
     """Return all sections, the answers first."""
     return [
+        *_missing(material),
         _answers(material),
         _measured(material),
         _mends(material),
@@ -53,6 +55,14 @@ def build_sections(material: Material) -> list[Section]:
         _provenance(material),
         _rerun(),
     ]
+
+
+def _missing(material: Material) -> list[Section]:
+    """Return the section that says what a failed run left out, or none."""
+    if not material.missing:
+        return []
+    text = "This report is incomplete: jobs of the run failed, and these could not be made: "
+    return [Section("missing", "Missing", [Paragraph(f"{text}{', '.join(material.missing)}.", "the run's logs")])]
 
 
 def _answers(material: Material) -> Section:

@@ -1,0 +1,102 @@
+"""The smoke study on a real Slurm: what jobs ask for, that one GPU holds one job, the same bytes, and its faults."""
+
+import itertools
+import os
+import re
+import signal
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+GPU_RULES = {"train_baseline", "train_sweep", "check_notebook"}
+
+
+def requests(project, words, config):
+    """Return what the rules say of each submitted rule: CPUs, MB, minutes and GPUs, by a dry run."""
+    # A job with a message does not print its resources, so the messages go.
+    for path in (project.folder / "workflow/rules").glob("*.smk"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r" +message:\n.*\n", "", text), encoding="utf-8")
+    done = project.snakemake("--dry-run", "--forceall", *words, config=config)
+    assert done.returncode == 0, done.stdout
+    found = {}
+    for rule, body in re.findall(r"^rule (\w+):\n((?: {4}.*\n)+)", done.stdout, flags=re.MULTILINE):
+        numbers = {name: int(value) for name, value in re.findall(r"\b(threads: |mem_mb=|runtime=|gpu=)(\d+)", body)}
+        asked = (numbers.get("threads: ", 1), numbers["mem_mb="], numbers["runtime="], numbers.get("gpu=", 0))
+        assert found.setdefault(rule, asked) == asked
+    return found
+
+
+def test_each_job_asked_for_what_its_rule_says(on_slurm, cluster, slurm_words, tmp_path):
+    jobs = cluster.jobs(on_slurm.project.folder)
+    said = requests(on_slurm.project.copy(tmp_path / "copy"), slurm_words, on_slurm.config)
+    asked = {job.rule: (job.cpus, job.megabytes, job.minutes, job.gpus) for job in jobs}
+    assert asked == said
+    assert set(asked) == GPU_RULES | {"count_parameters"}
+    assert {job.state for job in jobs} == {"COMPLETED"}
+
+
+def test_gpu_jobs_got_the_gpu_and_cpu_jobs_none(on_slurm, cluster):
+    jobs = cluster.jobs(on_slurm.project.folder)
+    assert {job.rule for job in jobs if job.gpus == 1} == GPU_RULES
+    assert {job.rule for job in jobs if job.gpus == 0} == {"count_parameters"}
+    assert {job.partition for job in jobs if job.gpus} == {"gpu"}
+    assert {job.partition for job in jobs if not job.gpus} == {"cpu"}
+
+
+def test_no_two_jobs_shared_the_gpu(on_slurm, cluster):
+    runs = sorted((job.start, job.end) for job in cluster.jobs(on_slurm.project.folder) if job.gpus)
+    assert len(runs) == 4
+    for (_, end), (start, _) in itertools.pairwise(runs):
+        assert end <= start
+    # They were offered at once, so it was Slurm that kept them apart.
+    assert "Provided resources: gpu=4" in on_slurm.printed
+
+
+def test_the_estimate_was_told_before_the_first_submission(on_slurm):
+    before, _ = on_slurm.printed.split("has been submitted", maxsplit=1)
+    assert "Estimate: 5 jobs to submit" in before
+    assert "2,000 MB in the largest job" in before
+
+
+def test_every_data_file_equals_the_local_run(on_slurm, smoked):
+    there, here = on_slurm.project.data_files(), smoked.data_files()
+    # The parts hold other blocks of seeds; what they hold is in the combined tables.
+    whole = {name for name in here if "/runs/" not in name}
+    assert len(whole) > 50
+    assert {name: there[name] for name in whole} == {name: here[name] for name in whole}
+
+
+TINY_WORDS = tuple(f"results/{name}.parquet" for name in ("runs", "curves", "summary", "contrasts"))
+
+
+def test_a_cancelled_job_is_sent_again_with_more_memory(half_done, undisturbed, cluster, slurm_words):
+    driver = half_done.start(*TINY_WORDS, *slurm_words, config={"seeds": 2})
+    first = cluster.wait(half_done.folder, "train_sweep", "RUNNING")
+    cluster.run("scancel", first.number)
+    assert driver.wait(timeout=200) == 0, half_done.printed()
+    jobs = cluster.jobs(half_done.folder)
+    assert [(job.rule, job.state, job.megabytes) for job in jobs] == [
+        ("train_sweep", "CANCELLED", 1000),
+        ("train_sweep", "COMPLETED", 2000),
+    ]
+    assert half_done.data_files() == undisturbed.data_files()
+    assert half_done.unfinished() == []
+
+
+def test_a_killed_drivers_job_never_writes_beside_its_successor(half_done, undisturbed, cluster, slurm_words):
+    driver = half_done.start(*TINY_WORDS, *slurm_words, config={"seeds": 2})
+    orphan = cluster.wait(half_done.folder, "train_sweep", "RUNNING")
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait(timeout=20)
+    assert cluster.wait(half_done.folder, "train_sweep", "RUNNING").number == orphan.number
+    half_done.unlock()
+    done = half_done.snakemake(*TINY_WORDS, *slurm_words, config={"seeds": 2}, timeout=200)
+    assert done.returncode == 0, done.stdout
+    assert f"Cancelled Slurm job {orphan.number} of a killed run: train_sweep" in done.stdout
+    first, second = cluster.jobs(half_done.folder)
+    assert (first.state, second.state) == ("CANCELLED", "COMPLETED")
+    assert first.end <= second.start
+    assert half_done.data_files() == undisturbed.data_files()
+    assert half_done.unfinished() == []
