@@ -64,7 +64,7 @@ class Project:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *words, "--configfile", base, str(extra)]
 
     def snakemake(
-        self, *words: str, timeout: int = 300, prefix: Sequence[str] = (), **options: Any
+        self, *words: str, timeout: int = 600, prefix: Sequence[str] = (), **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """Return what `snakemake` did here, its output and errors as one text."""
         return subprocess.run(

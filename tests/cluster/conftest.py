@@ -45,6 +45,7 @@ class Job:
     minutes: int
     gpus: int
     partition: str
+    submit: datetime
     start: datetime | None
     end: datetime | None
 
@@ -68,6 +69,7 @@ def _read(record: str) -> Job:
         60 * hours + minutes,
         sum(int(number) for number in re.findall(r"gpu(?:\:\w+)?:(\d+)", asked)),
         fields["Partition"],
+        datetime.fromisoformat(fields["SubmitTime"]),
         start,
         end,
     )

@@ -7,6 +7,9 @@ import signal
 
 import pytest
 
+from peft_atlas.errors import AtlasError
+from peft_atlas.orphans import Orphan, cancel_orphans, find_orphans
+
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 GPU_RULES = {"train_baseline", "train_sweep", "check_notebook"}
@@ -22,6 +25,8 @@ def requests(project, words, config):
     assert done.returncode == 0, done.stdout
     found = {}
     for rule, body in re.findall(r"^rule (\w+):\n((?: {4}.*\n)+)", done.stdout, flags=re.MULTILINE):
+        if "runtime=" not in body:
+            continue  # A target, which asks for nothing.
         numbers = {name: int(value) for name, value in re.findall(r"\b(threads: |mem_mb=|runtime=|gpu=)(\d+)", body)}
         asked = (numbers.get("threads: ", 1), numbers["mem_mb="], numbers["runtime="], numbers.get("gpu=", 0))
         assert found.setdefault(rule, asked) == asked
@@ -46,12 +51,12 @@ def test_gpu_jobs_got_the_gpu_and_cpu_jobs_none(on_slurm, cluster):
 
 
 def test_no_two_jobs_shared_the_gpu(on_slurm, cluster):
-    runs = sorted((job.start, job.end) for job in cluster.jobs(on_slurm.project.folder) if job.gpus)
-    assert len(runs) == 4
-    for (_, end), (start, _) in itertools.pairwise(runs):
-        assert end <= start
-    # They were offered at once, so it was Slurm that kept them apart.
-    assert "Provided resources: gpu=4" in on_slurm.printed
+    jobs = sorted((job for job in cluster.jobs(on_slurm.project.folder) if job.gpus), key=lambda job: job.start)
+    assert len(jobs) == 4
+    for earlier, later in itertools.pairwise(jobs):
+        assert earlier.end <= later.start
+    # Three were in the queue at once, so it was Slurm that kept them apart.
+    assert sum(job.submit < jobs[0].end for job in jobs) == 3
 
 
 def test_the_estimate_was_told_before_the_first_submission(on_slurm):
@@ -100,3 +105,29 @@ def test_a_killed_drivers_job_never_writes_beside_its_successor(half_done, undis
     assert first.end <= second.start
     assert half_done.data_files() == undisturbed.data_files()
     assert half_done.unfinished() == []
+
+
+def test_only_this_folders_jobs_of_snakemake_are_orphans(cluster, tmp_path):
+    here, there = tmp_path / "study", tmp_path / "other"
+
+    def submit(folder, *words):
+        folder.mkdir(exist_ok=True)
+        command = ("sbatch", "--parsable", "--hold", "-D", str(folder), "-o", "/dev/null", *words, "--wrap", "true")
+        return cluster.run(*command).strip()
+
+    orphan = submit(here, "--comment", "rule_train_wildcards_a|b")
+    # The driver itself may be a job of the same folder.
+    kept = [submit(here), submit(there, "--comment", "rule_train")]
+    assert cancel_orphans(here) == [Orphan(orphan, "train_wildcards_a|b")]
+    assert find_orphans(here) == []
+    queued = cluster.run("squeue", "--noheader", "-o", "%A").split()
+    assert set(kept) <= set(queued)
+    assert orphan not in queued
+    cluster.run("scancel", *kept)
+
+
+def test_a_cluster_that_does_not_answer_is_named(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "none.conf"))
+    with pytest.raises(AtlasError, match="squeue: ") as caught:
+        find_orphans(tmp_path)
+    assert "\n" not in str(caught.value)

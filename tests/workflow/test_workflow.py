@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from peft_atlas.figures.spec import all_figures
-from peft_atlas.records import CONTRACTS, FINDINGS, RUNS, SUMMARY, read_table, write_table
+from peft_atlas.records import CONTRACTS, COSTS, FINDINGS, RUNS, SUMMARY, read_table, write_table
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +36,15 @@ def test_the_checks_of_our_own_code_pass(smoked):
     ours = findings[(findings["kind"] == "check") & (findings["source"] == "PEFT Atlas")]
     assert len(ours) >= 6
     assert ours[ours["verdict"] != "pass"]["id"].tolist() == []
+
+
+def test_the_costs_hold_every_rule(smoked):
+    costs = read_table(COSTS, smoked.folder / "results/costs.parquet")
+    # The two that come after the costs are known.
+    assert set(costs["rule"]) == set(smoked.jobs("--forceall")) - {"collect_costs", "render_report"}
+    assert (costs["wall_seconds"] > 0).all()
+    heavy = costs[costs["rule"].str.startswith("train_")]
+    assert heavy[["cpu_seconds", "peak_memory_mb"]].notna().all().all()
 
 
 def test_every_measured_mean_carries_a_named_interval(smoked):

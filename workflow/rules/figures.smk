@@ -9,6 +9,12 @@ FIGURES = {
 }
 FIGURE_ENDINGS = ["pdf", "svg", "png", "csv", "json"]
 FIGURE_FILES = expand("figures/{name}.{ending}", name=FIGURES, ending=FIGURE_ENDINGS)
+# A figure of the costs cannot be among them.
+COST_FILES += [
+    f"results/benchmarks/draw_{spec.name}/all.tsv"
+    for spec in FIGURES.values()
+    if "costs" not in spec.tables
+]
 
 
 for spec in FIGURES.values():
@@ -32,6 +38,8 @@ for spec in FIGURES.values():
             card=f"figures/{spec.name}.json",
         log:
             f"logs/figures/{spec.name}.log",
+        benchmark:
+            f"results/benchmarks/draw_{spec.name}/all.tsv"
         localrule: True
         conda:
             ENVIRONMENT

@@ -67,6 +67,7 @@ def report_what_there_is():
         results(*REPORT_TABLES),
         [Path(f"figures/{name}") for name in FIGURES],
         [str(file) for job in workflow.dag.needrun_jobs() for file in job.output],
+        sorted(Path("results/benchmarks").glob("*/*.tsv")),
         CONFIG.model_dump(mode="json"),
         ROOT,
     )
@@ -79,8 +80,8 @@ onstart:
 
 
 onsuccess:
-    for ending in (".html", ".md"):
-        INCOMPLETE.with_suffix(ending).unlink(missing_ok=True)
+    for file in INCOMPLETE.parent.glob(f"{INCOMPLETE.name}*"):
+        file.unlink()
     # Only what this run reported: another target must not repeat an older report's findings.
     if HEADLINES.is_file() and HEADLINES.stat().st_mtime >= STARTED:
         print(HEADLINES.read_text(encoding="utf-8"), file=sys.stderr)

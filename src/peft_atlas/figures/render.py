@@ -64,8 +64,13 @@ def build(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Fi
     """Return the drawn figure; call it within ``rc_context`` of the style."""
     figure = Figure(figsize=figure_size(module.SPEC, style), layout="constrained")
     axes = np.atleast_1d(figure.subplots(*module.SPEC.panels)).ravel()
-    module.draw(plotted, list(axes), style)
+    module.draw(_literal(plotted), list(axes), style)
     return figure
+
+
+def _literal(plotted: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts Matplotlib draws as they are: a name between dollar signs is no formula."""
+    return plotted.map(lambda value: value.replace("$", r"\$") if isinstance(value, str) else value)
 
 
 def figure_size(spec: FigureSpec, style: FigureStyle) -> tuple[float, float]:

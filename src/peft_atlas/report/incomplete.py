@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from peft_atlas.costs import read_costs
 from peft_atlas.errors import AtlasError
+from peft_atlas.records import COSTS, write_table
 from peft_atlas.report.material import load_material
 from peft_atlas.report.render import write_report
 from peft_atlas.report.sections import build_sections
@@ -19,6 +21,7 @@ def write_incomplete_report(
     tables: Mapping[str, str | Path],
     figures: Sequence[Path],
     unfinished: Iterable[str],
+    benchmarks: Iterable[Path],
     config: Mapping[str, Any],
     root: Path,
 ) -> str:
@@ -32,8 +35,13 @@ def write_incomplete_report(
         As `load_material` takes them.
     unfinished
         Outputs of the jobs that did not end well; an older file of that name is not shown.
+    benchmarks
+        Benchmark files of the jobs that ended well; the costs are theirs, since the table of all costs waits for all.
     """
     late = set(unfinished)
+    costs = stem.with_name(f"{stem.name}_costs.parquet")
+    tables = {**tables, "costs": costs}
+    write_table(COSTS, read_costs(benchmarks), costs)
     lost = sorted(str(path) for path in tables.values() if str(path) in late or not Path(path).is_file())
     if lost:
         return f"No report: {', '.join(lost)} could not be made."
