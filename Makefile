@@ -3,6 +3,7 @@
 # make test-cluster  the tests that start a one-node Slurm, for which its packages must be installed
 # make smoke      a tiny study through every rule
 # make bench      speed of the population against the notebook's own loop
+# make bench-published  time of all that rests on the published tables
 #
 # Linux users without a GPU can keep CUDA packages out: TORCH_INDEX_URL=<PyTorch's index of CPU builds> make
 
@@ -14,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test test-cluster smoke bench schema clean
+.PHONY: all test fast-test test-cluster smoke bench bench-published schema clean
 
 all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
@@ -34,6 +35,9 @@ smoke: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(ACTIVE) python benchmarks/notebook_loop.py
+
+bench-published: $(INSTALLED)
+	$(ACTIVE) python benchmarks/published.py
 
 # Writes the JSON schema of config.yaml anew, after a change of src/peft_atlas/config.py.
 schema: $(INSTALLED)

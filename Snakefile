@@ -18,6 +18,7 @@ configfile: ROOT / "config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/notebook.smk"
+include: "workflow/rules/adaptation.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/combine.smk"
 include: "workflow/rules/figures.smk"
@@ -28,6 +29,7 @@ include: "workflow/rules/run.smk"
 localrules:
     all,
     notebook,
+    adaptation,
     published,
     figures,
     report,
@@ -43,6 +45,11 @@ rule all:
 rule notebook:
     input:
         NOTEBOOK_RUNS,
+
+
+rule adaptation:
+    input:
+        ADAPTATION_RUNS,
 
 
 rule published:

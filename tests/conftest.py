@@ -113,7 +113,7 @@ class Project:
         done = self.snakemake("--quiet", "rules", "--dry-run", *words, **options)
         assert done.returncode == 0, done.stdout
         stats = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], flags=re.MULTILINE)
-        targets = {"total", "all", "notebook", "published", "figures", "report", "job"}
+        targets = {"total", "all", "notebook", "adaptation", "published", "figures", "report", "job"}
         return {rule: int(count) for rule, count in stats if rule not in targets}
 
     def copy(self, folder: Path) -> Project:
@@ -157,15 +157,33 @@ def fresh_session_project(root: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 # The smallest study with a baseline, a sweep and paired comparisons: three training jobs.
-TINY = {"seeds": 2}
+TINY = {"studies": ["notebook"], "seeds": 2}
 TINY_TABLES = tuple(f"results/{name}.parquet" for name in ("runs", "curves", "summary", "contrasts"))
 
 
 @pytest.fixture(scope="session")
-def undisturbed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return a project whose tiny study is trained and summarised; tests must not change it."""
+def tiny() -> dict[str, Any]:
+    """Return the settings of the smallest study."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_tables() -> tuple[str, ...]:
+    """Return the tables of the smallest study's runs."""
+    return TINY_TABLES
+
+
+@pytest.fixture(scope="session")
+def all_tables() -> tuple[str, ...]:
+    """Return the tables that need every other table and every job of the smallest study but figures and report."""
+    return (*TINY_TABLES, "results/comparison.parquet", "results/findings.parquet")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(root: Path, all_tables: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project with every table of the tiny study; tests must not change it."""
     project = lay_project(root, tmp_path_factory.mktemp("undisturbed") / "project")
-    done = project.snakemake(*TINY_TABLES, config=TINY)
+    done = project.snakemake(*all_tables, config=TINY)
     assert done.returncode == 0, done.stdout
     return project
 

@@ -7,7 +7,8 @@ depend, bit for bit, on which others share its batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,8 @@ def member_linear(x: Tensor, weight: Tensor, addend: Tensor | None = None) -> Te
         return product if addend is None else product + addend
     batch = x.shape[dims:-1]
     # NumPy's function, since torch's imports SymPy, which takes a second of every job.
-    population = torch.Size(np.broadcast_shapes(x.shape[:dims], weight.shape[:dims]))
+    leading = [operand.shape[:dims] for operand in (x, weight, addend) if operand is not None]
+    population = torch.Size(np.broadcast_shapes(*leading))
     rows = x.reshape(*x.shape[:dims], -1, x.shape[-1])
     if addend is not None:
         addend = addend.expand(*population, *batch, weight.shape[-2]).reshape(
@@ -115,26 +117,63 @@ class _MemberProduct(torch.autograd.Function):
         )
 
 
+def over_batch(values: Tensor, like: Tensor) -> Tensor:
+    """Return values of shape ``(*population, features)`` with batch dimensions of 1, to meet those of ``like``.
+
+    ``like`` has shape ``(*population, *batch, any)``.
+    """
+    batch_dims = max(like.dim() - values.dim(), 0)
+    return values.reshape(*values.shape[:-1], *[1] * batch_dims, values.shape[-1])
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Who draws initial values: the population, its seeds, the role of the stream, and where the values go.
+
+    The first population dimension is the seeds; members of one seed start alike, so that they differ by their
+    settings alone. On the meta device nothing is drawn.
+    """
+
+    population: tuple[int, ...]
+    seeds: tuple[int, ...]
+    role: str
+    like: Tensor | None = None
+
+    def uniform(self, shape: Sequence[int], bound: float) -> Tensor:
+        """Return uniform draws from ``[-bound, bound)``, shape ``(*population, *shape)``, one draw a seed."""
+        return self._spread(
+            shape, lambda g: (2 * torch.rand(*shape, generator=g, dtype=torch.float64, device="cpu") - 1) * bound
+        )
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """Return standard normal draws, shape ``(*population, *shape)``, one draw a seed."""
+        return self._spread(shape, lambda g: torch.randn(*shape, generator=g, dtype=torch.float64, device="cpu"))
+
+    def _spread(self, shape: Sequence[int], draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+        """Return one draw a seed for every member of it, in the dtype and on the device of ``like``."""
+        check_seeds(self.population, self.seeds)
+        dtype = torch.get_default_dtype() if self.like is None else self.like.dtype
+        device = torch.device("cpu") if self.like is None else self.like.device
+        if device.type == "meta":
+            return torch.empty(*self.population, *shape, dtype=dtype, device=device)
+        drawn = torch.stack([draw(g) for g in generators(self.seeds, self.role)]).to(device, dtype)
+        if not self.population:
+            return drawn[0]
+        spread = drawn.reshape(len(drawn), *[1] * (len(self.population) - 1), *shape)
+        return spread.expand(*self.population, *shape).clone()
+
+
 def uniform_by_seed(
     shape: Sequence[int], bound: float, population: Sequence[int], seeds: Sequence[int], role: str
 ) -> Tensor:
-    """Return uniform draws from ``[-bound, bound)``, shape ``(*population, *shape)``, one draw a seed.
-
-    The first population dimension is the seeds; members of one seed start alike, so that they differ by
-    their settings alone.
+    """Return `Draws.uniform` in torch's default dtype, shape ``(*population, *shape)``.
 
     Raises
     ------
     AtlasError
         If there is not one seed for each entry of the first population dimension.
     """
-    check_seeds(population, seeds)
-    draws = [torch.rand(*shape, generator=g, dtype=torch.float64) for g in generators(seeds, role)]
-    stacked = (2 * torch.stack(draws) - 1) * bound
-    if not population:
-        return stacked[0].to(torch.get_default_dtype())
-    stacked = stacked.reshape(len(seeds), *[1] * (len(population) - 1), *shape)
-    return stacked.expand(*population, *shape).clone().to(torch.get_default_dtype())
+    return Draws(tuple(population), tuple(seeds), role).uniform(shape, bound)
 
 
 def check_seeds(population: Sequence[int], seeds: Sequence[int]) -> None:
@@ -180,10 +219,7 @@ class PopulationLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``W x + b``, shape ``(*population, *batch, out)``, for x of ``(*population, *batch, in)``."""
-        dims = self.weight.dim() - 2
-        batch_dims = max(x.dim() - 1 - dims, 0)
-        bias = self.bias.reshape(*self.bias.shape[:-1], *[1] * batch_dims, self.out_features)
-        return member_linear(x, self.weight, bias)
+        return member_linear(x, self.weight, over_batch(self.bias, x))
 
 
 class SeedDropout(nn.Module):

@@ -122,9 +122,9 @@ def slurm_words():
 
 
 @pytest.fixture(scope="session")
-def on_slurm(cluster, fresh_session_project):
-    """Return a project whose smoke study ran on the cluster, and what was printed; tests must not change it."""
-    config = {"device": "auto", "notebook": {"seeds_per_job": 3}}
-    done = fresh_session_project.snakemake(*WORDS, config=config, timeout=400)
+def on_slurm(cluster, fresh_session_project, tiny, all_tables):
+    """Return a project whose tiny study ran on the cluster, and what was printed; tests must not change it."""
+    config = {**tiny, "device": "auto"}
+    done = fresh_session_project.snakemake(*all_tables, *WORDS, config=config)
     assert done.returncode == 0, done.stdout
     return SimpleNamespace(project=fresh_session_project, printed=done.stdout, config=config)

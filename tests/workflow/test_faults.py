@@ -15,7 +15,7 @@ from peft_atlas.records import RUNS, read_table
 pytestmark = pytest.mark.slow
 
 TABLES = tuple(f"results/{name}.parquet" for name in ("runs", "curves", "summary", "contrasts"))
-TINY = {"seeds": 2}
+TINY = {"studies": ["notebook"], "seeds": 2}
 SWEEP = "results/runs/notebook/sweep/held_out/block=0.runs.parquet"
 
 

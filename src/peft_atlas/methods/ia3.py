@@ -1,0 +1,122 @@
+"""(IA)3: Infused Adapter by Inhibiting and Amplifying Inner Activations (Liu et al. 2022, arXiv:2205.05638)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting, matches, widths
+from peft_atlas.methods.wrapper import MergingWrapper
+from peft_atlas.population import PopulationLinear, over_batch
+
+
+class IA3Linear(MergingWrapper):
+    """A linear module whose output, or input, is rescaled entry by entry: ``l * (W x + b)`` or ``W (l * x) + b``.
+
+    arXiv:2205.05638, section 3.3: keys, values and the inner activations of the feed-forward network are
+    rescaled by vectors that start at one, so that the module starts as its base. Merging multiplies the rows
+    of W and the bias, or the columns of W, by l.
+
+    Parameters
+    ----------
+    base
+        The linear module.
+    scales_input
+        Whether the input is rescaled, as for the second layer of a feed-forward network.
+    population
+        Leading dimensions of l.
+
+    Attributes
+    ----------
+    ia3_l : Parameter
+        l, shape ``(*population, out)`` or ``(*population, in)``.
+    """
+
+    base: nn.Linear | PopulationLinear
+
+    def __init__(self, base: nn.Linear | PopulationLinear, scales_input: bool, population: Sequence[int] = ()) -> None:
+        super().__init__(base)
+        self.scales_input = scales_input
+        width = base.in_features if scales_input else base.out_features
+        self.ia3_l = nn.Parameter(torch.ones(*population, width, dtype=base.weight.dtype, device=base.weight.device))
+
+    def forward(self, x: Tensor, base_output: Tensor | None = None) -> Tensor:
+        """Return the rescaled output, shape ``(*population, *batch, out)``.
+
+        ``base_output`` is ``base(x)`` where the caller has it; it is of no use where the input is rescaled.
+        """
+        if self.merged:
+            return self.base(x)
+        if self.scales_input:
+            return self.base(x * over_batch(self.ia3_l, x))
+        kept = self.base(x) if base_output is None else base_output
+        return kept * over_batch(self.ia3_l, kept)
+
+    def merged_parameters(self) -> dict[str, Tensor]:
+        """Return the rescaled weight, and the bias where the output is rescaled."""
+        if self.scales_input:
+            return {"weight": self.base.weight * self.ia3_l.unsqueeze(-2)}
+        merged = {"weight": self.base.weight * self.ia3_l.unsqueeze(-1)}
+        if self.base.bias is not None:
+            merged["bias"] = self.base.bias * self.ia3_l
+        return merged
+
+
+@dataclass(frozen=True)
+class IA3(Method):
+    """(IA)3 on linear modules; see `IA3Linear`. Merging rescales weights.
+
+    Parameters
+    ----------
+    target_modules
+        Patterns of the modules that are rescaled.
+    feedforward_modules
+        Patterns of those among them whose inputs are rescaled; of all others it is the outputs.
+    """
+
+    name: ClassVar[str] = "(IA)3"
+    paper: ClassVar[str] = "arXiv:2205.05638"
+    peft_type: ClassVar[str | None] = "IA3"
+    target_modules: tuple[str, ...] = ("key", "value")
+    feedforward_modules: tuple[str, ...] = ()
+
+    @classmethod
+    def study_settings(cls, sites: Sites, sizes: Sizes) -> Sequence[StudySetting]:
+        """Return (IA)3 on keys, values and the feed-forward network's inner activations."""
+        method = cls((*sites.rescaled, *sites.feedforward), sites.feedforward)
+        return [StudySetting(cls.name, None, method)]
+
+    def _scales_input(self, name: str) -> bool:
+        return any(matches(name, pattern) for pattern in self.feedforward_modules)
+
+    def wrap(self, base: nn.Module, name: str, members: Members) -> IA3Linear:
+        """Return a linear module with its output or input rescaled."""
+        widths(base, self.name)
+        return IA3Linear(base, self._scales_input(name), members.population)  # type: ignore[arg-type]
+
+    def module_params(self, base: nn.Module, name: str) -> int:
+        """Return the width of what is rescaled."""
+        return widths(base, self.name)[0 if self._scales_input(name) else 1]
+
+    def peft_modules(self, names: Sequence[str], head: Sequence[str]) -> dict[str, Any]:
+        """Return the modules as `peft.IA3Config` names them."""
+        feedforward = [name for name in names if self._scales_input(name)]
+        return {**super().peft_modules(names, head), "feedforward_modules": feedforward}
+
+    def to_peft(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return l as peft shapes it, a column (out, 1), or a row (1, in) where the input is rescaled."""
+        return {
+            name: tensor.unsqueeze(0 if self._scales_input(name.removesuffix(".ia3_l")) else -1)
+            if name.endswith(".ia3_l")
+            else tensor
+            for name, tensor in super().to_peft(state).items()
+        }
+
+    def from_peft(self, state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+        """Return l as a vector under our names."""
+        ours = super().from_peft(state, names)
+        return {name: tensor.flatten() if name.endswith(".ia3_l") else tensor for name, tensor in ours.items()}

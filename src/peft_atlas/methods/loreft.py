@@ -1,0 +1,142 @@
+"""LoReFT: ReFT, Representation Finetuning for Language Models (Wu et al. 2024, arXiv:2404.03592)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from peft_atlas.errors import AtlasError
+from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting
+from peft_atlas.methods.wrapper import Wrapper
+from peft_atlas.population import Draws, member_linear, over_batch
+
+
+class Intervention(nn.Module):
+    """An edit of hidden representations within a subspace, ``h + R^T (W h + b - R h)`` (arXiv:2404.03592, eq. 2).
+
+    R has orthonormal rows: it is the Q of a QR decomposition of a trained matrix, at whatever scale weight decay
+    leaves that. (torch's own ``parametrizations.orthogonal``, which pyreft uses, takes the whole part of a
+    diagonal that must stay at one, so that any weight decay turns R into zeros.) R starts as the basis of a
+    normal draw, W and b uniform in ``±1/sqrt(width)`` as the authors' code has them: so LoReFT does not start as
+    the identity.
+
+    Parameters
+    ----------
+    width
+        Width of h.
+    r
+        Dimension of the subspace, 1 <= r <= width.
+    members
+        The runs that train as one model.
+    name
+        Place in the network; keys the random streams.
+    like
+        A tensor whose dtype and device the parameters take.
+    """
+
+    def __init__(self, width: int, r: int, members: Members, name: str, like: Tensor) -> None:
+        super().__init__()
+        if not 1 <= r <= width:
+            raise AtlasError(f"r = {r}: allowed: a whole number from 1 to the width {width}")
+
+        def draws(part: str) -> Draws:
+            return Draws(members.population, members.seeds, f"adapter/{name}/{part}", like)
+
+        self.rotation = nn.Parameter(draws("rotation").normal((width, r)))
+        self.weight = nn.Parameter(draws("weight").uniform((r, width), width**-0.5))
+        self.bias = nn.Parameter(draws("bias").uniform((r,), width**-0.5))
+
+    def subspace(self) -> Tensor:
+        """Return R^T, orthonormal columns, shape ``(*population, width, r)``."""
+        # LAPACK knows no half precision, and leaves the signs of the columns to chance.
+        basis, triangle = torch.linalg.qr(self.rotation.to(torch.promote_types(self.rotation.dtype, torch.float32)))
+        return (basis * triangle.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)).to(self.rotation.dtype)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return the edited representations, of the shape of ``h``, ``(*population, *batch, width)``."""
+        rotated = self.subspace()
+        edit = member_linear(h, self.weight - rotated.mT, over_batch(self.bias, h))
+        return member_linear(edit, rotated, h)
+
+
+class Edited(Wrapper):
+    """A module whose output is edited, at all positions or at the first and last of them; it cannot be merged.
+
+    Parameters
+    ----------
+    base
+        Any module whose output is h, shape ``(*batch, positions, width)``, or a tuple that begins with it.
+    intervention
+        The edit.
+    edges
+        How many first and how many last positions are edited; None for all.
+    """
+
+    def __init__(self, base: nn.Module, intervention: Intervention, edges: int | None) -> None:
+        super().__init__(base)
+        self.intervention, self.edges = intervention, edges
+
+    def forward(self, *arguments: Any, base_output: Any = None, **options: Any) -> Any:
+        """Return the base's output with h edited; ``base_output`` is that output where the caller has it."""
+        output = self.base(*arguments, **options) if base_output is None else base_output
+        if isinstance(output, tuple):
+            return (self._edit(output[0]), *output[1:])
+        return self._edit(output)
+
+    def _edit(self, h: Tensor) -> Tensor:
+        edited: Tensor = self.intervention(h)
+        if self.edges is None:
+            return edited
+        position = torch.arange(h.shape[-2], device=h.device)
+        chosen = (position < self.edges) | (position >= h.shape[-2] - self.edges)
+        return torch.where(chosen[:, None], edited, h)
+
+
+@dataclass(frozen=True)
+class LoReFT(Method):
+    """LoReFT on the outputs of target modules, of any kind; it cannot be merged, for it edits activations.
+
+    Parameters
+    ----------
+    r
+        Dimension of the edited subspace.
+    target_modules
+        Patterns of the modules whose outputs are edited.
+    width
+        Width of those outputs; None to take each module's ``out_features``.
+    edges
+        How many first and last positions are edited, sharing one intervention; None for all positions.
+    """
+
+    name: ClassVar[str] = "LoReFT"
+    paper: ClassVar[str] = "arXiv:2404.03592"
+    r: int = 8
+    target_modules: tuple[str, ...] = ("layer.*",)
+    width: int | None = None
+    edges: int | None = None
+
+    @classmethod
+    def study_settings(cls, sites: Sites, sizes: Sizes) -> Sequence[StudySetting]:
+        """Return LoReFT on the output of every block, at all positions."""
+        return [StudySetting(cls.name, None, cls(sizes.rank, sites.blocks, sites.width))]
+
+    def _width(self, base: nn.Module) -> int:
+        """Return the width of a module's output."""
+        if self.width is not None:
+            return self.width
+        if not hasattr(base, "out_features"):
+            raise AtlasError(f"width = None: allowed for linear modules only, got a {type(base).__name__}; name it")
+        return int(base.out_features)  # type: ignore[arg-type]
+
+    def wrap(self, base: nn.Module, name: str, members: Members) -> Edited:
+        """Return a module with its output edited."""
+        like = next(base.parameters())
+        return Edited(base, Intervention(self._width(base), self.r, members, name, like), self.edges)
+
+    def module_params(self, base: nn.Module, name: str) -> int:
+        """Return 2 r width + r; the entries of R are counted, as the paper does, not its degrees of freedom."""
+        return 2 * self.r * self._width(base) + self.r

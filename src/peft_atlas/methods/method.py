@@ -1,0 +1,227 @@
+"""What a PEFT method is: settings that say which modules of a network are wrapped, how, and what of it trains."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from peft_atlas.errors import AtlasError
+
+
+@dataclass(frozen=True)
+class Members:
+    """The runs that train as one model: population dimensions, and one seed for each entry of the first."""
+
+    population: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+
+
+ALONE = Members()
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Where a family of models can be adapted, as patterns of module names; empty where it has no such place.
+
+    Parameters
+    ----------
+    linear
+        Every linear module that is adapted at the most.
+    query_value, attention
+        Projections to query and value, and to query, key and value; of a network without attention, its linear
+        modules.
+    rescaled, feedforward
+        Modules whose outputs, and whose inputs, (IA)3 rescales.
+    outputs
+        Modules that write to the residual stream, after which adapters in series stand.
+    attention_modules
+        Modules that call ``scaled_dot_product_attention``.
+    blocks
+        Modules whose output is a hidden representation.
+    width
+        Width of that representation; None where the blocks are linear and say so themselves.
+    """
+
+    linear: tuple[str, ...]
+    query_value: tuple[str, ...]
+    attention: tuple[str, ...]
+    rescaled: tuple[str, ...]
+    feedforward: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attention_modules: tuple[str, ...]
+    blocks: tuple[str, ...]
+    width: int | None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the study's adapters are: one size for every method of a kind."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    dropout: float = 0.0
+    bottleneck: int = 16
+    virtual_tokens: int = 10
+
+
+@dataclass(frozen=True)
+class StudySetting:
+    """A method as a study trains it; ``label`` names it in tables and figures, ``setting`` tells two apart."""
+
+    label: str
+    setting: str | None
+    method: Method
+
+
+class Method(ABC):
+    """Base of all methods; a subclass is a frozen dataclass whose fields are its settings.
+
+    Attributes
+    ----------
+    name : str
+        Name, spelt as in the tables and figures.
+    paper : str
+        Where it is defined.
+    target_modules : tuple of str
+        Patterns of the names of the modules to wrap: the last dotted parts, each by shell rules, so that
+        ``query`` and ``layer.*`` and ``output.dense`` select as peft's suffixes do.
+    peft_type : str or None
+        Type under which `peft` knows the method, None where it has none.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+    peft_type: ClassVar[str | None] = None
+    target_modules: tuple[str, ...]
+
+    @classmethod
+    @abstractmethod
+    def study_settings(cls, sites: Sites, sizes: Sizes) -> Sequence[StudySetting]:
+        """Return the settings that a study of a model with these sites trains; none where it cannot be attached."""
+
+    @abstractmethod
+    def wrap(self, base: nn.Module, name: str, members: Members) -> nn.Module:
+        """Return a target module wrapped; ``name`` is its place in the network and keys its random streams."""
+
+    @abstractmethod
+    def module_params(self, base: nn.Module, name: str) -> int:
+        """Return the parameters that wrapping a target module adds, in closed form, for one member."""
+
+    def trains(self, parameter: str) -> bool:
+        """Return whether a parameter of the network itself, of this dotted name, learns."""
+        return False
+
+    def rate_factor(self, parameter: str) -> float:
+        """Return what the learning rate of a trained parameter is multiplied by."""
+        return 1.0
+
+    def trainable_params(self, model: nn.Module, head: Collection[str] = ()) -> int:
+        """Return the parameters of one member that training changes, in closed form, those of the head left out.
+
+        Parameters
+        ----------
+        model
+            The network without the method, its parameters those of one member.
+        head
+            Patterns of the names of the head's modules, as given to `attach`.
+        """
+        wrapped = sum(self.module_params(model.get_submodule(name), name) for name in target_names(model, self))
+        apart = head_parameters(model, head)
+        own = [p.numel() for name, p in model.named_parameters() if self.trains(name) and name not in apart]
+        return wrapped + sum(own)
+
+    def peft_settings(self) -> dict[str, Any]:
+        """Return the settings as `peft`'s configuration of the same method names them."""
+        return {}
+
+    def peft_modules(self, names: Sequence[str], head: Sequence[str]) -> dict[str, Any]:
+        """Return the wrapped modules and the head's as `peft`'s configuration names them."""
+        return {"target_modules": list(names), "modules_to_save": list(head) or None}
+
+    def to_peft(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return an adapter's tensors under the names and in the shapes in which `peft` saves them."""
+        return {f"base_model.model.{name}": tensor for name, tensor in state.items()}
+
+    def from_peft(self, state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+        """Return the tensors of a saved adapter under our names; the inverse of `to_peft`.
+
+        Parameters
+        ----------
+        state
+            Tensors by the names in the file.
+        names
+            Names of the wrapped modules, in the network's order.
+        """
+        return {name.removeprefix("base_model.model."): tensor for name, tensor in state.items()}
+
+
+class Unwrapped(Method):
+    """Base of the methods that wrap nothing and at most train parameters that the network has."""
+
+    target_modules: tuple[str, ...] = ()
+
+    def wrap(self, base: nn.Module, name: str, members: Members) -> nn.Module:
+        """Return the module as it is."""
+        return base
+
+    def module_params(self, base: nn.Module, name: str) -> int:
+        """Return 0: nothing is added."""
+        return 0
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Return whether the last dotted parts of a module's name fit a pattern, part by part."""
+    wanted = pattern.split(".")
+    found = name.split(".")[-len(wanted) :]
+    return len(found) == len(wanted) and all(map(fnmatchcase, found, wanted))
+
+
+def target_names(model: nn.Module, method: Method) -> list[str]:
+    """Return the names of the modules that a method wraps, in the network's order.
+
+    Raises
+    ------
+    AtlasError
+        If a pattern fits no module.
+    """
+    names = [name for name, _ in model.named_modules() if name]
+    for pattern in method.target_modules:
+        if not any(matches(name, pattern) for name in names):
+            linear = sorted({name.rpartition(".")[2] for name, m in model.named_modules() if hasattr(m, "in_features")})
+            raise AtlasError(f"target_modules: {pattern!r} fits no module; linear modules are named {linear}")
+    return [name for name in names if any(matches(name, pattern) for pattern in method.target_modules)]
+
+
+def head_parameters(model: nn.Module, head: Collection[str]) -> set[str]:
+    """Return the names of the parameters of the modules that patterns select as the network's head.
+
+    Raises
+    ------
+    AtlasError
+        If a pattern fits no module.
+    """
+    modules = {name: module for name, module in model.named_modules() if any(matches(name, part) for part in head)}
+    for part in head:
+        if not any(matches(name, part) for name in modules):
+            raise AtlasError(f"head: {part!r} fits no module of the network")
+    return {f"{name}.{inner}" for name, module in modules.items() for inner, _ in module.named_parameters()}
+
+
+def widths(base: nn.Module, method: str) -> tuple[int, int]:
+    """Return the input and output width of a linear module.
+
+    Raises
+    ------
+    AtlasError
+        If the module is not linear.
+    """
+    try:
+        return int(base.in_features), int(base.out_features)  # type: ignore[arg-type]
+    except AttributeError:
+        kind = type(base).__name__
+        raise AtlasError(f"target_modules: {method} wraps linear modules, got a {kind}") from None
