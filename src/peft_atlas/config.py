@@ -30,7 +30,8 @@ def _expand_seeds(value: object) -> object:
 
 def _sorted_unique(values: object) -> object:
     """Return a list as a sorted tuple; a repeated value is an error, since it would train one run twice."""
-    if not isinstance(values, list | tuple):
+    # Lists within lists go on to the type check as they are: one made of aliases can be endless when written out.
+    if not isinstance(values, list | tuple) or any(isinstance(value, list | tuple | dict) for value in values):
         return values
     if len(set(map(str, values))) != len(values):
         raise ValueError("each value must be given once")

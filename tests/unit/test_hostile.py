@@ -3,15 +3,21 @@
 import ast
 import math
 import re
+from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from peft_atlas.config import StudyConfig, load_config
+from peft_atlas.config import FigureStyle, StudyConfig, load_config
 from peft_atlas.errors import AtlasError
+from peft_atlas.figures.render import render
+from peft_atlas.figures.spec import load_figure
 from peft_atlas.published.load import CELL_COLUMNS, SOURCES_FILE, load_published, load_sources
+from peft_atlas.report.content import Answer, Code, FigureBlock, Paragraph, Section, table
+from peft_atlas.report.render import render_html
 
 CASES = 500
 HOSTILE = [
@@ -135,6 +141,50 @@ def test_sources_build_no_objects(tmp_path):
     with pytest.raises(AtlasError, match="not YAML"):
         load_sources(path)
     assert not (tmp_path / "pwned").exists()
+
+
+EVIL = """"'><script>alert(1)</script><img src=x onerror=alert(1)> javascript:alert(1) {{ 7*7 }} $\\frac{$ &lt;"""
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page, and its attributes that run code or load something."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.live = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            loads = name in {"src", "href"} and not re.match(
+                r"#|\.\./figures/|data:image/svg\+xml;base64,", value or ""
+            )
+            self.live += [(name, value)] if name.startswith("on") or loads else []
+
+
+def a_page(text):
+    """Return the tags of a report whose every text is the given one."""
+    frame = pd.DataFrame({"verdict": [text], text: [text]})
+    figure = FigureBlock("name", text, text, text, "data:image/svg+xml;base64,AAAA")
+    blocks = [Paragraph(text, text), Answer(text, text, text), table(text, frame), figure, Code(text)]
+    return Tags(render_html([Section("a", text, blocks)]))
+
+
+def test_no_text_becomes_live_html():
+    plain, evil = a_page("plain"), a_page(EVIL)
+    assert evil.tags == plain.tags
+    assert evil.live == plain.live == []
+
+
+def test_a_hostile_name_is_drawn_as_it_is(root, tmp_path):
+    published = load_published(root / "data/published")
+    published["method"] = published["method"].replace("LoRA", EVIL)
+    module = load_figure("commonsense_average")
+    render(module, {"published": published}, FigureStyle(dpi=60), tmp_path / "figure")
+    picture = (tmp_path / "figure.svg").read_text(encoding="utf-8")
+    assert not {"script", "img"} & set(Tags(picture).tags)
+    assert EVIL in pd.read_csv(tmp_path / "figure.csv")["method"].tolist()
 
 
 def test_what_shell_commands_are_given_is_quoted(root):

@@ -1,8 +1,8 @@
 """Combine: all runs in one table, their means, comparisons, findings and costs."""
 
 COST_FILES += expand(
-    "results/benchmarks/{rule}/all.tsv",
-    rule=["combine_runs", "summarise_runs", "compare_sources", "collect_findings"],
+    "results/benchmarks/{name}/all.tsv",
+    name=["combine_runs", "summarise_runs", "compare_sources", "collect_findings"],
 )
 
 

@@ -5,8 +5,8 @@ PUBLISHED_TABLES = [
     for name in ("published", "parameters", "memory", "conflicts")
 ]
 COST_FILES += expand(
-    "results/benchmarks/{rule}/all.tsv",
-    rule=["load_published", "count_parameters", "compute_memory", "find_conflicts"],
+    "results/benchmarks/{name}/all.tsv",
+    name=["load_published", "count_parameters", "compute_memory", "find_conflicts"],
 )
 PUBLISHED_FILES = sorted(source(file) for file in (ROOT / "data/published").iterdir())
 
