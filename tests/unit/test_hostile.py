@@ -19,7 +19,7 @@ from peft_atlas.published.load import CELL_COLUMNS, SOURCES_FILE, load_published
 from peft_atlas.report.content import Answer, Code, FigureBlock, Paragraph, Section, table
 from peft_atlas.report.render import render_html
 
-CASES = 500
+CASES = 1000
 HOSTILE = [
     *("../../x", "/etc/passwd", "~/.ssh", "$(touch pwned)", "`touch pwned`", "a; rm -rf b", "a\nb", "\x1b[31m", "\0"),
     *("<script>alert(1)</script>", "{threads}", "{{ 7 * 7 }}", "!!python/object:os.system", "😀"),
