@@ -105,7 +105,7 @@ class Project:
     def data_files(self) -> dict[str, str]:
         """Return a digest of every data file; times stand in costs and benchmarks alone."""
         files = [*self.folder.glob("results/**/*.parquet"), *self.folder.glob("figures/*.[!R]*")]
-        kept = [file for file in files if file.name != "costs.parquet" and "smoke" not in file.parts]
+        kept = [file for file in files if not file.name.endswith("costs.parquet") and "smoke" not in file.parts]
         return {str(f.relative_to(self.folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in kept}
 
     def jobs(self, *words: str, **options: Any) -> dict[str, int]:
