@@ -1,5 +1,6 @@
 # make            build .venv and run the whole study; a second run does nothing
 # make test       build the same and run the whole test suite
+# make test-cluster  the tests that start a one-node Slurm, for which its packages must be installed
 # make smoke      a tiny study through every rule
 # make bench      speed of the population against the notebook's own loop
 # make bench-published  time of all that rests on the published tables
@@ -14,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test smoke bench bench-published schema docs clean
+.PHONY: all test fast-test test-cluster smoke bench bench-published schema docs clean
 
 all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
@@ -24,6 +25,10 @@ test: $(INSTALLED)
 
 fast-test: $(INSTALLED)
 	$(ACTIVE) python -m pytest -m "not slow"
+
+# Debian: apt-get install slurmctld slurmd slurm-client munge; without them the tests skip and say so.
+test-cluster: $(INSTALLED)
+	$(ACTIVE) python -m pytest tests/cluster
 
 smoke: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES) smoke

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -12,6 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from peft_atlas.errors import AtlasError
 
 MAX_SEEDS = 10_000
+# A message names so many faults; a list of ten thousand wrong seeds needs no ten thousand lines.
+_MAX_FAULTS = 5
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother = 2, 60, 60
 
 
 def _expand_seeds(value: object) -> object:
@@ -25,7 +30,8 @@ def _expand_seeds(value: object) -> object:
 
 def _sorted_unique(values: object) -> object:
     """Return a list as a sorted tuple; a repeated value is an error, since it would train one run twice."""
-    if not isinstance(values, list | tuple):
+    # Lists within lists go on to the type check as they are: one made of aliases can be endless when written out.
+    if not isinstance(values, list | tuple) or any(isinstance(value, list | tuple | dict) for value in values):
         return values
     if len(set(map(str, values))) != len(values):
         raise ValueError("each value must be given once")
@@ -266,14 +272,23 @@ def load_config(values: Mapping[str, Any]) -> StudyConfig:
     try:
         return StudyConfig.model_validate(dict(values))
     except ValidationError as error:
-        raise AtlasError("; ".join(_describe(fault) for fault in error.errors())) from None
+        faults = error.errors()
+        more = [f"and {len(faults) - _MAX_FAULTS} more"] if len(faults) > _MAX_FAULTS else []
+        raise AtlasError("; ".join([*map(_describe, faults[:_MAX_FAULTS]), *more])) from None
+
+
+def _short(value: object) -> str:
+    """Return a value as one short line, however long, deep or strange it is."""
+    # reprlib looks at the first parts only, where repr would first write out all of a value made to be endless.
+    text = " ".join(_BRIEF.repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _describe(fault: Mapping[str, Any]) -> str:
     """Return one fault of pydantic's as ``config: key = value: what is allowed``."""
-    key = ".".join(str(part) for part in fault["loc"]) or "(top level)"
-    value = " ".join(repr(fault["input"]).split())
-    shown = value if len(value) <= 60 else value[:57] + "..."
+    parts = [str(part) for part in fault["loc"]]
+    key = ".".join(part if part.isidentifier() or part.isdecimal() else _short(part) for part in parts) or "(top level)"
+    shown = _short(fault["input"])
     if fault["type"] == "extra_forbidden":
         section = _section_at(fault["loc"][:-1])
         return f"config: {key} = {shown}: unknown key; allowed here: {', '.join(sorted(section))}"

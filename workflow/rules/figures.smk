@@ -10,6 +10,12 @@ FIGURES = {
 PICTURES = list(CONFIG.figures.style.formats)
 FIGURE_ENDINGS = [*PICTURES, "csv", "json", "txt", "tex"]
 FIGURE_FILES = expand("figures/{name}.{ending}", name=FIGURES, ending=FIGURE_ENDINGS)
+# A figure of the costs cannot be among them.
+COST_FILES += [
+    f"results/benchmarks/draw_{spec.name}/all.tsv"
+    for spec in FIGURES.values()
+    if "costs" not in spec.tables
+]
 
 
 for spec in FIGURES.values():
@@ -39,6 +45,8 @@ for spec in FIGURES.values():
             tex=f"figures/{spec.name}.tex",
         log:
             f"logs/figures/{spec.name}.log",
+        benchmark:
+            f"results/benchmarks/draw_{spec.name}/all.tsv"
         localrule: True
         conda:
             ENVIRONMENT

@@ -95,7 +95,7 @@ def build(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Fi
     """Return the drawn figure with lines and marks as on paper; call it within ``rc_context`` of the style."""
     figure = Figure(figsize=figure_size(module.SPEC, style), layout="constrained")
     axes = np.atleast_1d(figure.subplots(*panel_grid(module.SPEC, style))).ravel()
-    module.draw(plotted, list(axes), style)
+    module.draw(_literal(plotted), list(axes), style)
     return figure
 
 
@@ -115,3 +115,8 @@ def magnify(figure: Figure, factor: float) -> None:
         if note.anncoords == "offset points":
             across, up = note.xyann
             note.xyann = (factor * across, factor * up)
+
+
+def _literal(plotted: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts Matplotlib draws as they are: a name between dollar signs is no formula."""
+    return plotted.map(lambda value: value.replace("$", r"\$") if isinstance(value, str) else value)

@@ -172,7 +172,8 @@ def _provenance(material: Material) -> Section:
     facts = Paragraph(
         f"Code: {material.code}. Machine: {material.machine}; trained on {', '.join(devices)} with torch "
         f"{', '.join(torches)}. Seeds: {seeds}. On one machine and one build of torch, data files are equal bit "
-        "for bit whatever the number of cores and of seeds in a job; on another processor torch may round otherwise.",
+        "for bit whatever the number of cores and of seeds in a job, and whether Slurm ran the jobs; on another "
+        "processor torch rounds otherwise, and only a tolerance holds (checks repeatability and rounding).",
         "runs: device, torch_version",
     )
     drawn = "Random streams of a run: each has its own generator, seeded by SHA-256 of role and seed."
