@@ -19,6 +19,7 @@ configfile: ROOT / "config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/notebook.smk"
+include: "workflow/rules/encoder.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/combine.smk"
 include: "workflow/rules/figures.smk"
@@ -28,6 +29,7 @@ include: "workflow/rules/report.smk"
 localrules:
     all,
     notebook,
+    encoder,
     published,
     figures,
     report,
@@ -42,6 +44,11 @@ rule all:
 rule notebook:
     input:
         NOTEBOOK_RUNS,
+
+
+rule encoder:
+    input:
+        ENCODER_RUNS,
 
 
 rule published:

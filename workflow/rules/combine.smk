@@ -105,6 +105,7 @@ rule collect_costs:
     input:
         library=library("collect_costs.py"),
         benchmarks=COST_FILES,
+        runs=RUN_COST_FILES,
     output:
         **results("costs"),
     log:

@@ -20,7 +20,7 @@ GPU = {"gpu": 1} if CONFIG.device == "cuda" else {}
 RESULTS = "results/{name}.parquet"
 
 # What the rules that combine read; the file of each study adds its own.
-RUN_FILES, CURVE_FILES, CHECK_FILES, COST_FILES = [], [], [], []
+RUN_FILES, CURVE_FILES, CHECK_FILES, COST_FILES, RUN_COST_FILES = [], [], [], [], []
 
 
 def source(path):
