@@ -116,7 +116,7 @@ _INTERVAL = (
 
 RUNS = Contract(
     "runs",
-    2,
+    3,
     ("run_id",),
     (
         _text("run_id", "names the run: study/experiment/task/method/settings/seed"),
@@ -129,6 +129,8 @@ RUNS = Contract(
         _fraction("validation_accuracy", "accuracy on the validation split"),
         _number("test_loss", "cross-entropy on the test split", "nats"),
         _fraction("test_accuracy", "accuracy on the test split"),
+        _integer("validation_examples", "examples of the validation split"),
+        _integer("test_examples", "examples of the test split"),
         _integer("head_params", "trained parameters of the task's head, a part of trainable_params"),
         _integer("total_params", "trainable and frozen parameters", required=True),
         _fraction("source_accuracy_before", "accuracy on the source task before adaptation"),

@@ -21,8 +21,15 @@ METHODS = (
     "AdapterS",
     "AdapterP",
     "DiReFT",
+    "BitFit",
+    "LoRA+",
+    "(IA)3",
+    "BitFit + LoRA",
+    "head only",
 )
-_MARKERS = "osDv^<>Xph*"
+_MARKERS = "osDv^<>XphPd8H*"
+# The palettes have ten colours; from there on come the same, mixed with so much black.
+_PALETTE_COLOURS, _DARKER = 10, 0.45
 FULL_COLOUR = "#333333"
 REFERENCE_COLOUR = "#b3202c"
 MODELS = ("LLaMA-7B", "LLaMA-13B")
@@ -74,9 +81,11 @@ def method_mark(method: str, style: FigureStyle) -> Mark:
         return Mark(FULL_COLOUR, "*")
     import seaborn as sns
 
-    colours = sns.color_palette(style.palette, len(METHODS) + 2)
+    colours = sns.color_palette(style.palette, _PALETTE_COLOURS)
     index = METHODS.index(method) if method in METHODS else len(METHODS) + sum(map(ord, method)) % 2
-    return Mark(colours[index], _MARKERS[index])
+    darker, place = divmod(index, _PALETTE_COLOURS)
+    colour = tuple((1 - _DARKER * darker) * part for part in colours[place])
+    return Mark(colour, _MARKERS[index % len(_MARKERS)])
 
 
 def rank_colours(ranks: Sequence[int]) -> dict[int, Any]:

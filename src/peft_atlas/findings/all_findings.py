@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from peft_atlas.findings.encoder_answers import encoder_answers
 from peft_atlas.findings.finding import Finding, as_rows
 from peft_atlas.findings.notebook_answers import notebook_answers
 from peft_atlas.findings.notebook_errata import notebook_errata
@@ -25,7 +26,11 @@ def _notebook(tables: Mapping[str, pd.DataFrame], checks: pd.DataFrame, confiden
     ]
 
 
-_FINDINGS: dict[str, StudyFindings] = {"notebook": _notebook}
+def _encoder(tables: Mapping[str, pd.DataFrame], checks: pd.DataFrame, confidence: float) -> list[Finding]:
+    return encoder_answers(tables["runs"], tables["contrasts"], tables["published"], confidence)
+
+
+_FINDINGS: dict[str, StudyFindings] = {"notebook": _notebook, "encoder": _encoder}
 
 
 def all_findings(tables: Mapping[str, pd.DataFrame], checks: pd.DataFrame, confidence: float) -> pd.DataFrame:
@@ -43,6 +48,7 @@ def all_findings(tables: Mapping[str, pd.DataFrame], checks: pd.DataFrame, confi
     found: list[Finding] = []
     for study, findings in _FINDINGS.items():
         own = {name: tables[name][tables[name]["study"] == study] for name in MEASUREMENTS}
+        own["published"] = tables["published"]
         if len(own["runs"]):
             found += findings(own, checks, confidence)
     printed, counted, cited, domains, memory, conflicting = (tables[name] for name in LITERATURE)

@@ -7,11 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from peft_atlas.studies.encoder_contrasts import encoder_contrasts
 from peft_atlas.studies.notebook_contrasts import notebook_contrasts
 
 # One entry a study: its comparisons from its own runs and curves.
 _CONTRASTS: dict[str, Callable[[pd.DataFrame, pd.DataFrame, float], list[dict[str, Any]]]] = {
     "notebook": notebook_contrasts,
+    "encoder": encoder_contrasts,
 }
 
 

@@ -269,6 +269,8 @@ def _tables(run: Run, *, selected: bool | None) -> Tables:
         **identity,
         **status,
         **outcome,
+        "validation_examples": len(run.part.texts.split("validation")),
+        "test_examples": None if run.test is None else len(run.part.texts.split("test")),
         "head_params": run.attached.head_params(),
         "total_params": parameter_count(run.attached.model),
         "embedding_similarity": run.similarity() if run.test is not None else None,

@@ -100,6 +100,8 @@ def _rows(fitted: Fitted, texts: Texts, task: str, count: int, seed: int) -> tup
         **identity,
         **measured,
         "status": "ok",
+        "validation_examples": len(texts.split("validation")),
+        "test_examples": len(texts.split("test")),
         "total_params": fitted.params,
         "device": "cpu",
         "torch_version": torch.__version__,
