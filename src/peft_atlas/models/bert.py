@@ -191,13 +191,14 @@ def load_bert(folder: Path) -> BertEncoder:
     AtlasError
         If the file lacks a weight of the encoder.
     """
-    model = BertEncoder(read_shape(folder))
+    with torch.device("meta"):
+        model = BertEncoder(read_shape(folder))
     renamed = {_our_name(name): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
     wanted = model.state_dict()
     missing = sorted(set(wanted) - set(renamed))
     if missing:
         raise AtlasError(f"{folder}/model.safetensors: lacks {missing[0]} and {len(missing) - 1} more of the encoder")
-    model.load_state_dict({name: renamed[name].to(wanted[name].dtype) for name in wanted})
+    model.load_state_dict({name: renamed[name].to(wanted[name].dtype) for name in wanted}, assign=True)
     return model
 
 
@@ -209,9 +210,14 @@ def _our_name(name: str) -> str:
 @torch.no_grad()
 def random_bert(shape: BertShape, seed: int) -> BertEncoder:
     """Return an encoder with BERT's initial weights: normal, biases 0, normalisation at 1 and 0."""
-    model = BertEncoder(shape)
+    with torch.device("meta"):
+        model = BertEncoder(shape)
+    model.to_empty(device="cpu")
     draws = generator(seed, "base/encoder")
     for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.weight.fill_(1.0)
+            module.bias.zero_()
         if isinstance(module, nn.Linear | nn.Embedding):
             module.weight.normal_(0.0, shape.initializer_range, generator=draws)
         if isinstance(module, nn.Linear):

@@ -67,7 +67,7 @@ class TextClassifier(nn.Module):
     def __init__(self, encoder: nn.Module, classes: int, seed: int) -> None:
         super().__init__()
         self.encoder = encoder.eval()
-        self.head = nn.Linear(self.stream.width, classes)
+        self.head = nn.utils.skip_init(nn.Linear, self.stream.width, classes)
         with torch.no_grad():
             bound = self.stream.width**-0.5
             self.head.weight.uniform_(-bound, bound, generator=generator(seed, "head"))
