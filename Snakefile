@@ -20,6 +20,7 @@ configfile: ROOT / "config.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/notebook.smk"
 include: "workflow/rules/encoder.smk"
+include: "workflow/rules/adaptation.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/combine.smk"
 include: "workflow/rules/figures.smk"
@@ -30,6 +31,7 @@ localrules:
     all,
     notebook,
     encoder,
+    adaptation,
     published,
     figures,
     report,
@@ -49,6 +51,11 @@ rule notebook:
 rule encoder:
     input:
         ENCODER_RUNS,
+
+
+rule adaptation:
+    input:
+        ADAPTATION_RUNS,
 
 
 rule published:

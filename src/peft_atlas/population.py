@@ -44,7 +44,8 @@ def member_linear(x: Tensor, weight: Tensor, addend: Tensor | None = None) -> Te
         return product if addend is None else product + addend
     batch = x.shape[dims:-1]
     # NumPy's function, since torch's imports SymPy, which takes a second of every job.
-    population = torch.Size(np.broadcast_shapes(x.shape[:dims], weight.shape[:dims]))
+    leading = [operand.shape[:dims] for operand in (x, weight, addend) if operand is not None]
+    population = torch.Size(np.broadcast_shapes(*leading))
     rows = x.reshape(*x.shape[:dims], -1, x.shape[-1])
     if addend is not None:
         addend = addend.expand(*population, *batch, weight.shape[-2]).reshape(

@@ -106,3 +106,40 @@ def slope_interval(x: ArrayLike, y: ArrayLike, confidence: float) -> Estimate:
     centred = settings - settings.mean()
     slopes = outcomes @ centred / (centred @ centred)
     return mean_interval(slopes, confidence)
+
+
+def equivalence_p(differences: ArrayLike, margin: float) -> float | None:
+    """Return the p of equivalence within a margin, the larger of two one-sided t-tests (Schuirmann 1987).
+
+    Small values say that the mean difference lies within ``±margin``; None where fewer than two differences are
+    known or they do not vary.
+
+    Parameters
+    ----------
+    differences
+        One paired difference a seed, shape (seeds,); values that are not finite are left out.
+    margin
+        Largest difference that does not matter, in the unit of the differences, above 0.
+    """
+    known = _finite(differences)
+    if len(known) < 2 or known.std() == 0:
+        return None
+    above = stats.ttest_1samp(known, -margin, alternative="greater").pvalue
+    below = stats.ttest_1samp(known, margin, alternative="less").pvalue
+    return float(max(above, below))
+
+
+def rising_p(outcomes: ArrayLike) -> float | None:
+    """Return the one-sided p of Page's test that outcomes rise from column to column (Page 1963).
+
+    Parameters
+    ----------
+    outcomes
+        Shape (seeds, settings), the settings in rising order; a seed with a missing value is left out. None where
+        fewer than two seeds or three settings remain.
+    """
+    table = np.asarray(outcomes, np.float64)
+    whole = table[np.isfinite(table).all(axis=1)]
+    if len(whole) < 2 or whole.shape[1] < 3:
+        return None
+    return float(stats.page_trend_test(whole, method="asymptotic").pvalue)

@@ -66,7 +66,7 @@ def study(tmp_path):
 
 
 def test_the_summary_counts_what_is_missing(study, tmp_path):
-    write_table(SUMMARY, summarise(study[1], 0.95), tmp_path / "summary.parquet")
+    write_table(SUMMARY, summarise(*study, 0.95), tmp_path / "summary.parquet")
     summary = read_table(SUMMARY, tmp_path / "summary.parquet")
     cell = summary[(summary["rank"] == 1) & (summary["alpha"] == 1) & (summary["metric"] == "test_accuracy")]
     last = cell[cell["epoch"] == 2].iloc[0]

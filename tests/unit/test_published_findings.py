@@ -7,7 +7,7 @@ import subprocess
 import sys
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations, pairwise, permutations
 
 import pandas as pd
 import pytest
@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 
 from peft_atlas.accounting.memory import COLUMNS, memory_table
 from peft_atlas.accounting.parameters import closed_form_table
+from peft_atlas.errors import AtlasError
 from peft_atlas.findings.conflicts import conflicts
+from peft_atlas.findings.evidence import rows_of, select, select_lines
 from peft_atlas.findings.finding import Finding, as_rows
 from peft_atlas.findings.printed_numbers import agree, agree_unpadded, place, rounds_to, unpadded
 from peft_atlas.findings.published_findings import published_findings
 from peft_atlas.findings.recomputation import NOTHING, match_printed
 from peft_atlas.findings.scores import scores
 from peft_atlas.published import load
-from peft_atlas.records import CONFLICTS, CONTRACTS, FINDINGS, MEMORY, read_table, write_table
+from peft_atlas.records import CONFLICTS, CONTRACTS, FINDINGS, MEMORY, read_results, read_table, write_table
 
 HEADER = ",".join(load.CELL_COLUMNS)
 
@@ -379,8 +381,20 @@ def test_without_an_interval_a_measured_claim_is_open(tables):
 def test_a_rank_sweep_that_rises_is_supported(tables):
     published, _ = with_cell(tables, "99.0", table="rank_sweep", task="Avg", method="LoRA", rank=64)
     after = findings(tables, published=published)
-    assert after["higher_rank_lora_llama_7b"].verdict == "supported"
+    assert after["higher_rank_lora_llama_7b"].verdict == after["rank_trend_lora_llama_7b"].verdict == "supported"
     assert after["higher_rank_dora_llama_7b"].verdict == "contradicted"
+
+
+def test_a_trend_over_ranks_is_judged_by_its_exact_test(tables, found):
+    """Over the 120 orders of five accuracies, as many as 28 have a tau of 0.6 or more on either side."""
+    sweep = [39.5, 40.7, 70.9, 76.3, 65.8]
+    taus = [sum((b > a) - (b < a) for a, b in combinations(order, 2)) / 10 for order in permutations(sweep)]
+    claim = found["rank_trend_lora_llama_7b"]
+    assert claim.effect == pytest.approx(sum((b > a) - (b < a) for a, b in combinations(sweep, 2)) / 10)
+    p = sum(abs(tau) >= claim.effect - 1e-9 for tau in taus) / len(taus)
+    assert f"p = {p:.2g}" in claim.detail
+    assert (claim.verdict, p > 0.05) == ("undecided", True)
+    assert found["rank_trend_dora_llama_7b"].verdict == "undecided"
 
 
 def test_the_balance_follows_the_front(tables, found):
@@ -409,6 +423,71 @@ def test_scores_hold_every_method_once_and_no_other_schedule(tables):
     for _, group in table.groupby(["family", "base_model"]):
         front = group[~group["dominated"]].sort_values("percent")
         assert all(left < right for left, right in pairwise(front["accuracy"]))
+
+
+# --- evidence ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def all_tables(tables, found):
+    """Every table that evidence on the literature can name."""
+    renamed = {"application_verdicts": tables["verdicts"], "findings": as_rows(found.values())}
+    worked_out = {"memory": memory_table(), "conflicts": conflicts(tables["published"], tables["parameters"])}
+    return {name: tables[name] for name in ("published", "parameters", "references")} | renamed | worked_out
+
+
+def test_every_evidence_selects_rows(found, all_tables):
+    for finding in found.values():
+        assert all(len(rows) for rows in rows_of(finding.evidence, all_tables)), finding.id
+    for evidence, cells in all_tables["conflicts"][["evidence", "n_cells"]].itertuples(index=False):
+        assert sum(map(len, rows_of(evidence, all_tables))) == cells
+
+
+def test_evidence_selects_the_rows_that_a_verdict_was_counted_on(found, all_tables):
+    def rows(name):
+        return rows_of(found[name].evidence, all_tables)
+
+    assert set(rows("percentage_fits_symmetry")[0]["printed"]) == {"~3"}
+    assert set(rows("percentage_fits_symmetry")[1]["printed"]) == {"0.81"}
+    assert rows("higher_rank_lora_llama_7b")[0]["rank"].tolist() == [4, 8, 16, 32, 64]
+    assert len(rows("applied_commonsense_reasoning")[0]) == found["applied_commonsense_reasoning"].n
+    averages, percents = rows("balance_arithmetic_reasoning")
+    assert len(averages) == len(percents) == found["balance_arithmetic_reasoning"].n
+    assert set(averages["table"]) == {"arithmetic"}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "message"),
+    [
+        ("publish: line=2", "no table 'publish'; allowed: ['application_verdicts'"),
+        ("published: lines=2", "published has no column 'lines'; allowed: ['table', 'line'"),
+        ("published: method=LoRA, line=1", "selects no row of published"),
+        ("references; published: source=nobody", "'published: source=nobody': selects no row"),
+    ],
+)
+def test_evidence_that_selects_nothing_is_an_error(all_tables, evidence, message):
+    with pytest.raises(AtlasError) as caught:
+        rows_of(evidence, all_tables)
+    assert message in str(caught.value)
+
+
+@pytest.mark.slow
+def test_every_finding_of_a_run_rests_on_rows(smoked):
+    names = [name for name in CONTRACTS if (smoked.folder / "results" / f"{name}.parquet").is_file()]
+    results = read_results(smoked.folder / "results", names)
+    for evidence in results["findings"]["evidence"]:
+        assert all(len(rows) for rows in rows_of(evidence, results))
+
+
+def test_a_selection_of_rows_selects_them_again(all_tables):
+    published = all_tables["published"]
+    some = published.iloc[[3, 200, 201, 700]]
+    again = pd.concat(rows_of(select_lines(some), all_tables))
+    assert sorted(again.index) == sorted(some.index)
+    assert rows_of("methods/lora.py: every rank", all_tables) == []
+    # A value that itself holds the word that joins values.
+    odd = {"t": pd.DataFrame({"task": ["Read and write", "Read"], "rank": [8.0, None]})}
+    assert len(rows_of(select("t", odd["t"].head(1), ("task", "rank")), odd)[0]) == 1
 
 
 # --- contracts and imports -----------------------------------------------------------------------------------------

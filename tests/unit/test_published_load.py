@@ -20,6 +20,7 @@ from peft_atlas.published.load import (
     load_references,
     load_sources,
     parse_printed,
+    require_verdicts,
 )
 from peft_atlas.records import PUBLISHED, read_table, write_table
 
@@ -69,7 +70,7 @@ def fault(folder: Path, text: str | bytes) -> str:
 
 def test_every_table_is_whole(published):
     assert published.groupby("table").size().to_dict() == {
-        "applications": 39,
+        "applications": 40,
         "arithmetic": 127,
         "commonsense": 409,
         "parameters": 97,
@@ -80,7 +81,7 @@ def test_every_table_is_whole(published):
 
 def test_columns_types_and_contract(published, tmp_path):
     assert set(published.columns) == {column.name for column in PUBLISHED.columns}
-    types = {"line": "int64", "value": "float64", "decimals": "Int64", "rank": "Int64"}
+    types = {"line": "int64", "value": "float64", "decimals": "Int64", "rank": "Int64", "spread": "float64"}
     assert {name: str(published[name].dtype) for name in types} == types
     write_table(PUBLISHED, published, tmp_path / "published.parquet")
     assert len(read_table(PUBLISHED, tmp_path / "published.parquet")) == len(published)
@@ -171,9 +172,11 @@ def test_the_whole_folder_loads_well_under_a_second():
         f"{HEADER}\r{GOOD}\r",
         f"{HEADER}\n{GOOD}\n\n\r\n\n",
         f"{HEADER},rank\n{GOOD},\n",
+        f"{HEADER},spread\n{GOOD},\n",
+        f"{HEADER},rank,spread\n{GOOD},,\n",
         f"{HEADER}\n{GOOD.replace('68.9', ' 68.9 ')}\n",
     ],
-    ids=["plain", "no last line end", "BOM", "CRLF", "CR", "blank lines", "rank", "white space"],
+    ids=["plain", "no last line end", "BOM", "CRLF", "CR", "blank lines", "rank", "spread", "both", "white space"],
 )
 def test_harmless_variations_give_the_same_row(folder, text):
     row = load(folder, text).iloc[0]
@@ -226,11 +229,24 @@ def test_what_a_printed_cell_says(text, printed):
     ("change", "message"),
     [
         (("68.9", '"64,3"'), "t.csv:2: value = '64,3': a decimal comma is not allowed; write 64.3"),
+        (("68.9", '"1,234"'), "a decimal comma is not allowed; write 1.234, or 1234 for thousands"),
         (("68.9", '"1,234.5"'), "t.csv:2: value = '1,234.5': allowed: a number as printed"),
         (("68.9", "n/a"), "t.csv:2: value = 'n/a': allowed: a number as printed"),
         (("68.9", "nan"), "t.csv:2: value = 'nan': allowed: a number"),
         (("68.9", "inf"), "t.csv:2: value = 'inf': allowed: a number"),
         (("68.9", "1e999"), "t.csv:2: value = '1e999': allowed: a number"),
+        (("68.9", "1e3"), "t.csv:2: value = '1e3': allowed: a number"),
+        (("68.9", "+1"), "t.csv:2: value = '+1': allowed: a number"),
+        (("68.9", ".5"), "t.csv:2: value = '.5': allowed: a number"),
+        (("68.9", "68.9%"), "t.csv:2: value = '68.9%': allowed: a number"),
+        (("68.9", "\u221268.9"), "t.csv:2: value = '\u221268.9': allowed: a number"),
+        (("68.9", "\uff16\uff18.\uff19"), "t.csv:2: value = '\uff16\uff18.\uff19': allowed: a number"),
+        (("68.9", "68.9 \u00b1 1.2"), "t.csv:2: value = '68.9 \u00b1 1.2': allowed: a number"),
+        (("68.9", "68." + "9" * 15), "t.csv:2: value = '68.999999999999999': allowed: at most 16 significant digits"),
+        (("68.9", "-0"), "t.csv:2: value = '-0': allowed in the unit percent: 0 or more"),
+        (("68.9", "<101"), "t.csv:2: value = '<101': allowed in the unit percent: 0 to 100"),
+        (("LoRA", "Lo\u200bRA"), "t.csv:2: method = 'Lo\\u200bRA': allowed: printable characters"),
+        (("Table 1", "x" * 200_000), "t.csv:2: not CSV (field larger than field limit"),
         (("68.9", "=1+1"), "t.csv:2: value = '=1+1': allowed: a number"),
         (("68.9", "\u0663"), "t.csv:2: value = '\u0663': allowed: a number"),
         (("68.9", ""), "t.csv:2: value = '': allowed: a text that is not empty"),
@@ -246,7 +262,7 @@ def test_what_a_printed_cell_says(text, printed):
         (("68.9", "68,9"), "t.csv:2: 11 fields = "),
         ((",verbatim,", ",verbatim"), "t.csv:2: 9 fields = "),
         (("Table 1", '"Table\n1"'), "t.csv:2: locator = 'Table\\n1': allowed: printable characters on one line"),
-        (("Table 1", "Table\x00 1"), "t.csv:2: "),
+        (("Table 1", "Table\x00 1"), "t.csv:2: locator = 'Table\\x00 1': allowed: printable characters on one line"),
         (("Table 1", '"Table 1'), "t.csv:2: not CSV"),
         (("Table 1", '"Table" 1'), "t.csv:2: not CSV"),
     ],
@@ -261,9 +277,25 @@ def test_the_issues_example_message_in_full(folder):
     assert message == "t.csv:17: value = '64,3': a decimal comma is not allowed; write 64.3"
 
 
+@pytest.mark.parametrize("spread", ["-1", "1,2", "± 2", "1e1", "\uff12"])
+def test_a_spread_is_nothing_or_a_number(folder, spread):
+    rows = f"{HEADER},spread\n{GOOD},2.1\n{GOOD.replace('BoolQ', 'PIQA')},\n"
+    assert load(folder, rows)["spread"].fillna(-1).tolist() == [2.1, -1]
+    message = fault(folder, f'{HEADER},spread\n{GOOD},"{spread}"\n')
+    assert f"t.csv:2: spread = '{spread}': allowed: nothing, or what is printed after a ±" in message
+
+
 @pytest.mark.parametrize("rank", ["0", "-4", "8.0", "eight"])
 def test_a_rank_is_nothing_or_a_whole_number(folder, rank):
     assert f"t.csv:2: rank = '{rank}': allowed: nothing or a whole" in fault(folder, f"{HEADER},rank\n{GOOD},{rank}\n")
+
+
+@pytest.mark.parametrize("change", [("LoRA", "Lora"), ("BoolQ", "boolq"), ("LLaMA-7B", "Llama-7B")])
+def test_a_name_spelt_in_two_ways_is_named_with_both_places(folder, change):
+    (folder / "a.csv").write_text(f"{HEADER}\n{GOOD}\n", encoding="utf-8")
+    message = fault(folder, f"{HEADER}\n\n{GOOD.replace(*change)}\n")
+    column = {"LoRA": "method", "BoolQ": "task", "LLaMA-7B": "base_model"}[change[0]]
+    assert message == f"t.csv:3: {column} = {change[1]!r}: allowed: {change[0]!r}, as on a.csv:2"
 
 
 def test_a_duplicate_cell_names_both_lines(folder):
@@ -285,16 +317,30 @@ def test_cells_that_differ_in_rank_or_source_are_not_duplicates(folder):
     [
         HEADER.removesuffix(",note"),
         f"{HEADER},extra",
+        f"{HEADER},note",
+        f"{HEADER},spread,rank",
+        f"{HEADER},rank,rank",
+        f"\ufeff\ufeff{HEADER}",
         ",".join(reversed(CELL_COLUMNS)),
         HEADER.replace(",", ";"),
         HEADER.replace("value", "Value"),
     ],
-    ids=["missing", "extra", "reordered", "semicolons", "capital"],
+    ids=[
+        "missing",
+        "extra",
+        "duplicate",
+        "optional reordered",
+        "optional twice",
+        "two marks",
+        "reordered",
+        "semicolons",
+        "capital",
+    ],
 )
 def test_wrong_columns_are_named_with_the_right_ones(folder, header):
     message = fault(folder, f"{header}\n{GOOD}\n")
     assert message.startswith("t.csv:1: columns = ")
-    assert message.endswith(f"allowed: {HEADER}[,rank]")
+    assert message.endswith(f"allowed: {HEADER}[,rank][,spread]")
 
 
 def test_files_that_are_no_tables(folder):
@@ -329,6 +375,7 @@ def test_a_folder_without_tables_or_sources(folder, tmp_path):
         ((SOURCES, "here: {title: a, title: b}"), "the key 'title' is on line 1 too; allowed: once"),
         (("version: v1", "version: [v1"), "not YAML"),
         (('"2024-05-22"', "2024-13-45"), "not YAML"),
+        ((SOURCES, "here: " + 5000 * "[" + 5000 * "]"), "not YAML: maximum recursion depth exceeded"),
         (("here:\n", ""), "title = 'A title': allowed: a mapping of title"),
         ((SOURCES, ""), "None: allowed: a mapping of source ids"),
     ],
@@ -350,6 +397,20 @@ def test_wrong_verdicts_and_references_are_named(tmp_path):
     path.write_text(f"{header}\n1,A,B,2401.13622,2404.03592,correct,here,\n", encoding="utf-8")
     with pytest.raises(AtlasError, match=r"verdicts.csv:2: verdict = 'correct': claimed 2401.13622 and true"):
         load_references(path, {"here"})
+
+
+def test_a_domain_without_a_verdict_and_a_verdict_without_a_domain_are_named(published):
+    path = FOLDER / "application_verdicts.csv"
+    verdicts = load_application_verdicts(path, load_sources(FOLDER / "sources.yaml"))
+    require_verdicts(published, verdicts, path)
+    with pytest.raises(AtlasError, match=r"verdicts\.csv: no row for task = 'Medical Imaging'; allowed: one for each"):
+        require_verdicts(published, verdicts[verdicts["task"] != "Medical Imaging"], path)
+    wrong = verdicts.replace({"task": {"Medical Imaging": "Medical imaging"}})
+    with pytest.raises(AtlasError, match=r"no row for task = 'Medical Imaging'"):
+        require_verdicts(published, wrong, path)
+    more = pd.concat([verdicts, verdicts.tail(1).assign(task="Weather")])
+    with pytest.raises(AtlasError, match=r"verdicts\.csv: task = 'Weather': allowed: a domain of seed_notebook"):
+        require_verdicts(published, more, path)
 
 
 # --- any mangling gives a whole table or one line that says where -------------------------------------------------

@@ -188,14 +188,25 @@ def test_a_new_figure_module_is_a_new_rule(project):
     assert project.jobs("figures") == {"draw_another": 1}
 
 
-def test_a_new_published_row_reaches_the_figures(project):
-    path = project.folder / "data/published/commonsense.csv"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    row = next(line for line in lines if line.startswith("LLaMA-7B,LoReFT,Avg"))
-    path.write_text("\n".join([*lines, row.replace("LoReFT", "NewMethod")]) + "\n", encoding="utf-8")
-    done = project.snakemake("results/published.parquet")
+def test_a_new_published_table_reaches_findings_figures_and_report(project):
+    cell = "LLaMA-7B,{},{},{},{},percent,reft_v3,Table 99,verbatim,"
+    rows = [cell.format("NewMethod", task, "accuracy_percent", "61.0") for task in ("one", "two", "Avg")]
+    rows.append(cell.format("NewMethod", "Reading", "trainable_params_percent", "0.02"))
+    header = (project.folder / "data/published/commonsense.csv").read_text(encoding="utf-8").splitlines()[0]
+    path = project.folder / "data/published/Reading.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    due = project.jobs()
+    assert {"load_published", "find_conflicts", "collect_findings", "draw_pareto_fronts", "render_report"} <= set(due)
+    assert "count_parameters" not in due
+    done = project.snakemake("figures/pareto_fronts.csv", "results/findings.parquet")
     assert done.returncode == 0, done.stdout
-    assert "NewMethod" in pq.read_table(project.folder / "results/published.parquet")["method"].to_pylist()
+    plotted = (project.folder / "figures/pareto_fronts.csv").read_text(encoding="utf-8")
+    assert "Reading,NewMethod,61.0" in plotted
+    assert "row_mean_reading_reft_v3" in pq.read_table(project.folder / "results/findings.parquet")["id"].to_pylist()
+    path.write_text("\n".join([header, *rows, rows[0]]) + "\n", encoding="utf-8")
+    done = project.snakemake("results/published.parquet")
+    assert done.returncode
+    assert "Reading.csv:6: the cell ('LLaMA-7B', 'NewMethod', 'one'" in done.stdout
 
 
 def test_progress_and_the_end_are_told(project):
@@ -222,7 +233,10 @@ def test_training_rules_ask_for_a_gpu_only_when_told(project):
 
     assert rules_with_gpu("cpu") == set()
     assert rules_with_gpu("auto") == set()
-    assert rules_with_gpu("cuda") == {"train_baseline", "train_sweep", "check_notebook"}
+    assert rules_with_gpu("cuda") == {
+        *("train_baseline", "train_sweep", "check_notebook"),
+        *("pretrain_adaptation", "train_adaptation"),
+    }
 
 
 def test_smoke_runs_the_tiny_study_beside_the_real_one(project):

@@ -48,6 +48,7 @@ rule summarise_runs:
         runtime=5,
     params:
         confidence=CONFIG.statistics.confidence,
+        margin=CONFIG.adaptation.equivalence_margin,
     message:
         "means, intervals and paired comparisons over seeds"
     script:

@@ -98,7 +98,11 @@ if "encoder" in CONFIG.studies:
     CURVE_FILES += ENCODER_CURVES
     CHECK_FILES += ENCODER_CHECK_FILES
     COST_FILES += [benchmark_of(part) for part in TRAINED_PARTS]
-    COST_FILES += ["results/benchmarks/check_encoder/all.tsv"] if ENCODER_CHECKS in ENCODER_CHECK_FILES else []
+    COST_FILES += (
+        ["results/benchmarks/check_encoder/all.tsv"]
+        if ENCODER_CHECKS in ENCODER_CHECK_FILES
+        else []
+    )
     RUN_COST_FILES += [f"{part}.costs.parquet" for part in TRAINED_PARTS]
 # Each rule gets the part of the study that its results depend on, and no more.
 TRAINING_CONFIG = ENCODER.model_dump(

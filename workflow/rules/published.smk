@@ -42,6 +42,8 @@ rule count_parameters:
         "logs/count_parameters.log",
     benchmark:
         "results/benchmarks/count_parameters/all.tsv"
+    # The longest of these jobs, and others wait for it.
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1

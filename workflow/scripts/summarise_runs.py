@@ -9,6 +9,6 @@ from peft_atlas.studies.summary import summarise
 
 with job(snakemake.log[0]):
     runs, curves = read_table(RUNS, snakemake.input.runs), read_table(CURVES, snakemake.input.curves)
-    confidence = snakemake.params.confidence
-    write_table(SUMMARY, summarise(curves, confidence), Path(snakemake.output.summary))
-    write_table(CONTRASTS, all_contrasts(runs, curves, confidence), Path(snakemake.output.contrasts))
+    confidence, margin = snakemake.params.confidence, snakemake.params.margin
+    write_table(SUMMARY, summarise(runs, curves, confidence), Path(snakemake.output.summary))
+    write_table(CONTRASTS, all_contrasts(runs, curves, confidence, margin), Path(snakemake.output.contrasts))

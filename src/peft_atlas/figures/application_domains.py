@@ -35,8 +35,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the seed's percentage of each domain with its status and the reason, in the seed's order."""
     published, verdicts = tables["published"], tables["application_verdicts"]
     seed = published[(published["table"] == "applications") & (published["source"] == "seed_notebook")]
-    rows = seed[["task", "printed", "value", "unit"]].merge(verdicts, on="task", how="left", validate="one_to_one")
-    return rows.assign(status=rows["status"].fillna("unsupported"))
+    return seed[["task", "printed", "value", "unit"]].merge(verdicts, on="task", how="left", validate="one_to_one")
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
@@ -60,7 +59,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     axis.axvline(1, color=REFERENCE_COLOUR, linestyle="--", linewidth=1, label="1 %")
     axis.set_yticks(places, plotted["task"])
     axis.invert_yaxis()
-    axis.set_xlim(0, 1.9)
+    axis.set_xlim(0, max(1.9, 1.2 * plotted["value"].max()))
     axis.set_xlabel("Trainable parameters (% of the full model), as printed")
     axis.grid(visible=False, axis="y")
     axis.legend(loc="center right")

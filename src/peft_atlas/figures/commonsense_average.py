@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, SEED, averages, in_order
+from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, SEED, averages, in_order, methods_of
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import LABEL_BOX, METHODS, MODEL_MARKERS, MODELS, REFERENCE_COLOUR, method_mark
+from peft_atlas.figures.style import LABEL_BOX, MODEL_MARKERS, MODELS, REFERENCE_COLOUR, method_mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw one row a method, one marker a model, and ChatGPT's line."""
     axis = axes[0]
-    methods = [method for method in METHODS if method in set(plotted["method"])]
+    methods = methods_of(plotted.loc[plotted["method"] != "none", "method"])
     for model in MODELS:
         rows = plotted[plotted["base_model"] == model]
         for row in rows.itertuples():

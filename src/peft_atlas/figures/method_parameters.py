@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, SEED, in_order, percentages
+from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, SEED, in_order, methods_of, percent_limits, percentages
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import (
     LABEL_BOX,
-    METHODS,
     MODEL_MARKERS,
     MODELS,
     REFERENCE_COLOUR,
@@ -45,7 +44,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw one panel a model: the seed's number filled, ReFT v3's as a ring, on a log axis."""
-    methods = [method for method in METHODS if method in set(plotted["method"])]
+    methods = methods_of(plotted["method"])
     for axis, model in zip(axes, MODELS, strict=True):
         rows = plotted[plotted["base_model"] == model]
         places = rows["method"].map(methods.index)
@@ -67,7 +66,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
             )
         axis.axvline(1, color=REFERENCE_COLOUR, linestyle="--", linewidth=1)
         axis.set_xscale("log")
-        axis.set_xlim(0.008, 8)
+        axis.set_xlim(*percent_limits(plotted["value_seed"], 0.008, 8))
         axis.set_xticks([0.03, 0.1, 0.3, 1, 3], ["0.03", "0.1", "0.3", "1", "3"])
         axis.minorticks_off()
         axis.set_yticks(range(len(methods)), methods)

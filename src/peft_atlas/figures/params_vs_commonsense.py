@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, SEED, averages, in_order, percentages
+from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, SEED, averages, in_order, methods_of, percentages
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import METHODS, MODELS, REFERENCE_COLOUR, method_mark
+from peft_atlas.figures.style import MODELS, REFERENCE_COLOUR, method_mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         if abs(row.percent_seed / row.percent_corrected - 1) > 0.05:
             axis.plot([row.percent_seed, row.percent_corrected], [row.accuracy] * 2, color=mark.colour, linewidth=0.7)
             axis.plot(row.percent_seed, row.accuracy, "x", color=mark.colour, markersize=5)
-    for method in [method for method in METHODS if method in set(plotted["method"])]:
+    for method in methods_of(plotted.loc[plotted["method"] != "none", "method"]):
         mark = method_mark(method, style)
         axis.plot([], [], mark.marker, color=mark.colour, linestyle="none", label=method)
     axis.plot([], [], "o", color="0.3", linestyle="none", label=MODELS[0])

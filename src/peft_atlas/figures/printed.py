@@ -1,13 +1,15 @@
-"""What the figures of published numbers share: the rows they read and the order of methods."""
+"""What the figures of published numbers share: the rows they read, the order of methods and models, the panels."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from peft_atlas.figures.style import METHODS, MODELS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 SEED = "seed_notebook"
 CORRECTED = "reft_v3"
@@ -30,6 +32,45 @@ def averages(published: pd.DataFrame, source: str, table: str = "commonsense") -
 
 
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of the known methods, in the order that all figures share."""
-    known = rows[rows["method"].isin(METHODS)]
-    return known.sort_values("method", key=lambda column: column.map(METHODS.index), kind="stable", ignore_index=True)
+    """Return rows in the order of methods that all figures share; the method ``none`` has no place in it."""
+    rows = rows[rows["method"] != "none"]
+    order = methods_of(rows["method"])
+    return rows.sort_values("method", key=lambda column: column.map(order.index), kind="stable", ignore_index=True)
+
+
+def methods_of(names: Iterable[str]) -> list[str]:
+    """Return methods, each once, in the order that all figures share; those of no known place come last."""
+    return _in_order_of(METHODS, names)
+
+
+def models_of(names: Iterable[str]) -> list[str]:
+    """Return base models, each once, LLaMA-7B and LLaMA-13B first."""
+    return _in_order_of(MODELS, names)
+
+
+def families_of(names: Iterable[str]) -> list[str]:
+    """Return families of tasks, each once, commonsense reasoning first."""
+    return _in_order_of((COMMONSENSE,), sorted(set(names)))
+
+
+def _in_order_of(known: Sequence[str], names: Iterable[str]) -> list[str]:
+    found = list(dict.fromkeys(names))
+    return [*(name for name in known if name in found), *(name for name in found if name not in known)]
+
+
+def panels_for(axes: Sequence[Axes], rows: int, columns: int) -> list[Axes]:
+    """Return the given axes, or as many as the data needs: a table that is added may bring a model or a family."""
+    if len(axes) == rows * columns:
+        return list(axes)
+    figure: Any = axes[0].figure
+    before = len({axis.get_position().y0 for axis in axes})
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height * rows / before)
+    for axis in axes:
+        axis.remove()
+    return list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def percent_limits(values: pd.Series, low: float, high: float) -> tuple[float, float]:
+    """Return the ends of a log axis of percentages: the usual ones, moved so that no number lies outside."""
+    return min(low, 0.6 * float(values.min())), max(high, 1.5 * float(values.max()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from peft_atlas.figures.printed import in_order
+from peft_atlas.figures.printed import in_order, percent_limits
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import MODELS, REFERENCE_COLOUR, label_panels, method_mark
 
@@ -56,7 +56,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         axis.set_yticks(range(len(groups)), [_label(group.iloc[0], rows) for group in groups])
         axis.set_ylim(len(groups) - 0.4, -0.6)
         axis.set_xscale("log")
-        axis.set_xlim(0.016, 7)
+        axis.set_xlim(*percent_limits(plotted["value"], 0.016, 7))
         axis.set_xticks([0.03, 0.1, 0.3, 1, 3], ["0.03", "0.1", "0.3", "1", "3"])
         axis.minorticks_off()
         axis.grid(visible=False, axis="y")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from peft_atlas.figures.printed import NO_INTERVAL
+from peft_atlas.figures.printed import NO_INTERVAL, percent_limits
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import LABEL_BOX, label_panels, method_mark
 
@@ -52,7 +52,8 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     axes[0].margins(x=0.3)
     axes[0].set(xlabel="Accuracy (%)", title="Accuracy")
     axes[1].set_xscale("log")
-    axes[1].set_xlim(0.008, 9)
+    percents = plotted[plotted["metric"] == _PERCENT]
+    axes[1].set_xlim(percent_limits(percents["lowest"], 0.008, 9)[0], percent_limits(percents["highest"], 0.008, 9)[1])
     axes[1].set_xticks([0.03, 0.1, 0.3, 1, 3], ["0.03", "0.1", "0.3", "1", "3"])
     axes[1].minorticks_off()
     axes[1].set(xlabel="Trainable parameters (%, log scale)", title="Percentage of parameters")
@@ -64,10 +65,12 @@ def _draw_conflict(axis: Axes, place: int, row: Any, style: FigureStyle) -> None
     mark = method_mark(row.method, style)
     face = mark.colour if row.verdict == "settled" else "white"
     axis.plot([row.lowest, row.highest], [place, place], color=mark.colour, linewidth=1.2)
-    for value, side in ((row.lowest, -1), (row.highest, 1)):
+    printed = [reading.split(" ")[0] for reading in row.readings.split("; ")]
+    ends = ((row.lowest, min(printed, key=float), -1), (row.highest, max(printed, key=float), 1))
+    for value, text, side in ends:
         axis.plot(value, place, mark.marker, color=mark.colour, markerfacecolor=face, markersize=5)
         axis.annotate(
-            f"{value:g}" if row.metric == _PERCENT else f"{value:.1f}",
+            text,
             (value, place),
             (6 * side, 0),
             textcoords="offset points",

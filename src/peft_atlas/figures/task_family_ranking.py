@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from peft_atlas.figures.printed import COMMONSENSE, NO_INTERVAL, in_order
+from peft_atlas.figures.printed import COMMONSENSE, NO_INTERVAL, families_of, in_order, models_of, panels_for
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import MODELS, label_panels, method_mark
+from peft_atlas.figures.style import label_panels, method_mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from peft_atlas.config import FigureStyle
 
+_FAMILIES = (COMMONSENSE, "Arithmetic Reasoning")
 SPEC = FigureSpec(
     name="task_family_ranking",
     title="The ranking on commonsense reasoning against that on arithmetic reasoning",
@@ -28,28 +29,24 @@ SPEC = FigureSpec(
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return rank and accuracy in each family of the methods that ReFT v3 prints in all, by model."""
+    """Return rank and accuracy in both families of the methods that ReFT v3 prints in both, by model."""
     from peft_atlas.findings.scores import scores
 
     rows = in_order(scores(tables["published"]))
-    families = rows["family"].nunique()
-    shared = rows.groupby(["base_model", "method"])["family"].transform("nunique") == families
-    rows = rows[shared & rows["base_model"].isin(MODELS)].copy()
+    rows = rows[rows["family"].isin(_FAMILIES)]
+    shared = rows.groupby(["base_model", "method"])["family"].transform("nunique") == len(_FAMILIES)
+    rows = rows[shared].copy()
     ranks = rows.groupby(["base_model", "family"])["accuracy"].rank(ascending=False, method="min")
     rows["place"] = ranks.astype(int)
     columns = ["base_model", "family", "method", "place", "accuracy", "accuracy_printed"]
     return rows[columns].assign(unit="percent").reset_index(drop=True)
 
 
-def _families(plotted: pd.DataFrame) -> list[str]:
-    """Return the families, commonsense reasoning on the left."""
-    return sorted(plotted["family"].unique(), key=lambda name: (name != COMMONSENSE, name))
-
-
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw one panel a model: a line a method between its two places."""
-    families = _families(plotted)
-    for axis, model in zip(axes, MODELS, strict=True):
+    families, models = families_of(plotted["family"]), models_of(plotted["base_model"])
+    axes = panels_for(axes, 1, len(models))
+    for axis, model in zip(axes, models, strict=True):
         rows = plotted[plotted["base_model"] == model]
         for method, places in rows.groupby("method", sort=False):
             mark = method_mark(str(method), style)
@@ -85,8 +82,8 @@ def _label_ends(axis: Axes, method: str, ends: pd.DataFrame) -> None:
 
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
-    families, sentences = _families(plotted), []
-    for model in MODELS:
+    families, sentences = families_of(plotted["family"]), []
+    for model in models_of(plotted["base_model"]):
         rows = plotted[plotted["base_model"] == model]
         wide = rows.pivot(index="method", columns="family", values="place")[families]
         best = [wide[family].idxmin() for family in families]

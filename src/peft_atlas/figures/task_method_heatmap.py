@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, in_order
+from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, in_order, methods_of, models_of, panels_for
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import METHODS, MODELS, label_panels
+from peft_atlas.figures.style import label_panels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +27,7 @@ SPEC = FigureSpec(
     height=0.68,
     panels=(2, 1),
 )
+# Tables whose order and title are fixed; the title of any other is its name.
 _FAMILIES = {"commonsense": "Commonsense reasoning", "arithmetic": "Arithmetic reasoning"}
 _REFERENCE = "LoRA"
 # Share of the colour range beyond which a number is written in white.
@@ -37,10 +38,13 @@ _LONG = 6
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the accuracies that ReFT v3 prints, one row a cell, with their difference from LoRA's."""
-    published = tables["published"]
-    rows = published[(published["source"] == CORRECTED) & published["table"].isin(_FAMILIES)]
-    rows = in_order(rows[rows["metric"] == "accuracy_percent"])
-    rows = rows[rows["base_model"].isin(MODELS)]
+    from peft_atlas.findings.printed_rows import exact_cells
+    from peft_atlas.findings.recomputation import base_method
+
+    rows = exact_cells(tables["published"])
+    rows = in_order(rows[(rows["source"] == CORRECTED) & (rows["metric"] == "accuracy_percent")])
+    # A method trained for other epochs than its table's has an average alone.
+    rows = rows[rows["method"] == rows["method"].map(base_method)]
     keys = ["base_model", "table", "task"]
     lora = rows[rows["method"] == _REFERENCE][[*keys, "value"]]
     rows = rows.merge(lora, on=keys, how="left", suffixes=("", "_lora"))
@@ -48,26 +52,35 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return rows[["base_model", "table", "task", "method", "printed", "value", "less_lora", "unit"]]
 
 
+def _families(plotted: pd.DataFrame) -> dict[str, str]:
+    """Return the tables with their titles, commonsense and arithmetic reasoning first."""
+    found = list(dict.fromkeys(plotted["table"]))
+    order = [*(table for table in _FAMILIES if table in found), *(table for table in found if table not in _FAMILIES)]
+    return {table: _FAMILIES.get(table, table) for table in order}
+
+
 def _columns(plotted: pd.DataFrame) -> list[tuple[str, str]]:
     """Return table and task of each column, the commonsense tasks first, an average last of its family."""
+    tables = list(_families(plotted))
     found = [
-        (table, task) for table in _FAMILIES for task in dict.fromkeys(plotted.loc[plotted["table"] == table, "task"])
+        (table, task) for table in tables for task in dict.fromkeys(plotted.loc[plotted["table"] == table, "task"])
     ]
-    return sorted(found, key=lambda column: (list(_FAMILIES).index(column[0]), column[1] == "Avg"))
+    return sorted(found, key=lambda column: (tables.index(column[0]), column[1] == "Avg"))
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw one panel a model: methods by tasks, numbers as printed, colour by difference from LoRA."""
-    columns = _columns(plotted)
-    methods = [method for method in METHODS if method in set(plotted["method"])]
+    columns, models = _columns(plotted), models_of(plotted["base_model"])
+    methods, axes = methods_of(plotted["method"]), panels_for(axes, len(models), 1)
     limit = float(plotted["less_lora"].abs().quantile(0.95))
     images = []
-    for axis, model in zip(axes, MODELS, strict=True):
+    for axis, model in zip(axes, models, strict=True):
         cells = plotted[plotted["base_model"] == model]
         images.append(_draw_panel(cells, columns, methods, limit, axis, style))
-        _label_axes(axis, columns, methods)
+        _label_axes(axis, columns, methods, _families(plotted))
         axis.set_title(model)
-    axes[0].set_xticklabels([])
+    for axis in axes[:-1]:
+        axis.set_xticklabels([])
     bar = axes[0].figure.colorbar(images[0], ax=list(axes), pad=0.01, aspect=40, extend="both")
     bar.set_label("Accuracy less LoRA's (percentage points)")
     bar.outline.set_visible(False)
@@ -89,7 +102,7 @@ def _draw_panel(
     grid = np.array([[getattr(by_cell.get((m, *c)), "less_lora", np.nan) for c in columns] for m in methods])
     axis.patch.set(facecolor="white", hatch="////", edgecolor="0.8", linewidth=0)
     image = axis.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-    best = {c: max(row.value for row in cells.itertuples() if (row.table, row.task) == c) for c in columns}
+    best = cells.groupby(["table", "task"])["value"].max().to_dict()
     for place in np.ndindex(grid.shape):
         row = by_cell.get((methods[place[0]], *columns[place[1]]))
         if row is None:
@@ -103,7 +116,7 @@ def _draw_panel(
     return image
 
 
-def _label_axes(axis: Axes, columns: list[tuple[str, str]], methods: list[str]) -> None:
+def _label_axes(axis: Axes, columns: list[tuple[str, str]], methods: list[str], families: dict[str, str]) -> None:
     """Write tasks, methods and families, and part the families and the averages by white lines."""
     axis.set_xticks(range(len(columns)), [_broken(task) for _, task in columns])
     axis.set_yticks(range(len(methods)), methods)
@@ -113,7 +126,7 @@ def _label_axes(axis: Axes, columns: list[tuple[str, str]], methods: list[str]) 
     for place, (here, following) in enumerate(pairwise(columns)):
         if here[0] != following[0] or following[1] == "Avg":
             axis.axvline(place + 0.5, color="white", linewidth=5 if here[0] != following[0] else 1.5)
-    for table, name in _FAMILIES.items():
+    for table, name in families.items():
         places = [place for place, column in enumerate(columns) if column[0] == table]
         if places:
             middle = (sum(places) / len(places), 1)
@@ -129,7 +142,7 @@ def _broken(task: str) -> str:
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
     sentences = []
-    for table, name in _FAMILIES.items():
+    for table, name in _families(plotted).items():
         rows = plotted[(plotted["table"] == table) & (plotted["task"] != "Avg")]
         best = rows.loc[rows.groupby(["base_model", "task"])["value"].idxmax(), "method"]
         top, count = best.value_counts().index[0], best.value_counts().iloc[0]

@@ -6,34 +6,58 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from peft_atlas.findings.adaptation_answers import adaptation_answers
+from peft_atlas.findings.adaptation_checks import adaptation_checks
+from peft_atlas.findings.adaptation_claims import adaptation_claims
 from peft_atlas.findings.encoder_answers import encoder_answers
 from peft_atlas.findings.finding import Finding, as_rows
 from peft_atlas.findings.notebook_answers import notebook_answers
 from peft_atlas.findings.notebook_errata import notebook_errata
 from peft_atlas.findings.published_findings import published_findings
+from peft_atlas.findings.random_base import random_base
 
-# One entry a measured study: its findings from the result tables, the checks that ran, and the confidence level.
-StudyFindings = Callable[[Mapping[str, pd.DataFrame], pd.DataFrame, float], list[Finding]]
 LITERATURE = ("published", "parameters", "references", "application_verdicts", "memory", "conflicts")
 MEASUREMENTS = ("runs", "curves", "summary", "contrasts")
+Tables = Mapping[str, pd.DataFrame]
 
 
-def _notebook(tables: Mapping[str, pd.DataFrame], checks: pd.DataFrame, confidence: float) -> list[Finding]:
-    runs, contrasts = tables["runs"], tables["contrasts"]
+def _of(study: str, tables: Tables) -> dict[str, pd.DataFrame]:
+    """Return the rows of the measurements that belong to a study."""
+    return {name: tables[name][tables[name]["study"] == study] for name in MEASUREMENTS}
+
+
+def _notebook(tables: Tables, checks: pd.DataFrame, confidence: float) -> list[Finding]:
+    own = _of("notebook", tables)
     return [
-        *notebook_answers(runs, contrasts, confidence),
-        *notebook_errata(runs, contrasts, checks, confidence),
+        *notebook_answers(own["runs"], own["contrasts"], confidence),
+        *notebook_errata(own["runs"], own["contrasts"], checks, confidence),
+        random_base(_of("adaptation", tables)["runs"], confidence),
     ]
 
 
-def _encoder(tables: Mapping[str, pd.DataFrame], checks: pd.DataFrame, confidence: float) -> list[Finding]:
-    return encoder_answers(tables["runs"], tables["contrasts"], tables["published"], confidence)
+def _adaptation(tables: Tables, checks: pd.DataFrame, confidence: float) -> list[Finding]:
+    own = _of("adaptation", tables)
+    return [
+        *adaptation_answers(own["runs"], own["contrasts"], confidence),
+        *adaptation_claims(own["runs"], own["contrasts"], confidence),
+        *adaptation_checks(own["runs"], confidence),
+    ]
 
 
-_FINDINGS: dict[str, StudyFindings] = {"notebook": _notebook, "encoder": _encoder}
+def _encoder(tables: Tables, checks: pd.DataFrame, confidence: float) -> list[Finding]:
+    own = _of("encoder", tables)
+    return encoder_answers(own["runs"], own["contrasts"], tables["published"], confidence)
 
 
-def all_findings(tables: Mapping[str, pd.DataFrame], checks: pd.DataFrame, confidence: float) -> pd.DataFrame:
+# One entry a measured study: its findings from the result tables, the checks that ran, and the confidence level.
+_FINDINGS: dict[str, Callable[[Tables, pd.DataFrame, float], list[Finding]]] = {
+    "notebook": _notebook,
+    "adaptation": _adaptation,
+    "encoder": _encoder,
+}
+
+
+def all_findings(tables: Tables, checks: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Return the findings of each study that has runs, of the literature, and the checks that ran.
 
     Parameters
@@ -47,10 +71,8 @@ def all_findings(tables: Mapping[str, pd.DataFrame], checks: pd.DataFrame, confi
     """
     found: list[Finding] = []
     for study, findings in _FINDINGS.items():
-        own = {name: tables[name][tables[name]["study"] == study] for name in MEASUREMENTS}
-        own["published"] = tables["published"]
-        if len(own["runs"]):
-            found += findings(own, checks, confidence)
+        if (tables["runs"]["study"] == study).any():
+            found += findings(tables, checks, confidence)
     printed, counted, cited, domains, memory, conflicting = (tables[name] for name in LITERATURE)
     found += published_findings(printed, counted, cited, domains, memory, conflicting, found)
     rows = pd.concat([as_rows(found), checks], ignore_index=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from peft_atlas.findings.evidence import select
 from peft_atlas.findings.finding import SEED_NOTEBOOK, Finding
 from peft_atlas.findings.printed_rows import AVERAGE
 from peft_atlas.findings.published_checks import slug
@@ -33,6 +34,9 @@ from peft_atlas.findings.scores import COMMONSENSE, SEED, SOURCE, family, other_
 Measured = Mapping[str, Finding]
 Verdict = Literal["supported", "contradicted", "undecided"]
 ONE_PERCENT = 1.0
+LOREFT = "LoReFT"
+# Level of the one test that is done on printed numbers.
+_LEVEL = 0.05
 # Takeaway 4 names these; the spelling is that of the published tables.
 NAMED_DOMAINS = (COMMONSENSE, "Medical Imaging", "Protein Models", "Speech Synthesis")
 _OF_TIME = re.compile(r"second|minute|hour|time|speed|throughput", re.IGNORECASE)
@@ -124,14 +128,20 @@ def _efficiency(tables: PublishedTables, measured: Measured) -> list[Finding]:
 
 def _below_one_percent(tables: PublishedTables) -> Finding:
     rows = tables.counts[tables.counts["method"] == LORA]
-    told = both([f"{row.percent_with_adapter:.3f} % on {row.base_model}" for row in rows.itertuples()])
+    models = list(dict.fromkeys(rows["base_model"]))
+    told = both([f"{row.percent_with_adapter:.3f} % of {row.base_model} ({row.setting})" for row in rows.itertuples()])
+    others = _of_others(tables)
+    others = others[
+        (others["metric"] == PERCENT) & ~others["base_model"].isin(models) & (others["value"] >= ONE_PERCENT)
+    ]
+    elsewhere = both([f"{row.printed} % on {row.task} ({row.note})" for row in others.itertuples()])
     return _claim(
         1,
         "below_one_percent",
-        "LoRA trains less than 1 % of the parameters of a pretrained transformer",
+        f"LoRA trains less than 1 % of the parameters of {both(models)}",
         _decide(bool((rows["percent_with_adapter"] < ONE_PERCENT).all())),
         "parameters: method=LoRA, percent_with_adapter",
-        f"Recomputed: {told}, in the configurations that are documented.",
+        f"Recomputed in the configurations that are documented: {told}. Not below 1 % elsewhere: {elsewhere}.",
         effect=float(rows["percent_with_adapter"].max()),
         unit="percent of the model's parameters, the largest",
         n=len(rows),
@@ -261,13 +271,17 @@ def _sensitivity(tables: PublishedTables, measured: Measured) -> list[Finding]:
 
 
 def _rank_sweep(tables: PublishedTables) -> Iterator[Finding]:
-    """Return, for each published sweep over ranks, whether accuracy rises with every step."""
+    """Return, for each published sweep over ranks, whether accuracy rises with every step, and whether it does at all.
+
+    The takeaway says "generally", which both readings of it are tried on.
+    """
     rows = tables.exact[(tables.exact["task"] == AVERAGE) & tables.exact["rank"].notna()]
     for (source, model, method), sweep in rows.groupby(["source", "base_model", "method"], sort=False):
         ordered = sweep.sort_values("rank")
         if len(ordered) < 3:
             continue
         yield _one_sweep(str(source), str(model), str(method), ordered)
+        yield _one_trend(str(source), str(model), str(method), ordered)
 
 
 def _one_sweep(source: str, model: str, method: str, sweep: pd.DataFrame) -> Finding:
@@ -280,11 +294,31 @@ def _one_sweep(source: str, model: str, method: str, sweep: pd.DataFrame) -> Fin
         f"higher_rank_{slug(method)}_{slug(model)}",
         f"With every higher rank {method} is more accurate on {model}, in the sweep that {source} prints",
         _decide(bool((steps > 0).all())),
-        f"published: source={source}, method={method}, task=Avg, rank",
+        select("published", sweep, ("source", "base_model", "method", "task", "rank")),
         f"{told}: {int((steps > 0).sum())} of {len(steps)} steps rise; the best is rank {best['rank']}, and rank "
         f"{last['rank']} is {last['value'] - best['value']:+.1f} points from it. {NO_INTERVAL} ({rates})",
         effect=float(last["value"] - best["value"]),
         unit=f"{POINTS}, highest rank less best",
+        n=len(sweep),
+    )
+
+
+def _one_trend(source: str, model: str, method: str, sweep: pd.DataFrame) -> Finding:
+    """Return whether accuracy and rank go together over a sweep, by Kendall's tau with its exact test."""
+    from scipy.stats import kendalltau
+
+    test = kendalltau(sweep["rank"].astype(float), sweep["value"])
+    tau, p = float(test.statistic), float(test.pvalue)
+    return _claim(
+        3,
+        f"rank_trend_{slug(method)}_{slug(model)}",
+        f"Higher ranks go with higher accuracy of {method} on {model}, over the whole sweep that {source} prints",
+        _decide(tau > 0) if p < _LEVEL else "undecided",
+        select("published", sweep, ("source", "base_model", "method", "task", "rank")),
+        f"Kendall's tau of rank and accuracy is {tau:+.2f} over {len(sweep)} ranks, a single run each (two-sided "
+        f"p = {p:.2g}); {_LEVEL:g} is the level. {NO_INTERVAL}",
+        effect=tau,
+        unit="Kendall's tau",
         n=len(sweep),
     )
 
@@ -304,7 +338,9 @@ def _rank_costs(tables: PublishedTables) -> Finding:
         "higher_rank_costs",
         "Higher ranks cost more parameters",
         _decide(bool((growth > 1).all())) if len(pairs) else "undecided",
-        f"published: metric={PERCENT}, rank",
+        select("published", pairs, ("source", "task", "metric")) + ", rank"
+        if len(pairs)
+        else f"published: metric={PERCENT}",
         f"{both(told)}: LoRA's count is a multiple of the rank.",
         effect=float(growth.min()) if len(pairs) else None,
         unit="times",
@@ -321,21 +357,23 @@ def _versatility(tables: PublishedTables) -> list[Finding]:
 
 def _applied(tables: PublishedTables, domain: str) -> Finding:
     """Return whether a source other than the seed prints a number of LoRA in a domain."""
-    lora = _of_others(tables)
+    lora = _seen_of_others(tables.published)
     keys = zip(lora["table"], lora["task"], strict=True)
     rows = lora[[task.startswith(domain) or family(table, task) == domain for table, task in keys]]
-    near = lora[lora["task"].str.startswith(domain.split()[0])]
-    if len(rows):
-        detail = f"{len(rows)} numbers of LoRA are printed by {both(sorted(rows['source'].unique()))}."
+    if rows["value"].notna().any():
+        detail = (
+            f"{rows['value'].notna().sum()} numbers of LoRA are printed by {both(sorted(rows['source'].unique()))}."
+        )
+    elif len(rows):
+        detail = f"Named without a number by {both(sorted(rows['source'].unique()))}: {both(list(rows['note']))}."
     else:
-        listed = ", ".join(sorted(near["task"].unique()))
-        detail = "No source seen prints a number of LoRA there" + (f"; the nearest is {listed}." if listed else ".")
+        detail = "No source seen gives LoRA there."
     return _claim(
         4,
         f"applied_{slug(domain)}",
         f"LoRA has been applied to {domain.lower()}",
         "supported" if len(rows) else "undecided",
-        f"published: method=LoRA, task={domain}",
+        select("published", rows, ("method", "table", "task", "source")) if len(rows) else f"published: task={domain}",
         detail,
         n=len(rows),
     )
@@ -343,7 +381,11 @@ def _applied(tables: PublishedTables, domain: str) -> Finding:
 
 def _of_others(tables: PublishedTables) -> pd.DataFrame:
     """Return the numbers of LoRA that were seen in, or follow from, a source other than the seed."""
-    rows = tables.exact
+    return _seen_of_others(tables.exact)
+
+
+def _seen_of_others(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of LoRA that were seen in, or follow from, a source other than the seed."""
     return rows[(rows["method"] == LORA) & (rows["source"] != SEED) & ~rows["seen"].isin(_OWN_WORDS)]
 
 
@@ -380,13 +422,16 @@ def _recomputed_percentages(tables: PublishedTables) -> list[tuple[str, float]]:
 
 
 def _advantage(tables: PublishedTables) -> list[Finding]:
-    return [_loreft(tables), *(_balance(tables, tasks) for tasks in tables.families), _wide(tables)]
+    return [_loreft(tables), *(_balance(tables, tasks) for tasks in tables.lora_families), _wide(tables)]
 
 
 def _loreft(tables: PublishedTables) -> Finding:
     """Return whether LoReFT has both higher accuracy and fewer parameters than LoRA in some family of tasks."""
     gaps = [
-        (tasks, model, *_gap(group, "LoReFT")) for tasks in tables.families for model, group in tables.groups(tasks)
+        (tasks, model, *_gap(group, LOREFT))
+        for tasks in tables.lora_families
+        for model, group in tables.lora_groups(tasks)
+        if LOREFT in group.index
     ]
     better = [gap for gap in gaps if gap[2] > 0 and gap[3] > 1]
     told = both([f"{gap:+.1f} points at 1/{times:.0f} of the parameters on {model}" for _, model, gap, times in better])
@@ -397,7 +442,8 @@ def _loreft(tables: PublishedTables) -> Finding:
         "loreft_more_efficient",
         "LoReFT is more parameter-efficient than LoRA in some tasks",
         _decide(bool(better)),
-        f"published: source={SOURCE}, task=Avg, method=LoReFT and LoRA; published: metric={PERCENT}",
+        f"published: source={SOURCE}, task=Avg, method={LOREFT} and {LORA}; "
+        f"published: source={SOURCE}, metric={PERCENT}, method={LOREFT} and {LORA}",
         f"{both(list(dict.fromkeys(gap[0] for gap in better)))}: {told}; {shorter}. {NO_INTERVAL}",
         effect=min((gap[2] for gap in better), default=None),
         unit=f"{POINTS}, the smaller gain",
@@ -413,50 +459,45 @@ def _gap(group: pd.DataFrame, method: str) -> tuple[float, float]:
 
 def _balance(tables: PublishedTables, tasks: str) -> Finding:
     """Return whether LoRA stands on the Pareto front of every base model in a family of tasks."""
-    groups = tables.groups(tasks)
+    groups = tables.lora_groups(tasks)
     beaten = [
         (model, group, group.loc[LORA, "dominated_by"]) for model, group in groups if group.loc[LORA, "dominated"]
     ]
-    margins = [_margin(group) for _, group in groups]
+    margins = {model: margin for model, group in groups if (margin := _margin(group)) is not None}
     if beaten:
         told = both([f"{by} on {model}" for model, _, by in beaten])
-        detail = f"Methods with fewer parameters and higher accuracy: {told}."
+        detail = f"Methods that are better in one and no worse in the other: {told}."
     else:
-        told = both(
-            [
-                f"{margin:+.1f} points over the next on {model}"
-                for (model, _), margin in zip(groups, margins, strict=True)
-            ]
-        )
-        detail = f"No method has fewer parameters and as much accuracy: {told}."
+        told = both([f"{margin:+.1f} points over the next on {model}" for model, margin in margins.items()])
+        detail = f"No method has no more parameters and as much accuracy: {told}."
     return _claim(
         5,
         f"balance_{slug(tasks)}",
         f"LoRA offers a good balance of accuracy and parameters: on {tasks.lower()} no method beats it in both",
         _decide(not beaten),
-        f"published: source={SOURCE}, task=Avg; published: source={SOURCE}, metric={PERCENT}",
+        tables.averages_of(tasks),
         f"{detail} {NO_INTERVAL}",
-        effect=min(margins),
+        effect=min(margins.values(), default=None),
         unit=f"{POINTS}, LoRA less the best method with no more parameters",
         n=sum(len(group) for _, group in groups),
     )
 
 
-def _margin(group: pd.DataFrame) -> float:
-    """Return LoRA's accuracy less that of the best other method with no more parameters."""
+def _margin(group: pd.DataFrame) -> float | None:
+    """Return LoRA's accuracy less that of the best other method with no more parameters, if there is one."""
     others = group[(group["percent"] <= group.loc[LORA, "percent"]) & (group.index != LORA)]
-    return float(group.loc[LORA, "accuracy"] - others["accuracy"].max())
+    return float(group.loc[LORA, "accuracy"] - others["accuracy"].max()) if len(others) else None
 
 
 def _wide(tables: PublishedTables) -> Finding:
     domains = len(tables.application_verdicts)
-    families = tables.families
+    families = tables.lora_families
     return _claim(
         5,
         "balance_wide",
         "The balance holds across a wide range of applications",
         "undecided",
-        f"published: source={SOURCE}, task=Avg; application_verdicts",
+        "; ".join([*map(tables.averages_of, families), "application_verdicts"]),
         f"Of the {domains} domains, accuracy and percentage of several methods were seen for {len(families)}: "
         f"{both([tasks.lower() for tasks in families])}.",
         effect=float(len(families)),
@@ -497,7 +538,7 @@ def _selective(tables: PublishedTables) -> Finding:
         "selective_modules",
         "LoRA can be applied to query, key and value alone",
         "supported" if len(ways) > 1 and len(counts) == 1 else "undecided",
-        "parameters: method=LoRA, setting=query, key, value",
+        select("parameters", rows, ("method", "base_model")) if len(rows) else "parameters: method=LoRA",
         f"On {both(sorted(rows['base_model'].unique()))} it trains {told} parameters there, counted as "
         f"{both([way.replace('_', ' ') for way in ways])}.",
         effect=float(min(counts)) if counts else None,
@@ -523,19 +564,19 @@ def _selective_gain(tables: PublishedTables) -> Finding:
 
 
 def _closing(tables: PublishedTables) -> list[Finding]:
-    return [_among_the_best(tables, tasks) for tasks in tables.families]
+    return [_among_the_best(tables, tasks) for tasks in tables.lora_families]
 
 
 def _among_the_best(tables: PublishedTables, tasks: str) -> Finding:
     """Return whether LoRA stands in the upper half of every base model's ranking by accuracy."""
-    places = [(model, _place(group), len(group)) for model, group in tables.groups(tasks)]
+    places = [(model, _place(group), len(group)) for model, group in tables.lora_groups(tasks)]
     told = both([f"{ordinal(place)} of {n} on {model}" for model, place, n in places])
     return _claim(
         "closing sentence",
         f"among_the_best_{slug(tasks)}",
         f"LoRA is one of the most effective methods: in the upper half by accuracy on {tasks.lower()}",
         _decide(all(2 * place <= n for _, place, n in places)),
-        f"published: source={SOURCE}, task=Avg",
+        tables.averages_of(tasks),
         f"It is {told}. {NO_INTERVAL}",
         effect=float(max(place for _, place, _ in places)),
         unit="place by accuracy, the worse",

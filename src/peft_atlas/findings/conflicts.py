@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from peft_atlas.findings.evidence import select_lines
 from peft_atlas.findings.printed_numbers import agree, agree_unpadded, places
 from peft_atlas.findings.printed_rows import AVERAGE, PrintedRow, exact_cells, printed_rows
 from peft_atlas.findings.recomputation import NOTHING, PERCENT, match_printed
@@ -117,7 +118,7 @@ def _conflict(scope: str, group: pd.DataFrame, context: Context) -> dict[str, An
         "verdict": verdict,
         "resolution": resolution,
         "remarks": "; ".join(group["note"].dropna().unique()) or None,
-        "evidence": "published: " + "; ".join(f"table={table}, line={line}" for table, line in _keys(group)),
+        "evidence": select_lines(group),
     }
 
 

@@ -125,7 +125,7 @@ def _rank_trend(sweep: pd.DataFrame, confidence: float) -> Finding:
         "Do higher ranks help?",
         ATLAS,
         "measured",
-        "runs: study=notebook, experiment=sweep, slope of test_accuracy on log2(rank) seed by seed",
+        "runs: study=notebook, experiment=sweep, rank, test_accuracy",
         f"Each doubling of the rank changes test accuracy by {words}, averaged over the alphas of the grid.",
         **effect,
     )

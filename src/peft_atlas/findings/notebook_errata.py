@@ -35,7 +35,6 @@ def notebook_errata(
         _one_seed(study, confidence),
         _biases(study),
         _redundant_ranks(study),
-        _random_base(),
     ]
 
 
@@ -160,15 +159,4 @@ def _redundant_ranks(study: pd.DataFrame) -> Finding:
         effect=share,
         unit="percent of the trainable parameters",
         n=1,
-    )
-
-
-def _random_base() -> Finding:
-    return _erratum(
-        "random_base",
-        "The frozen base is random, so nothing is adapted",
-        "open",
-        "studies/notebook.py",
-        "Sections 2-4 train adapters on random weights; they do not test fine-tuning, and no claim about it is drawn "
-        "from them here.",
     )

@@ -82,7 +82,8 @@ def printed_rows(published: pd.DataFrame) -> list[PrintedRow]:
     A row is complete if it has every task that its source prints anywhere in the same table. A source that prints
     averages alone gives no row.
     """
-    cells = exact_cells(published)
+    # No more columns than a row is made of: what is grouped is copied.
+    cells = exact_cells(published)[[*_ROW, "task", "line", "printed"]]
     return [row for _, source in cells.groupby(["table", "source"], sort=False) for row in _rows_of(source)]
 
 

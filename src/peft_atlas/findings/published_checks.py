@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from peft_atlas.findings.conflicts import SOURCES, TASKS, UNEXPLAINED, conflicts, shared_cells, shared_percentages
+from peft_atlas.findings.evidence import select
 from peft_atlas.findings.finding import ATLAS, SEED_NOTEBOOK, Finding
 from peft_atlas.findings.printed_numbers import place
 from peft_atlas.findings.printed_rows import PrintedRow, exact_cells, printed_rows
@@ -156,7 +157,7 @@ def _recomputed(source: str, metric: str, rows: pd.DataFrame, published: pd.Data
         len(rows),
         f"{name}s",
         _recomputed_detail(rows, wrong, len(printed) - len(rows)),
-        f"published: source={source}, metric={metric}; parameters: the same base_model and method",
+        f"published: source={source}, metric={metric}; parameters: base_model, method",
     )
 
 
@@ -190,7 +191,7 @@ def _two_ways(parameters: pd.DataFrame) -> Finding:
         len(twice),
         "configurations",
         f"{len(twice)} of {len(by_setting)} configurations are counted in two ways; {len(differ)} differ.",
-        "parameters: trainable_params by way",
+        "parameters: way, trainable_params",
     )
 
 
@@ -199,47 +200,58 @@ def _two_ways(parameters: pd.DataFrame) -> Finding:
 
 def same_cells(published: pd.DataFrame, conflicting: pd.DataFrame) -> list[Finding]:
     """Return, for each metric and family of tasks, whether all that print a cell print the same number."""
-    shared = pd.Series([(cells["family"].iloc[0], cells["metric"].iloc[0]) for cells in shared_cells(published)])
+    shared: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for cells in shared_cells(published):
+        shared.setdefault((cells["family"].iloc[0], cells["metric"].iloc[0]), []).append(cells)
     found = conflicting[conflicting["scope"] == SOURCES]
     return [
         _agreement(
             f"same_cell_{slug(of)}_{metric}",
             f"{of}, {metric}: a cell that is printed more than once is the same number everywhere, but for rounding",
             found[(found["family"] == of) & (found["metric"] == metric)],
-            n,
+            cells,
             f"family={of}, metric={metric}",
         )
-        for (of, metric), n in shared.value_counts(sort=False).items()
+        for (of, metric), cells in shared.items()
     ]
 
 
 def same_percentages(published: pd.DataFrame, conflicting: pd.DataFrame) -> list[Finding]:
     """Return, for each source, whether it prints one percentage for a method and model beside all tasks."""
-    shared = pd.Series([cells["source"].iloc[0] for cells in shared_percentages(published)], dtype="str")
+    shared: dict[str, list[pd.DataFrame]] = {}
+    for cells in shared_percentages(published):
+        shared.setdefault(cells["source"].iloc[0], []).append(cells)
     found = conflicting[conflicting["scope"] == TASKS]
     return [
         _agreement(
             f"same_percentage_{source}",
             f"{source} prints one percentage of parameters for a method and model beside every family of tasks",
             found[found["sources"] == source],
-            n,
+            cells,
             f"sources={source}, metric={PERCENT}",
-            str(source),
+            source,
         )
-        for source, n in shared.value_counts(sort=False).items()
+        for source, cells in shared.items()
     ]
 
 
 def _agreement(
-    name: str, statement: str, found: pd.DataFrame, n: int, where: str, source: str = "all sources"
+    name: str,
+    statement: str,
+    found: pd.DataFrame,
+    shared: list[pd.DataFrame],
+    where: str,
+    source: str = "all sources",
 ) -> Finding:
-    """Return whether conflicts are left that nothing explains."""
+    """Return whether conflicts among the cells that several print are left that nothing explains."""
     wrong = found[found["explained_by"] == UNEXPLAINED]
     explained = found[found["explained_by"] != UNEXPLAINED]["explained_by"].value_counts()
     told = "".join(f" {count} more differ by {cause}." for cause, count in explained.items())
     listed = "; ".join(_listed(rows) for _, rows in wrong.groupby(["base_model", "method"], sort=False))
-    detail = f"{len(wrong)} of {n} differ{': ' + listed if listed else ''}.{told}"
-    return check(name, statement, source, len(wrong), n, "cells", detail, f"conflicts: {where}")
+    detail = f"{len(wrong)} of {len(shared)} differ{': ' + listed if listed else ''}.{told}"
+    # Where nothing differs, the check rests on the cells that were compared.
+    evidence = f"conflicts: {where}" if len(found) else select("published", pd.concat(shared), ("table", "metric"))
+    return check(name, statement, source, len(wrong), len(shared), "cells", detail, evidence)
 
 
 def _listed(rows: pd.DataFrame) -> str:
@@ -278,7 +290,7 @@ def _quotation(source: str, cells: pd.DataFrame, published: pd.DataFrame) -> Fin
         "numbers",
         f"{len(cells) - len(lost)} of {len(cells)} are{'; not: ' + listed if listed else ''}. "
         "That they are copied rightly does not say that they are right.",
-        f"published: source={source}, compared with all others",
+        f"published: source={source}, seen={_QUOTED}; published: value",
     )
 
 

@@ -7,8 +7,11 @@ from functools import cached_property
 
 import pandas as pd
 
-from peft_atlas.findings.printed_rows import exact_cells
-from peft_atlas.findings.scores import COMMONSENSE, scores
+from peft_atlas.findings.evidence import select
+from peft_atlas.findings.printed_rows import AVERAGE, exact_cells
+from peft_atlas.findings.recomputation import PERCENT
+from peft_atlas.findings.scores import COMMONSENSE, SOURCE, scores
+from peft_atlas.findings.scores import family as family_of
 
 STUDY = "published"
 LORA, FULL = "LoRA", "full"
@@ -72,6 +75,25 @@ class PublishedTables:
         rows = self.scores[self.scores["family"] == family].sort_values("accuracy", ascending=False, kind="stable")
         rows = self._smaller_first(rows)
         return [(str(model), group.set_index("method")) for model, group in rows.groupby("base_model", sort=False)]
+
+    def lora_groups(self, family: str) -> list[tuple[str, pd.DataFrame]]:
+        """Return the groups of a family of tasks in which LoRA stands among others; a table need not have it."""
+        return [(model, group) for model, group in self.groups(family) if LORA in group.index and len(group) > 1]
+
+    @property
+    def lora_families(self) -> list[str]:
+        """Return the families of tasks in which LoRA can be compared with other methods."""
+        return [family for family in self.families if self.lora_groups(family)]
+
+    def averages_of(self, family: str) -> str:
+        """Return the evidence of a family's scores: the averages and the percentages that their source prints."""
+        cells = self.exact[self.exact["source"] == SOURCE]
+        cells = cells[[family_of(*key) == family for key in zip(cells["table"], cells["task"], strict=True)]]
+        parts = (
+            select("published", rows, ("source", "table", "task", "metric"))
+            for rows in (cells[cells["task"] == AVERAGE], cells[cells["metric"] == PERCENT])
+        )
+        return "; ".join(parts)
 
     def full_pairs(self) -> pd.DataFrame:
         """Return the tasks for which a source prints LoRA and full fine-tuning, with the ``gap`` between them."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from peft_atlas.findings.evidence import select
 from peft_atlas.findings.finding import SEED_NOTEBOOK, Finding
 from peft_atlas.findings.published_tables import FULL, LORA, STUDY, PublishedTables, both, gigabytes
 from peft_atlas.findings.scores import SEED
@@ -77,7 +78,7 @@ def _minimal(tables: PublishedTables) -> Finding:
         "minimal_parameters",
         "LoRA fine-tunes a minimal number of parameters: no method of the tables trains fewer",
         "contradicted" if len(fewer) else "supported",
-        "parameters: trainable_params by base_model and method",
+        select("parameters", counts, ("base_model",)) + ", method, trainable_params",
         f"Fewer train with {both(list(dict.fromkeys(fewer['method'])))}; the fewest, {told}.",
         effect=float(min(times.values(), default=1.0)),
         unit="times the smallest count",

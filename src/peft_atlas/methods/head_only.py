@@ -11,7 +11,7 @@ from peft_atlas.methods.method import Sites, Sizes, StudySetting, Unwrapped
 
 @dataclass(frozen=True)
 class HeadOnly(Unwrapped):
-    """Head only: a control that adapts nothing but the head that `attach` is given."""
+    """Head only: a control that adapts nothing but the head that `attach` is given; there is nothing to merge."""
 
     name: ClassVar[str] = "head only"
     paper: ClassVar[str] = "arXiv:1610.01644"

@@ -12,13 +12,12 @@ from peft_atlas.methods.method import Sites, Sizes, StudySetting
 
 @dataclass(frozen=True)
 class LoRAPlus(LoRA):
-    """LoRA whose B learns faster than its A; the module and all other settings are `LoRA`'s.
+    """LoRA whose B learns faster than its A; the module, its merging and all other settings are `LoRA`'s.
 
     Parameters
     ----------
     rate_ratio
-        Learning rate of B over that of A, lambda; 2**4 is what the authors recommend (arXiv:2402.12354,
-        section 5).
+        Learning rate of B over that of A, lambda; the authors recommend 2**4.
     """
 
     name: ClassVar[str] = "LoRA+"

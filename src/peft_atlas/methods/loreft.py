@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting
@@ -16,21 +15,14 @@ from peft_atlas.methods.wrapper import Wrapper
 from peft_atlas.population import Draws, member_linear, over_batch
 
 
-class _Rotation(nn.Module):
-    """R^T, shape ``(*population, width, r)``, kept orthonormal by torch's own parametrization, as in pyreft."""
-
-    def __init__(self, start: Tensor) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(start)
-        if start.device.type != "meta":
-            parametrizations.orthogonal(self)
-
-
 class Intervention(nn.Module):
     """An edit of hidden representations within a subspace, ``h + R^T (W h + b - R h)`` (arXiv:2404.03592, eq. 2).
 
-    R has orthonormal rows. It starts as the orthonormal basis of a normal draw, W and b uniform in
-    ``±1/sqrt(width)`` as the authors' code has them: so LoReFT does not start as the identity.
+    R has orthonormal rows: it is the Q of a QR decomposition of a trained matrix, at whatever scale weight decay
+    leaves that. (torch's own ``parametrizations.orthogonal``, which pyreft uses, takes the whole part of a
+    diagonal that must stay at one, so that any weight decay turns R into zeros.) R starts as the basis of a
+    normal draw, W and b uniform in ``±1/sqrt(width)`` as the authors' code has them: so LoReFT does not start as
+    the identity.
 
     Parameters
     ----------
@@ -54,13 +46,19 @@ class Intervention(nn.Module):
         def draws(part: str) -> Draws:
             return Draws(members.population, members.seeds, f"adapter/{name}/{part}", like)
 
-        self.rotation = _Rotation(draws("rotation").normal((width, r)))
+        self.rotation = nn.Parameter(draws("rotation").normal((width, r)))
         self.weight = nn.Parameter(draws("weight").uniform((r, width), width**-0.5))
         self.bias = nn.Parameter(draws("bias").uniform((r,), width**-0.5))
 
+    def subspace(self) -> Tensor:
+        """Return R^T, orthonormal columns, shape ``(*population, width, r)``."""
+        # LAPACK knows no half precision, and leaves the signs of the columns to chance.
+        basis, triangle = torch.linalg.qr(self.rotation.to(torch.promote_types(self.rotation.dtype, torch.float32)))
+        return (basis * triangle.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)).to(self.rotation.dtype)
+
     def forward(self, h: Tensor) -> Tensor:
         """Return the edited representations, of the shape of ``h``, ``(*population, *batch, width)``."""
-        rotated = self.rotation.weight
+        rotated = self.subspace()
         edit = member_linear(h, self.weight - rotated.mT, over_batch(self.bias, h))
         return member_linear(edit, rotated, h)
 

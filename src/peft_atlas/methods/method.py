@@ -44,7 +44,7 @@ class Sites:
     blocks
         Modules whose output is a hidden representation.
     width
-        Width of that representation.
+        Width of that representation; None where the blocks are linear and say so themselves.
     """
 
     linear: tuple[str, ...]
@@ -55,7 +55,7 @@ class Sites:
     outputs: tuple[str, ...]
     attention_modules: tuple[str, ...]
     blocks: tuple[str, ...]
-    width: int
+    width: int | None
 
 
 @dataclass(frozen=True)

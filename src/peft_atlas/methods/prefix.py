@@ -18,6 +18,8 @@ from peft_atlas.population import Draws
 
 # The one tensor of a prefix in a file of peft's.
 _TABLE = "prompt_embeddings"
+# peft wraps no module of the network for a prefix, so that its names are a step shorter than elsewhere.
+_OUTSIDE = "base_model."
 
 
 class _PrependPrefix(TorchFunctionMode):
@@ -124,7 +126,7 @@ class PrefixTuning(Method):
     @classmethod
     def study_settings(cls, sites: Sites, sizes: Sizes) -> Sequence[StudySetting]:
         """Return prefix tuning of every attention module; none where the network has no attention."""
-        if not sites.attention_modules:
+        if not sites.attention_modules or sites.width is None:
             return []
         return [StudySetting(cls.name, None, cls(sizes.virtual_tokens, sites.attention_modules, sites.width))]
 
@@ -157,11 +159,11 @@ class PrefixTuning(Method):
     def to_peft(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return peft's one table of prompts, (tokens, layers x 2 width): each layer's keys, then its values."""
         prefixes = [tensor for name, tensor in state.items() if name.endswith((".keys", ".values"))]
-        others = {name: tensor for name, tensor in state.items() if not name.endswith((".keys", ".values"))}
-        return {_TABLE: torch.cat(prefixes, dim=-1), **super().to_peft(others)}
+        head = {f"{_OUTSIDE}{name}": t for name, t in state.items() if not name.endswith((".keys", ".values"))}
+        return {_TABLE: torch.cat(prefixes, dim=-1), **head}
 
     def from_peft(self, state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
         """Return each layer's keys and values, cut from peft's table of prompts."""
-        ours = super().from_peft({name: tensor for name, tensor in state.items() if name != _TABLE}, names)
         places = [f"{name}.{part}" for name in names for part in ("keys", "values")]
-        return {**ours, **dict(zip(places, state[_TABLE].split(self.width, dim=-1), strict=True))}
+        prefixes = dict(zip(places, state[_TABLE].split(self.width, dim=-1), strict=True))
+        return prefixes | {name.removeprefix(_OUTSIDE): t for name, t in state.items() if name != _TABLE}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
+from torch import Tensor
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_text, write_whole
@@ -19,14 +20,15 @@ WEIGHTS, CONFIGURATION = "adapter_model.safetensors", "adapter_config.json"
 
 
 def adapter_bytes(attached: Attached) -> int:
-    """Return the bytes of the adapter's weights as a file, of all members, the head apart."""
-    return len(save(_saved(attached, head=False)))
+    """Return the bytes of one member's adapter as a file, the head apart."""
+    first = (0,) * len(attached.members.population)
+    state = {name: tensor[first].clone() for name, tensor in attached.state(head=False).items()}
+    return len(save(_saved(attached, state))) if state else 0
 
 
-def _saved(attached: Attached, *, head: bool) -> dict[str, Any]:
+def _saved(attached: Attached, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of a file."""
-    saved = attached.method.to_peft(attached.state(head=head))
-    return {name: tensor.contiguous() for name, tensor in saved.items()}
+    return {name: tensor.contiguous() for name, tensor in attached.method.to_peft(state).items()}
 
 
 def save_adapter(
@@ -54,7 +56,7 @@ def save_adapter(
     """
     if attached.members.population:
         raise AtlasError(f"population = {attached.members.population}: an adapter of one member is saved; allowed: ()")
-    tensors = _saved(attached, head=True)
+    tensors = _saved(attached, attached.state())
     write_whole(folder / WEIGHTS, lambda part: save_file(tensors, part, {"format": "pt"}))
     text = json.dumps(_configuration(attached, base_model, head, task_type), indent=2, sort_keys=True)
     write_text(folder / CONFIGURATION, text + "\n")

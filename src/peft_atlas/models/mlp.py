@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from peft_atlas.methods.lora import LoRALinear, lora_params
+from peft_atlas.methods.lora import lora_params
+from peft_atlas.methods.wrapper import Wrapper
 from peft_atlas.population import PopulationLinear
 
 
@@ -54,14 +55,19 @@ class SimpleNN(nn.Module):
         x
             Inputs, shape ``(*population, *batch, in)``.
         first_frozen
-            Output of fc1's frozen base on x, where `frozen_first` computed it before.
+            What `frozen_first` computed on x before.
         """
-        first = self.fc1(x) if first_frozen is None else self.fc1(x, first_frozen)
+        if first_frozen is None:
+            first = self.fc1(x)
+        else:
+            first = self.fc1(x, base_output=first_frozen) if isinstance(self.fc1, Wrapper) else first_frozen
         return self.fc2(F.relu(first))
 
     def frozen_first(self, x: Tensor) -> Tensor | None:
         """Return the first layer's output as far as no training changes it; None where all of it learns."""
-        return self.fc1.base(x).detach() if isinstance(self.fc1, LoRALinear) else None
+        base = self.fc1.base if isinstance(self.fc1, Wrapper) else self.fc1
+        learns = any(parameter.requires_grad for parameter in base.parameters())
+        return None if learns else base(x).detach()
 
 
 def simple_nn(shape: MLPShape, population: Sequence[int], seeds: Sequence[int]) -> SimpleNN:

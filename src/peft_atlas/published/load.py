@@ -10,7 +10,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -25,8 +25,9 @@ SOURCES_FILE = "sources.yaml"
 VERDICTS_FILE = "application_verdicts.csv"
 REFERENCES_FILE = "references.csv"
 NOT_SEEN = "not seen"
+SEED = "seed_notebook"
 CELL_COLUMNS = ("base_model", "method", "task", "metric", "value", "unit", "source", "locator", "seen", "note")
-OPTIONAL_CELL_COLUMNS = ("rank",)
+OPTIONAL_CELL_COLUMNS = ("rank", "spread")
 
 Unit = Literal["percent", "count", "million", "orders_of_magnitude", "score"]
 Seen = Literal["verbatim", "paraphrased", "recomputed", "memory", "quoted_by_seed"]
@@ -34,9 +35,11 @@ Kind = Literal["paper", "repository", "notebook", "recomputed"]
 Status = Literal["supported", "bound", "unsupported"]
 
 _NUMBER = re.compile(r"([<>~]?) ?(-?[0-9]+(?:\.([0-9]+))?)")
+# The checks reckon with printed numbers exactly up to here.
+_DIGITS = 16
 _QUALIFIERS = {"": "exact", "<": "less_than", ">": "greater_than", "~": "about"}
 _NUMBER_ALLOWED = f"a number as printed with a decimal point, after <, > or ~ if need be, or {NOT_SEEN!r}"
-_TYPES = {"line": "int64", "value": "float64", "decimals": "Int64", "rank": "Int64"}
+_TYPES = {"line": "int64", "value": "float64", "decimals": "Int64", "rank": "Int64", "spread": "float64"}
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,20 @@ def parse_printed(text: str) -> Printed:
     match = _NUMBER.fullmatch(text)
     if match is None:
         if re.fullmatch(r"[<>~]? ?-?[0-9]+,[0-9]+", text):
-            raise ValueError(f"a decimal comma is not allowed; write {text.replace(',', '.')}")
+            raise ValueError(_without_comma(text))
         raise ValueError(f"allowed: {_NUMBER_ALLOWED}")
     value = float(match[2])
     if math.isinf(value):
         raise ValueError("allowed: a number that fits 64 bits")
+    if len(match[2].replace(".", "").lstrip("-0")) > _DIGITS:
+        raise ValueError(f"allowed: at most {_DIGITS} significant digits")
     return Printed(value, _QUALIFIERS[match[1]], len(match[3] or ""))
+
+
+def _without_comma(text: str) -> str:
+    """Return what to write in place of a number with a comma; before three digits it may part thousands."""
+    point = f"a decimal comma is not allowed; write {text.replace(',', '.')}"
+    return f"{point}, or {text.replace(',', '')} for thousands" if re.search(r",[0-9]{3}$", text) else point
 
 
 def _one_line(text: str) -> str:
@@ -92,6 +103,7 @@ Remark = Annotated[str, AfterValidator(_one_line)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 ArxivId = Annotated[str, _matching(r"[0-9]{4}\.[0-9]{4,5}", "an arXiv id without version, as 2404.03592")]
 Rank = Annotated[str, _matching(r"(?:[1-9][0-9]{0,8})?", "nothing or a whole number from 1")]
+Spread = Annotated[str, _matching(r"(?:[0-9]+(?:\.[0-9]+)?)?", "nothing, or what is printed after a ±, as 2.1")]
 Number = Annotated[str, _matching(r"[1-9][0-9]{0,3}", "a whole number from 1")]
 Date = Annotated[str, _matching(r"[0-9]{4}(?:-[0-9]{2}){0,2}", "a date as '2024', '2024-05' or '2024-05-22'")]
 
@@ -132,6 +144,7 @@ class Cell(_Sourced):
     seen: Seen
     note: Remark
     rank: Rank = ""
+    spread: Spread = ""
 
     @field_validator("value")
     @classmethod
@@ -140,7 +153,7 @@ class Cell(_Sourced):
         unit = info.data.get("unit")
         if value is None or unit == "score":
             return text
-        if value < 0:
+        if "-" in text:
             raise ValueError(f"allowed in the unit {unit}: 0 or more")
         if unit == "percent" and value > 100:
             raise ValueError("allowed in the unit percent: 0 to 100")
@@ -238,7 +251,8 @@ def load_published(folder: Path) -> pd.DataFrame:
         ``table`` (the file's stem), ``line`` (from 1, the header is line 1), base_model, method, task, metric,
         ``printed`` (the cell as printed), ``value`` (float64; a bound's limit, NaN where not seen), ``qualifier``
         (exact, less_than, greater_than, about; exact where not seen), ``decimals`` (Int64, as printed), unit,
-        ``rank`` (Int64), source, source_title, source_version, locator, seen, note.
+        ``rank`` (Int64), ``spread`` (float64, what is printed after a ±), source, source_title, source_version,
+        locator, seen, note.
 
     Raises
     ------
@@ -247,18 +261,31 @@ def load_published(folder: Path) -> pd.DataFrame:
     """
     folder = Path(folder)
     sources = load_sources(folder / SOURCES_FILE)
-    records = [
-        _record(path.stem, line, cell, sources[cell.source])
+    cells = [
+        (path, line, cell)
         for path in _tables(folder)
         for line, cell in _read(path, Cell, CELL_COLUMNS, sources, OPTIONAL_CELL_COLUMNS)
     ]
+    _require_one_spelling(cells)
+    records = [_record(path.stem, line, cell, sources[cell.source]) for path, line, cell in cells]
     return pd.DataFrame(records, columns=list(_COLUMNS)).astype(_TYPES)
 
 
 _COLUMNS = (
     *("table", "line", "base_model", "method", "task", "metric", "printed", "value", "qualifier", "decimals"),
-    *("unit", "rank", "source", "source_title", "source_version", "locator", "seen", "note"),
+    *("unit", "rank", "spread", "source", "source_title", "source_version", "locator", "seen", "note"),
 )
+
+
+def _require_one_spelling(cells: Iterable[tuple[Path, int, Cell]]) -> None:
+    """Check that no two names of a column differ in capitals alone: one name would silently become two."""
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    for path, line, cell in cells:
+        for column in ("base_model", "method", "task", "metric"):
+            name = getattr(cell, column)
+            known, place = first.setdefault((column, name.casefold()), (name, f"{path.name}:{line}"))
+            if known != name:
+                raise AtlasError(f"{path}:{line}: {column} = {name!r}: allowed: {known!r}, as on {place}")
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -281,6 +308,7 @@ def _record(table: str, line: int, cell: Cell, source: Source) -> dict[str, Any]
         "table": table,
         "line": line,
         "rank": int(cell.rank) if cell.rank else None,
+        "spread": float(cell.spread) if cell.spread else None,
         "source_title": source.title,
         "source_version": source.version_and_date(),
         "note": cell.note or None,
@@ -296,6 +324,22 @@ def load_application_verdicts(path: Path, sources: Collection[str]) -> pd.DataFr
         As `load_published`.
     """
     return _frame(Path(path), ApplicationVerdict, ("task", "status", "reason", "evidence"), sources)
+
+
+def require_verdicts(published: pd.DataFrame, verdicts: pd.DataFrame, path: Path) -> None:
+    """Check that each percentage the seed notebook gives of a domain has a verdict, and each verdict a percentage.
+
+    Raises
+    ------
+    AtlasError
+        If one has no partner: a figure would have to invent its standing, or drop it.
+    """
+    seed = published[(published["table"] == "applications") & (published["source"] == SEED)]
+    given, judged = set(seed["task"]), set(verdicts["task"])
+    for task in sorted(given - judged):
+        raise AtlasError(f"{path}: no row for task = {task!r}; allowed: one for each domain of {SEED}: {sorted(given)}")
+    for task in sorted(judged - given):
+        raise AtlasError(f"{path}: task = {task!r}: allowed: a domain of {SEED} in applications.csv: {sorted(given)}")
 
 
 def load_references(path: Path, sources: Collection[str]) -> pd.DataFrame:
@@ -336,8 +380,8 @@ def _records(path: Path, columns: tuple[str, ...], optional: tuple[str, ...]) ->
     """Yield the line and the fields of every record of a CSV file; blank lines are passed over."""
     lines = _lines(path)
     _, header = next(lines, (1, []))
-    whole = (*columns, *optional)
-    if tuple(header) not in (columns, whole):
+    extra = tuple(header)[len(columns) :]
+    if tuple(header) != columns + tuple(name for name in optional if name in extra):
         allowed = ",".join(columns) + "".join(f"[,{name}]" for name in optional)
         raise AtlasError(f"{path}:1: columns = {_short(','.join(header))}: allowed: {allowed}")
     for line, fields in lines:
@@ -430,7 +474,7 @@ def load_sources(path: Path) -> dict[str, Source]:
     path = Path(path)
     try:
         entries = yaml.load(_text(path), Loader=_UniqueKeys)  # a SafeLoader: builds no objects
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise AtlasError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(entries, dict) or not entries:
         raise AtlasError(f"{path}: {_short(entries)}: allowed: a mapping of source ids to their entries")

@@ -101,7 +101,7 @@ def _published(material: Material) -> Section:
     published = material.tables["published"]
     intro = Paragraph(
         f"{len(published)} cells transcribed from {published['source'].nunique()} sources, as printed. None of the "
-        "sources prints an interval. The body of the survey itself (arXiv:2404.13506) was not seen: what stands here "
+        "sources names an interval. The body of the survey itself (arXiv:2404.13506) was not seen: what stands here "
         "are the primary sources it copies from, and the seed notebook's quotations.",
         "published",
     )

@@ -33,7 +33,8 @@ def _measured(summary: pd.DataFrame) -> pd.DataFrame:
     rows = summary[final].copy()
     for column in ("mean", "low", "high"):
         rows[column] = 100 * rows[column]
-    rows["task"] = rows["study"] + ": " + rows["experiment"] + ", " + rows["task"]
+    budget = (", " + rows["train_examples"].astype(str) + " examples").where(rows["shift_rank"].notna(), "")
+    rows["task"] = rows["study"] + ": " + rows["experiment"] + ", " + rows["task"] + budget
     rows = rows.rename(columns={"model": "base_model", "mean": "value", "n_ok": "n"})
     return rows.assign(source=MEASURED, metric="accuracy", unit="percent")
 

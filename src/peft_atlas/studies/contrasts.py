@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from peft_atlas.statistics import holm, interval_name, paired_difference
+from peft_atlas.statistics import equivalence_p, holm, interval_name, paired_difference
 
 METRIC, UNIT = "test_accuracy", "fraction"
 
@@ -28,6 +28,8 @@ class Comparison:
     setting: str | None = None
     shift_rank: int | None = None
     train_examples: int | None = None
+    metric: str = METRIC
+    margin: float | None = None
 
 
 def by_seed(runs: pd.DataFrame, metric: str = METRIC, **cell: object) -> pd.Series[float]:
@@ -60,6 +62,7 @@ def _row(study: str, comparison: Comparison, confidence: float) -> dict[str, Any
     """Return a comparison's estimate, before adjustment."""
     left, right = comparison.left.align(comparison.right, join="outer")
     estimate = paired_difference(left.to_numpy(), right.to_numpy(), confidence)
+    margin = comparison.margin
     return {
         "study": study,
         "question": comparison.question,
@@ -70,7 +73,7 @@ def _row(study: str, comparison: Comparison, confidence: float) -> dict[str, Any
         "alpha": comparison.alpha,
         "shift_rank": comparison.shift_rank,
         "train_examples": comparison.train_examples,
-        "metric": METRIC,
+        "metric": comparison.metric,
         "unit": UNIT,
         "reference": comparison.reference,
         "difference": estimate.mean,
@@ -81,5 +84,7 @@ def _row(study: str, comparison: Comparison, confidence: float) -> dict[str, Any
         "p_value": estimate.p_value,
         "p_adjusted": None,
         "adjustment": None,
+        "margin": margin,
+        "p_equivalence": None if margin is None else equivalence_p((left - right).to_numpy(), margin),
         "indistinguishable": None,
     }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import torch
@@ -15,13 +14,11 @@ from peft_atlas.methods.lora import LoRALinear
 from peft_atlas.models.mlp import MLPShape, SimpleNN, adapt, simple_nn
 from peft_atlas.population import PopulationLinear, member_linear
 from peft_atlas.records import CURVES, RUNS
+from peft_atlas.studies.outcomes import METRICS, first_divergence, known, outcome
 from peft_atlas.tasks.synthetic import Protocol, Task, TaskSizes, make_task
 from peft_atlas.training.population import Curves, TrainingPlan, resolve_device, train_population
 
 Row = dict[str, Any]
-# A uniform guess costs ln 2 nats; a run that overflowed can stay at a huge but finite loss.
-_DIVERGED_LOSS = 1e4
-_METRICS = ("train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
 
 
 class DropoutAfterA(LoRALinear):
@@ -140,39 +137,18 @@ def _lora_layer(block: Block, cells: Sequence[Cell], rank: int) -> Callable[[nn.
 def _rows(block: Block, cells: Sequence[Cell], curves: Curves) -> tuple[list[Row], list[Row]]:
     """Return one row a run and one a run and epoch; a diverged run's values are None from its divergence on."""
     runs, points = [], []
-    values = {name: getattr(curves, name).numpy() for name in _METRICS}
+    values = {name: getattr(curves, name).numpy() for name in METRICS}
     for index, seed in enumerate(block.seeds):
         for position, cell in enumerate(cells):
             identity = _identity(block, cell, seed)
-            history = [{name: values[name][e, index, position] for name in _METRICS} for e in range(cell.epochs)]
-            diverged = _first_divergence(history)
+            history = [{name: values[name][e, index, position] for name in METRICS} for e in range(cell.epochs)]
+            diverged = first_divergence(row["train_loss"] for row in history)
             for epoch, measured in enumerate(history, start=1):
                 ok = diverged is None or epoch < diverged
-                points.append({**CURVES.blank(), **identity, "epoch": epoch, **_known(measured, ok=ok)})
-            outcome = {**_outcome(diverged), **_known(history[-1], ok=diverged is None)}
-            runs.append({**RUNS.blank(), **identity, **outcome, **_machine(block, cell)})
+                points.append({**CURVES.blank(), **identity, "epoch": epoch, **known(measured, ok=ok)})
+            ended = {**outcome(diverged), **known(history[-1], ok=diverged is None)}
+            runs.append({**RUNS.blank(), **identity, **ended, **_machine(block, cell)})
     return runs, points
-
-
-def _first_divergence(history: Sequence[Mapping[str, float]]) -> int | None:
-    """Return the first epoch, from 1, whose training loss is not finite or beyond all reason, or None."""
-    losses = (row["train_loss"] for row in history)
-    return next((epoch for epoch, loss in enumerate(losses, start=1) if not loss <= _DIVERGED_LOSS), None)
-
-
-def _known(measured: Mapping[str, float], *, ok: bool) -> dict[str, float | None]:
-    """Return measured values with None for what was not read, and for all of a run that has diverged."""
-    return {name: float(value) if ok and isfinite(value) else None for name, value in measured.items()}
-
-
-def _outcome(diverged: int | None) -> Row:
-    """Return status and reason of a run."""
-    if diverged is None:
-        return {"status": "ok", "reason": None}
-    return {
-        "status": "diverged",
-        "reason": f"training loss is above {_DIVERGED_LOSS:,.0f} nats or not finite from epoch {diverged} on",
-    }
 
 
 def _machine(block: Block, cell: Cell) -> Row:

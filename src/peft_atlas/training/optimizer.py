@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch.optim.adamw import adamw
 
 # A multiple of every vector width of the fused kernel, in elements.
 _PADDING = 64
+_WEIGHT_DECAY = 0.01
 
 
 class PopulationAdamW:
@@ -26,12 +27,13 @@ class PopulationAdamW:
     parameters
         What is to learn, all of one dtype on one device. Their storage moves into the buffer.
     lr
-        Learning rate.
+        Learning rate, one for all, or one a parameter: each a number or a tensor of one rate a member, shape
+        ``population``.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float | Sequence[float | Tensor]) -> None:
         self._parameters = list(parameters)
-        self._lr = lr
+        self._lr = lr if isinstance(lr, float) else 1.0
         sizes = [parameter.numel() for parameter in self._parameters]
         padded = -(-sum(sizes) // _PADDING) * _PADDING
         blank = self._parameters[0].data.new_zeros
@@ -40,6 +42,15 @@ class PopulationAdamW:
         for parameter, values in zip(self._parameters, self._parts(self._values), strict=True):
             values.copy_(parameter.data)
             parameter.data = values
+        self._rates = None if isinstance(lr, float) else self._spread(lr)
+
+    def _spread(self, rates: Sequence[float | Tensor]) -> Tensor:
+        """Return the learning rate of every entry of the buffer, 0 in the padding."""
+        spread = torch.zeros_like(self._values)
+        for part, rate in zip(self._parts(spread), rates, strict=True):
+            each = torch.as_tensor(rate, dtype=spread.dtype, device=spread.device)
+            part.copy_(each.reshape(*each.shape, *[1] * (part.dim() - each.dim())))
+        return spread
 
     def _parts(self, buffer: Tensor) -> list[Tensor]:
         """Return each parameter's part of a buffer, in the parameter's shape."""
@@ -57,8 +68,18 @@ class PopulationAdamW:
         """Update every parameter from its gradient; one without a gradient is updated as with zeros."""
         for parameter, part in zip(self._parameters, self._parts(self._gradient), strict=True):
             part.zero_() if parameter.grad is None else part.copy_(parameter.grad)
+        if self._rates is None:
+            self._fused(self._values, _WEIGHT_DECAY)
+            return
+        # The fused kernel knows one rate. AdamW is linear in it: a step of rate 1 from zero, scaled entry by entry.
+        step = torch.zeros_like(self._values)
+        self._fused(step, 0.0)
+        self._values.mul_(1 - _WEIGHT_DECAY * self._rates).addcmul_(self._rates, step)
+
+    def _fused(self, values: Tensor, weight_decay: float) -> None:
+        """Let torch's kernel update values in place from the gradients, and its moments with them."""
         adamw(
-            [self._values],
+            [values],
             [self._gradient],
             [self._mean],
             [self._square],
@@ -69,7 +90,7 @@ class PopulationAdamW:
             beta1=0.9,
             beta2=0.999,
             lr=self._lr,
-            weight_decay=0.01,
+            weight_decay=weight_decay,
             eps=1e-8,
             maximize=False,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,17 +21,22 @@ _EVALUATION_ROWS = 128
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How a population is trained; ``test_each_epoch`` reads test after every epoch, else after the last."""
+    """How a population is trained, and when it is measured.
+
+    ``learning_rate`` is one for all or one a member, of shape ``population``. ``test_each_epoch`` reads test
+    after every epoch, else after the last; without ``measure_each_epoch`` everything is read after the last only.
+    """
 
     epochs: int
     batch_size: int
-    learning_rate: float
+    learning_rate: float | Tensor
     test_each_epoch: bool = False
+    measure_each_epoch: bool = True
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What was measured, each of shape ``(epochs, *population)`` in float64; nan where it was not read."""
+    """What was measured, each of shape ``(measured epochs, *population)`` in float64; nan where it was not read."""
 
     train_loss: Tensor
     validation_loss: Tensor
@@ -85,7 +90,12 @@ def resolve_device(name: str) -> torch.device:
 
 
 def train_population(
-    model: SimpleNN, task: Task, plan: TrainingPlan, population: Sequence[int], seeds: Sequence[int]
+    model: SimpleNN,
+    task: Task,
+    plan: TrainingPlan,
+    population: Sequence[int],
+    seeds: Sequence[int],
+    rate_factors: Mapping[nn.Parameter, float] | None = None,
 ) -> Curves:
     """Train every member of a population by AdamW and return what was measured after each epoch.
 
@@ -105,6 +115,8 @@ def train_population(
         Population dimensions; the first is the seeds.
     seeds
         One seed for each entry of the first population dimension.
+    rate_factors
+        What the learning rate of some parameters is multiplied by, 1 for all others.
     """
     device = next(model.parameters()).device
     splits = {
@@ -114,15 +126,32 @@ def train_population(
     train = splits["train"]
     assert train is not None
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = PopulationAdamW(learning, plan.learning_rate)
+    optimizer = PopulationAdamW(learning, _rates(learning, plan.learning_rate, rate_factors or {}))
     orders = generators(seeds, "order")
     history: list[tuple[Tensor, ...]] = []
     for epoch in range(1, plan.epochs + 1):
         order = torch.stack([torch.randperm(train.labels.shape[-1], generator=g) for g in orders]).to(device)
         loss = _train_epoch(model, train.reordered(order), optimizer, plan.batch_size, population)
+        if epoch < plan.epochs and not plan.measure_each_epoch:
+            continue
         test = splits["test"] if plan.test_each_epoch or epoch == plan.epochs else None
         history.append((loss, *_evaluate(model, splits["validation"], population), *_evaluate(model, test, population)))
     return Curves(*(torch.stack(column).double().cpu() for column in zip(*history, strict=True)))
+
+
+def _rates(
+    learning: Sequence[nn.Parameter], rate: float | Tensor, factors: Mapping[nn.Parameter, float]
+) -> float | list[float | Tensor]:
+    """Return one learning rate for all parameters, or, where they differ, one a parameter."""
+    if isinstance(rate, float) and not factors:
+        return rate
+    return [rate * factors.get(parameter, 1.0) for parameter in learning]
+
+
+def evaluate(model: SimpleNN, split: Split, population: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return each member's mean loss in nats and accuracy on a split, float64, shape ``population``."""
+    device = next(model.parameters()).device
+    return _evaluate(model, _prepare(model, split, population, device), population)
 
 
 def _prepare(model: SimpleNN, split: Split, population: Sequence[int], device: torch.device) -> _Prepared:

@@ -1,0 +1,89 @@
+"""Accuracy of LoRA over its rank, for target tasks that are a shift of known rank away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from peft_atlas.figures.adaptation import budgets, cells, interval_text
+from peft_atlas.figures.spec import Description, FigureSpec
+from peft_atlas.figures.style import label_panels, rank_colours
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from peft_atlas.config import FigureStyle
+
+SPEC = FigureSpec(
+    name="adaptation_saturation",
+    title="Where LoRA saturates as its rank passes the rank of the shift",
+    section="measured",
+    study="adaptation",
+    order=10,
+    tables=("summary",),
+    height=0.5,
+    panels=(1, 2),
+)
+
+
+def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return test accuracy of LoRA by rank, shift and budget, and of full fine-tuning."""
+    plotted = cells(tables["summary"], "ranks", "test_accuracy")
+    return plotted[plotted["train_examples"].isin(budgets(plotted))].reset_index(drop=True)
+
+
+def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
+    """Draw a panel a budget and a line a shift, the point where LoRA has the shift's own rank ringed."""
+    ranks = sorted(int(rank) for rank in plotted["rank"].dropna().unique())
+    colours = rank_colours(sorted(int(shift) for shift in plotted["shift_rank"].unique()))
+    for axis, examples in zip(axes, budgets(plotted), strict=True):
+        panel = plotted[plotted["train_examples"] == examples]
+        for shift, line in panel[panel["method"] == "LoRA"].groupby("shift_rank", sort=True):
+            line = line.sort_values("rank")
+            errors = [line["mean"] - line["low"], line["high"] - line["mean"]]
+            axis.errorbar(line["rank"], line["mean"], yerr=errors, fmt="o-", color=colours[shift], markersize=3)
+            own = line[line["rank"] == shift]
+            axis.plot(own["rank"], own["mean"], "o", markersize=9, markerfacecolor="none", color=colours[shift])
+        full = panel[panel["method"] == "full"]
+        place = [ranks[-1] * 2] * len(full)
+        errors = [full["mean"] - full["low"], full["high"] - full["mean"]]
+        for x, row, low, high in zip(place, full.itertuples(), *errors, strict=True):
+            axis.errorbar([x], [row.mean], yerr=[[low], [high]], fmt="*", color=colours[row.shift_rank], markersize=7)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks([*ranks, ranks[-1] * 2], [*map(str, ranks), "full"])
+        axis.minorticks_off()
+        axis.set(title=f"{examples:,} examples", xlabel="LoRA rank r (log scale)", ylabel="Test accuracy (%)")
+    _legend(axes, colours)
+    label_panels(axes)
+
+
+def _legend(axes: Sequence[Axes], colours: dict[int, Any]) -> None:
+    """Write the ranks of the shifts, and what ring and star mean, below the panels."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=colour, marker="o", markersize=3, label=f"shift of rank {rank}")
+        for rank, colour in colours.items()
+    ]
+    grey: dict[str, Any] = {"color": "0.35", "linestyle": "none"}
+    handles.append(Line2D([], [], marker="o", markersize=9, markerfacecolor="none", label="r = rank of shift", **grey))
+    handles.append(Line2D([], [], marker="*", markersize=7, label="full fine-tuning", **grey))
+    axes[0].figure.legend(handles=handles, loc="outside lower center", ncols=4)
+
+
+def describe(plotted: pd.DataFrame) -> Description:
+    """Return caption and finding."""
+    sentences = []
+    for examples in sorted(set(budgets(plotted))):
+        lora = plotted[(plotted["train_examples"] == examples) & (plotted["method"] == "LoRA")]
+        best = lora.loc[lora.groupby("shift_rank")["mean"].idxmax()]
+        told = ", ".join(f"r = {row.rank} for rank {row.shift_rank}" for row in best.itertuples())
+        sentences.append(f"With {examples:,} examples the highest mean stands at {told}.")
+    caption = (
+        "Test accuracy of LoRA on the first layer of a pretrained network, alpha in proportion to r, the learning rate "
+        "of every point chosen on validation. A target task is labelled by the network itself after that layer's "
+        f"weight moved by a matrix of known rank, all of one norm. {interval_text(plotted)} The ring marks the shift's "
+        "own rank, which is the smallest that can solve the task exactly; the highest rank of a shift is full."
+    )
+    return Description(caption, " ".join(sentences))
