@@ -2,6 +2,7 @@
 # make test       build the same and run the whole test suite
 # make smoke      a tiny study through every rule
 # make bench      speed of the population against the notebook's own loop
+# make bench-encoder  speed of the encoder study against transformers.Trainer with peft
 # make bench-published  time of all that rests on the published tables
 #
 # Linux users without a GPU can keep CUDA packages out: TORCH_INDEX_URL=<PyTorch's index of CPU builds> make
@@ -14,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test smoke bench bench-published schema clean
+.PHONY: all test fast-test smoke bench bench-encoder bench-published schema clean
 
 all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
@@ -30,6 +31,9 @@ smoke: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(ACTIVE) python benchmarks/notebook_loop.py
+
+bench-encoder: $(INSTALLED)
+	$(ACTIVE) python benchmarks/encoder_trainer.py
 
 bench-published: $(INSTALLED)
 	$(ACTIVE) python benchmarks/published.py

@@ -10,6 +10,7 @@ from peft_atlas.costs import all_costs
 from peft_atlas.errors import AtlasError
 from peft_atlas.findings.encoder_answers import encoder_answers
 from peft_atlas.findings.encoder_checks import encoder_checks
+from peft_atlas.findings.evidence import rows_of
 from peft_atlas.findings.ranking import rank_correlation
 from peft_atlas.methods.method import Sizes
 from peft_atlas.methods.registry import study_settings
@@ -140,7 +141,9 @@ def test_peft_agrees_at_the_first_step_and_at_the_end(tiny_part, tables):
     names = list(CROSS_CHECKED)
     rows = [run for name in names for run in search_rates(tiny_part, name, 0, (1e-2,)).runs]
     rows += [run for name in names for run in train_setting(tiny_part, name, 1, 1e-2).runs]
-    found = {finding.id: finding for finding in encoder_checks(tiny_part, tables(RUNS, rows), names, 0)}
+    runs = tables(RUNS, rows)
+    found = {finding.id: finding for finding in encoder_checks(tiny_part, runs, names, 0)}
+    assert all(rows_of(found[f"encoder_peft_end_{name}"].evidence, {"runs": runs}) for name in names)
     assert len(found) == 1 + 2 * len(names)
     assert {finding.verdict for finding in found.values()} == {"pass"}
     assert found["encoder_section_5"].effect == 443_906
@@ -194,6 +197,8 @@ def test_answers_hold_with_little_to_say(tables):
     found = encoder_answers(runs, contrasts, pd.DataFrame(columns=columns), 0.95)
     assert [finding.id for finding in found][:1] == ["encoder_gain_t"]
     assert found[0].effect == pytest.approx(-2.5)
+    for finding in found:
+        assert rows_of(finding.evidence, {"runs": runs, "contrasts": contrasts})
 
 
 def test_wilsons_interval_is_the_closed_form():

@@ -18,7 +18,12 @@ ANALYSIS = {"combine_runs", "summarise_runs", "compare_sources", "collect_findin
 def data_files(project):
     """Return a digest of every data file of a project; times stand in costs and benchmarks alone."""
     files = [*project.folder.glob("results/**/*.parquet"), *project.folder.glob("figures/*.[!R]*")]
-    kept = [file for file in files if file.name != "costs.parquet" and "smoke" not in file.parts]
+    timed = {spec.name for spec in all_figures() if "costs" in spec.tables}
+    kept = [
+        file
+        for file in files
+        if not file.name.endswith("costs.parquet") and file.stem not in timed and "smoke" not in file.parts
+    ]
     return {str(f.relative_to(project.folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in kept}
 
 
@@ -235,6 +240,7 @@ def test_training_rules_ask_for_a_gpu_only_when_told(project):
     assert rules_with_gpu("auto") == set()
     assert rules_with_gpu("cuda") == {
         *("train_baseline", "train_sweep", "check_notebook"),
+        *("search_rates", "train_setting", "train_ranks", "train_random"),
         *("pretrain_adaptation", "train_adaptation"),
     }
 

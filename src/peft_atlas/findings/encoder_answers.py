@@ -10,6 +10,7 @@ import pandas as pd
 
 from peft_atlas.findings.finding import ATLAS, Finding, effect_of, effect_of_estimate, in_words
 from peft_atlas.findings.ranking import BASE_MODEL, common_methods, rank_correlation
+from peft_atlas.findings.scores import SOURCE
 from peft_atlas.statistics import interval_name, mean_interval, slope_interval
 from peft_atlas.studies.encoder_contrasts import (
     AGAINST_FULL,
@@ -115,7 +116,7 @@ def _rates(runs: pd.DataFrame) -> Iterator[Finding]:
         yield _answer(
             "encoder_rates",
             "How much does the learning rate matter?",
-            "runs: study=encoder, experiment=methods, the seed with all rates, validation_accuracy",
+            "runs: study=encoder, experiment=methods, learning_rate, selected, validation_accuracy",
             f"Within its grid the rate moves validation accuracy by {np.median(spans):.1f} {POINTS} in the median over "
             f"{len(spans)} searches, and by {max(spans):.1f} at the most; {edges} of the choices lie at an end of "
             "their grid, so that a better rate may lie outside.",
@@ -161,7 +162,7 @@ def _forgetting(runs: pd.DataFrame, confidence: float) -> Iterator[Finding]:
     yield _answer(
         "encoder_forgetting",
         "How far does training move what the encoder says of other texts?",
-        f"runs: study=encoder, experiment=methods, task={first}, embedding_similarity",
+        f"runs: study=encoder, experiment=methods, task={first}, selected=True, embedding_similarity",
         f"The mean cosine between a text's embedding before and after is {full.mean:.3f} for full fine-tuning, "
         f"{others[most].mean:.3f} for {most} and {others[least].mean:.3f} for {least}, the ends of the other methods; "
         "1 is unchanged.",
@@ -184,7 +185,7 @@ def _ranking(runs: pd.DataFrame, published: pd.DataFrame, confidence: float) -> 
     yield _answer(
         "encoder_ranking",
         "Does the published order of methods carry over to a small encoder?",
-        f"runs: study=encoder, experiment=methods; published: commonsense averages, {BASE_MODEL}",
+        f"runs: study=encoder, experiment=methods, selected=True; published: source={SOURCE}, base_model={BASE_MODEL}",
         f"Over {common['method'].nunique()} methods Spearman's correlation of test accuracy with the average published "
         f"for {BASE_MODEL} on commonsense reasoning is {words} over {estimate.n} seeds; 1 is the same order, 0 none. "
         "The interval covers seeds, not the choice of task.",

@@ -72,13 +72,8 @@ def _read_file(path: Path) -> pd.DataFrame:
 
 def _read_dataset(source: Source) -> pd.DataFrame:
     """Return the labelled splits of a Hugging Face data set as one frame; splits are made anew, by hash."""
-    try:
-        import datasets
-    except ImportError:
-        raise AtlasError(
-            f"task {source.name}: data set {source.dataset!r} needs the package datasets: pip install datasets; or "
-            "give the texts as file"
-        ) from None
+    import datasets
+
     try:
         parts = datasets.load_dataset(source.dataset, source.subset)
     except Exception as error:

@@ -166,7 +166,7 @@ class Finetuning:
             validation = self.advanced(validation)
         for epoch in range(self.checkpoint.epoch, self.plan.epochs):
             with self._clock("train_seconds"):
-                self._train_epoch(epoch)
+                self.train_epoch(epoch)
             if self.history.diverged:
                 break
             loss, accuracy = self.evaluate(validation)
@@ -174,8 +174,8 @@ class Finetuning:
             self.history.validation_accuracy.append(accuracy)
         return self.history
 
-    def _train_epoch(self, epoch: int) -> None:
-        """Take one pass, or what is left of it after a checkpoint."""
+    def train_epoch(self, epoch: int) -> None:
+        """Take one pass over the training examples, or what is left of it after a checkpoint."""
         batches = self._train.rows.shuffled(self.plan.batch_size, generator(self.seed, f"order/{epoch}"))
         self.model.train()
         for place in range(self.checkpoint.place_in(epoch), len(batches)):
