@@ -134,9 +134,9 @@ class RatesConfig(_Section):
     bitfit: Rates = Field((2e-3, 6e-3, 2e-2), description="BitFit")
     low_rank: Rates = Field((1e-3, 3e-3, 1e-2), description="LoRA, LoRA+, DoRA, BitFit + LoRA")
     adapter: Rates = Field((1e-3, 3e-3, 1e-2), description="series and parallel adapters")
-    prefix: Rates = Field((1e-2, 3e-2, 1e-1), description="prefix tuning")
+    prefix: Rates = Field((3e-2, 1e-1, 3e-1), description="prefix tuning")
     reft: Rates = Field((3e-3, 1e-2, 3e-2), description="LoReFT")
-    ia3: Rates = Field((1e-2, 3e-2, 1e-1), description="(IA)3")
+    ia3: Rates = Field((3e-2, 1e-1, 3e-1), description="(IA)3")
 
     def of(self, setting: str) -> tuple[float, ...]:
         """Return the grid of a setting; that of low rank where it has none of its own."""
