@@ -267,18 +267,6 @@ class AdaptationConfig(_Section):
             "shuffled_labels": [control],
         }
 
-    @model_validator(mode="after")
-    def _shifts_fit_the_weight(self) -> AdaptationConfig:
-        full = min(self.data.features, self.data.hidden_features)
-        for key, ranks in (
-            ("shift_ranks", self.shift_ranks),
-            ("method_shift_ranks", self.method_shift_ranks),
-            ("alpha_sweep.shift_rank", (self.alpha_sweep.shift_rank,)),
-        ):
-            if max(ranks) > full:
-                raise ValueError(f"{key} = {max(ranks)}: allowed: at most {full}, the full rank of the shifted weight")
-        return self
-
 
 class StatisticsConfig(_Section):
     """How uncertainty is stated."""
@@ -320,6 +308,21 @@ class StudyConfig(_Section):
     encoder: EncoderConfig = EncoderConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
     figures: FiguresConfig = FiguresConfig()
+
+    @model_validator(mode="after")
+    def _shifts_fit_the_weight(self) -> StudyConfig:
+        # Of the whole study alone: a rule is given a part of the section, whose other keys are then defaults.
+        own = self.adaptation
+        full = min(own.data.features, own.data.hidden_features)
+        for key, rank in (
+            ("shift_ranks", own.shift_ranks[-1]),
+            ("method_shift_ranks", own.method_shift_ranks[-1]),
+            ("alpha_sweep.shift_rank", own.alpha_sweep.shift_rank),
+        ):
+            if rank > full:
+                allowed = f"at most {full}, the full rank of the shifted weight"
+                raise ValueError(f"adaptation.{key} = {rank}: allowed: {allowed}")
+        return self
 
     def seed_blocks(self) -> dict[int, tuple[int, ...]]:
         """Return the seeds of each training job, by block number; the last block may be shorter."""

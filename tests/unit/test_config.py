@@ -104,3 +104,20 @@ def test_every_shipped_configuration_is_valid(root):
 def test_the_schema_file_is_the_models(root):
     written = json.loads((root / "workflow/schemas/config.schema.json").read_text(encoding="utf-8"))
     assert written == config_schema(), "run: make schema"
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"shift_ranks": [65]}, "adaptation.shift_ranks = 65: allowed: at most 64"),
+        ({"data": {"features": 8}}, "adaptation.shift_ranks = 64: allowed: at most 8"),
+        ({"alpha_sweep": {"shift_rank": 99}}, "adaptation.alpha_sweep.shift_rank = 99: allowed: at most 64"),
+        ({"learning_rates": [0]}, "adaptation.learning_rates.0 = 0"),
+        ({"equivalence_margin": 1}, "adaptation.equivalence_margin = 1"),
+    ],
+)
+def test_a_wrong_adaptation_section_is_named(section, words):
+    with pytest.raises(AtlasError) as caught:
+        load_config({"adaptation": section})
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -47,7 +47,7 @@ wildcard_constraints:
 
 rule pretrain_adaptation:
     input:
-        library=library("pretrain_adaptation.py"),
+        library=library("pretrain_adaptation.py", *METHOD_MODULES),
     output:
         base=f"{PRETRAINED}.safetensors",
         runs=f"{PRETRAINED}.runs.parquet",
@@ -76,7 +76,7 @@ rule pretrain_adaptation:
 rule train_adaptation:
     input:
         base=rules.pretrain_adaptation.output.base,
-        library=library("train_adaptation.py"),
+        library=library("train_adaptation.py", *METHOD_MODULES),
     output:
         runs=f"{ADAPTATION}.runs.parquet",
         curves=f"{ADAPTATION}.curves.parquet",

@@ -39,6 +39,12 @@ def library(script, *modules):
     return sorted(source(file) for file in found)
 
 
+# Methods are found by looking into their folder, so no script names them.
+METHOD_MODULES = sorted(
+    f"methods/{path.name}" for path in (SOURCES / "peft_atlas/methods").glob("*.py")
+)
+
+
 def results(*names):
     """Return the result tables of these names, as named inputs."""
     return {name: RESULTS.format(name=name) for name in names}
