@@ -80,7 +80,10 @@ def measure_trainer(config: EncoderConfig, texts: Texts, seed: int, batch_size: 
 
     def rows(part: Any) -> list[dict[str, Any]]:
         labels = texts.numbers(part)
-        return [{"input_ids": [int(token) for token in ids], "labels": label} for ids, label in zip(part["tokens"], labels, strict=True)]
+        return [
+            {"input_ids": [int(token) for token in ids], "labels": label}
+            for ids, label in zip(part["tokens"], labels, strict=True)
+        ]
 
     model = BertForSequenceClassification.from_pretrained(CACHE / "model", num_labels=len(texts.classes))
     places = ["query", "key", "value"]

@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.models.fetch import fetch_model
+from peft_atlas.records import write_table
+from peft_atlas.tasks.example_records import EXAMPLES
+from peft_atlas.tasks.examples import read_texts
 from peft_atlas.tasks.packages import Package, fetch
+from peft_atlas.tasks.prepare import prepare
 from peft_atlas.tasks.sources import Source, read_source
 from peft_atlas.tasks.text import SplitSizes, clean, near_duplicates, normalised, shared_texts, split
 
@@ -122,6 +127,39 @@ def test_packaged_texts_are_parsed(tmp_path):
         "text": ['good "one', "bad"],
         "label": ["pos", "neg"],
     }
+
+
+def test_own_texts_are_prepared_tokenised_and_checked(tiny_model, tmp_path):
+    MANY.to_csv(tmp_path / "mine.csv")
+    lines = "".join(f"{n}\t{2 if n % 2 else -2}\tw{n} w{n + 1} elsewhere\n" for n in range(40))
+    (tmp_path / "amazon.txt").write_text("id\tsentiment\ttext\n" + lines, encoding="latin-1")
+    source = Source("mine", file=tmp_path / "mine.csv")
+    rows, findings = prepare(source, FEW, 7, tmp_path, tiny_model / "tokenizer.json", max_length=4)
+    write_table(EXAMPLES, rows, tmp_path / "examples.parquet")
+    texts = read_texts(tmp_path / "examples.parquet")
+    assert texts.classes == ("a", "b")
+    assert {name: len(texts.split(name)) for name in ("validation", "test", "drift")} == {
+        "validation": 5,
+        "test": 10,
+        "drift": 7,
+    }
+    # Cut to four tokens, the first and last of which are the special ones.
+    assert {(len(ids), ids[0], ids[-1]) for ids in texts.rows["tokens"]} == {(4, 2, 3)}
+    assert [finding.verdict for finding in findings] == ["pass"]
+    with pytest.raises(AtlasError, match=r"train_examples = 1000: allowed: at most \d+"):
+        texts.drawn(1000, 0)
+
+
+def test_a_model_out_of_reach_is_one_line(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    def fail(*_, **__):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    words = r"encoder\.model = 'bert-base-uncased': cannot be fetched \(no route\); allowed: all-MiniLM-L6-v2"
+    with pytest.raises(AtlasError, match=words):
+        fetch_model("bert-base-uncased", tmp_path)
 
 
 @pytest.fixture

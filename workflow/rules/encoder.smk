@@ -29,10 +29,6 @@ SETTING_PART = "results/runs/encoder/methods/{text_task}/{setting}"
 RANKS_PART = "results/runs/encoder/ranks/{text_task}/{setting}"
 CONTROLS_PART = "results/runs/encoder/controls/{text_task}"
 SEARCH = f"{SETTING_PART}/search"
-# The methods are loaded by name.
-METHOD_MODULES = sorted(
-    f"methods/{path.name}" for path in (SOURCES / "peft_atlas/methods").glob("*.py")
-)
 # What a training job writes, by the name that its rule gives it.
 TRAINED = ("runs", "curves", "costs")
 
