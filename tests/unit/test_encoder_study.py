@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from peft_atlas.config import ENCODER_SETTINGS, EncoderConfig
+from peft_atlas.config import ENCODER_SETTINGS, PACKAGED_MODEL, PACKAGED_TASKS, EncoderConfig
 from peft_atlas.costs import all_costs
 from peft_atlas.errors import AtlasError
 from peft_atlas.findings.encoder_answers import encoder_answers
@@ -30,6 +30,8 @@ from peft_atlas.studies.encoder import (
 from peft_atlas.studies.encoder_contrasts import encoder_contrasts
 from peft_atlas.studies.encoder_controls import control_runs
 from peft_atlas.studies.encoder_names import CROSS_CHECKED, MAJORITY, RANK, RANK_CURVE, TFIDF, setting_name, slug
+from peft_atlas.tasks.packages import MODELS
+from peft_atlas.tasks.sources import PACKAGED
 
 LORA = "LoRA (query, key, value)"
 
@@ -52,6 +54,8 @@ def test_the_configuration_names_the_settings_that_the_methods_have():
     assert {*RANK_CURVE, *CROSS_CHECKED} <= found
     assert len({slug(name) for name in found}) == len(found)
     assert Sizes().rank == RANK
+    assert PACKAGED_MODEL in MODELS
+    assert set(PACKAGED_TASKS) == set(PACKAGED)
     with pytest.raises(AtlasError, match=r"setting 'LoRa': allowed: .*LoRA \(query, value\)"):
         find_setting("LoRa", 16)
 

@@ -92,6 +92,19 @@ def test_more_seeds_train_only_the_new_blocks(smoked):
     assert jobs["train_baseline"] == 4
 
 
+def test_a_changed_rate_searches_its_family_again_and_what_rests_on_it(smoked):
+    jobs = smoked.jobs(config={"encoder": {"rates": {"low_rank": [0.001]}}})
+    trained = {rule: jobs.get(rule) for rule in ("search_rates", "train_setting", "train_ranks", "train_random")}
+    assert trained == {"search_rates": 1, "train_setting": 1, "train_ranks": 2, "train_random": None}
+    assert not {"fetch_model", "fetch_texts", "prepare_text", "train_sweep"} & set(jobs)
+
+
+def test_one_more_seed_of_the_encoder_study_searches_nothing(smoked):
+    jobs = smoked.jobs(config={"encoder": {"seeds": 3}})
+    assert jobs["train_setting"] == 3
+    assert not {"search_rates", "prepare_text", "train_baseline"} & set(jobs)
+
+
 def test_a_changed_style_redraws_figures_and_report_only(smoked):
     jobs = smoked.jobs(config={"figures": {"style": {"font_size": 9}}})
     assert set(jobs) == FIGURES | {"render_report"}

@@ -117,9 +117,9 @@ def _rates(runs: pd.DataFrame) -> Iterator[Finding]:
             "encoder_rates",
             "How much does the learning rate matter?",
             "runs: study=encoder, experiment=methods, learning_rate, selected, validation_accuracy",
-            f"Within its grid the rate moves validation accuracy by {np.median(spans):.1f} {POINTS} in the median over "
-            f"{len(spans)} searches, and by {max(spans):.1f} at the most; {edges} of the choices lie at an end of "
-            "their grid, so that a better rate may lie outside.",
+            f"Within its grid the rate moves validation accuracy by {np.median(spans):.1f} {POINTS} in the median and "
+            f"{max(spans):.1f} at the most (searches: {len(spans)}). Choices at an end of their grid, where a better "
+            f"rate may lie outside: {edges}.",
             effect=float(np.median(spans)),
             unit=POINTS,
             n=len(spans),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from peft_atlas.config import PACKAGED_MODEL
 from peft_atlas.errors import AtlasError
-from peft_atlas.tasks.packages import MINILM, fetch
+from peft_atlas.tasks.packages import MODELS, fetch
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -19,8 +18,8 @@ def fetch_model(name: str, folder: Path) -> None:
     AtlasError
         If they can neither be found in a cache nor fetched.
     """
-    if name == PACKAGED_MODEL:
-        fetch(MINILM, folder)
+    if name in MODELS:
+        fetch(MODELS[name], folder)
         return
     from huggingface_hub import snapshot_download
 
@@ -30,8 +29,8 @@ def fetch_model(name: str, folder: Path) -> None:
         # The hub's client raises errors of a dozen kinds, among them those of its HTTP library.
         cause = (str(error).splitlines() or [type(error).__name__])[0]
         raise AtlasError(
-            f"encoder.model = {name!r}: cannot be fetched ({cause}); allowed: {PACKAGED_MODEL}, which comes inside a "
-            "package, a name on the hub with the hub in reach, or a folder that save_pretrained wrote"
+            f"encoder.model = {name!r}: cannot be fetched ({cause}); allowed: {', '.join(MODELS)}, which comes "
+            "inside a package, a name on the hub with the hub in reach, or a folder that save_pretrained wrote"
         ) from None
     missing = [file for file in FILES if not (folder / file).is_file()]
     if missing:

