@@ -246,24 +246,6 @@ def test_attached_models_run_and_train_only_the_adapter(adapter):
 
 
 @pytest.mark.slow
-def test_loreft_edits_only_the_span_of_its_rotation():
-    """Eq. 2 of ReFT: with orthonormal R the edit lies in R's row space, where it becomes W h + b."""
-    import torch
-
-    from peft_atlas.accounting.attached import LoreftIntervention
-
-    torch.manual_seed(0)
-    edit = LoreftIntervention(hidden=16, rank=3).double()
-    with torch.no_grad():
-        edit.rotation.copy_(torch.linalg.qr(torch.randn(16, 3, dtype=torch.float64)).Q.T)
-        h = torch.randn(5, 16, dtype=torch.float64)
-        edited, rotation = edit(h), edit.rotation
-        outside = torch.eye(16, dtype=torch.float64) - rotation.T @ rotation
-        torch.testing.assert_close(edited @ outside, h @ outside)
-        torch.testing.assert_close(edited @ rotation.T, edit.source(h))
-
-
-@pytest.mark.slow
 def test_attaching_something_unknown_is_an_error():
     from peft_atlas.accounting.attached import attach
 

@@ -21,8 +21,8 @@ from peft_atlas.methods.full import FullFineTuning
 from peft_atlas.methods.ia3 import IA3
 from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.lora_plus import LoRAPlus
-from peft_atlas.methods.loreft import LoReFT
-from peft_atlas.methods.method import Members, Sites, Sizes, matches
+from peft_atlas.methods.loreft import Intervention, LoReFT
+from peft_atlas.methods.method import ALONE, Members, Sites, Sizes, matches
 from peft_atlas.methods.parallel_adapter import ParallelAdapter
 from peft_atlas.methods.prefix import PrefixTuning
 from peft_atlas.methods.registry import all_methods, study_settings
@@ -236,6 +236,17 @@ def test_loreft_keeps_r_orthonormal_while_it_learns():
     torch.testing.assert_close(rotated.T @ rotated, torch.eye(3), rtol=0, atol=1e-5)
 
 
+def test_loreft_edits_only_the_span_of_its_rotation():
+    """Eq. 2: with orthonormal R the edit lies in R's row space, where it becomes W h + b."""
+    draws = torch.Generator().manual_seed(0)
+    h = torch.randn(5, 16, generator=draws, dtype=torch.float64)
+    edit = Intervention(16, 3, ALONE, "edit", h)
+    edited, columns = edit(h), edit.subspace()
+    outside = torch.eye(16, dtype=torch.float64) - columns @ columns.T
+    torch.testing.assert_close(edited @ outside, h @ outside)
+    torch.testing.assert_close(edited @ columns, h @ edit.weight.T + edit.bias)
+
+
 def test_loreft_edits_the_first_and_last_positions_only():
     base = nn.Linear(4, 4)
     attached = attach(nn.Sequential(base), LoReFT(2, ("0",), edges=2))
@@ -296,7 +307,7 @@ class TestEveryMethod:
         load_adapter(again, tmp_path)
         assert torch.equal(logits(again.model), logits(attached.model))
         size = (tmp_path / "adapter_model.safetensors").stat().st_size
-        assert 0 < adapter_bytes(attached) < size
+        assert (0 < adapter_bytes(attached) < size) or setting.label == "head only"
 
     def test_merging_keeps_the_outputs_where_the_method_merges(self, setting):
         if not hasattr(next(iter(attach(bert(), setting.method).targets().values()), None), "merge"):

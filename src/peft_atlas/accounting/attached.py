@@ -1,13 +1,13 @@
 """The same counts, read from models on torch's meta device with the adapters attached; nothing is downloaded.
 
 A tensor on the meta device has a shape and no memory, so LLaMA-13B is built whole within a second. peft attaches
-what it has (LoRA, DoRA, prefix tuning); the modules here stand in for the rest.
+what it has (LoRA, DoRA, prefix tuning), and our own methods are attached for the rest.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import singledispatch
 from typing import Any
@@ -15,88 +15,18 @@ from typing import Any
 import pandas as pd
 import torch
 from peft import LoraConfig, PrefixTuningConfig, get_peft_model
-from torch import Tensor, nn
+from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForCausalLM
 
 from peft_atlas.accounting import parameters
 from peft_atlas.accounting.geometry import BERT_BASE, DECODERS, DecoderGeometry
+from peft_atlas.methods.attach import attach as attach_method
+from peft_atlas.methods.loreft import LoReFT
+from peft_atlas.methods.parallel_adapter import ParallelAdapter
+from peft_atlas.methods.series_adapter import SeriesAdapter
 
 ATTACHED = "attached"
 _EDGE_POSITIONS = 7
-
-
-class Bottleneck(nn.Module):
-    """A bottleneck adapter (arXiv:1902.00751) without biases: up(tanh(down(x)))."""
-
-    def __init__(self, inputs: int, outputs: int, bottleneck: int) -> None:
-        super().__init__()
-        self.down = nn.Linear(inputs, bottleneck, bias=False)
-        self.up = nn.Linear(bottleneck, outputs, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the update, shape (..., outputs), of an input of shape (..., inputs)."""
-        update: Tensor = self.up(torch.tanh(self.down(x)))
-        return update
-
-
-class InSeries(nn.Module):
-    """A linear module with an adapter on its narrower side: before it where it widens, else after it."""
-
-    def __init__(self, base: nn.Linear, bottleneck: int) -> None:
-        super().__init__()
-        self.before = base.in_features < base.out_features
-        width = min(base.in_features, base.out_features)
-        self.base, self.adapter = base, Bottleneck(width, width, bottleneck)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the module's output, the adapter's update added to its input or output."""
-        if self.before:
-            widened: Tensor = self.base(x + self.adapter(x))
-            return widened
-        y: Tensor = self.base(x)
-        return y + self.adapter(y)
-
-
-class InParallel(nn.Module):
-    """A linear module with an adapter beside it, from its input to its output."""
-
-    def __init__(self, base: nn.Linear, bottleneck: int) -> None:
-        super().__init__()
-        self.base, self.adapter = base, Bottleneck(base.in_features, base.out_features, bottleneck)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the module's output plus the adapter's."""
-        y: Tensor = self.base(x)
-        return y + self.adapter(x)
-
-
-class LoreftIntervention(nn.Module):
-    """LoReFT (arXiv:2404.03592, eq. 2): h + R^T (W h + b - R h), with R of orthonormal rows."""
-
-    def __init__(self, hidden: int, rank: int) -> None:
-        super().__init__()
-        self.rotation = nn.Parameter(torch.empty(rank, hidden))
-        self.source = nn.Linear(hidden, rank)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Return the edited hidden states, of the shape of ``h``, (..., hidden)."""
-        edit: Tensor = self.source(h) - h @ self.rotation.T
-        return h + edit @ self.rotation
-
-
-class EditedLayer(nn.Module):
-    """A decoder layer whose output is edited at its first and last positions, by one intervention."""
-
-    def __init__(self, layer: nn.Module, intervention: LoreftIntervention) -> None:
-        super().__init__()
-        self.layer, self.intervention = layer, intervention
-
-    def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """Return the layer's output, shape (batch, positions, hidden), edited at both ends."""
-        h: Tensor = self.layer(hidden_states, *args, **kwargs)
-        position = torch.arange(h.shape[1], device=h.device)
-        edges = (position < _EDGE_POSITIONS) | (position >= h.shape[1] - _EDGE_POSITIONS)
-        return torch.where(edges[:, None], self.intervention(h), h)
 
 
 @singledispatch
@@ -120,32 +50,18 @@ def _(adapter: parameters.LowRank, model: LlamaForCausalLM) -> nn.Module:
 
 @attach.register
 def _(adapter: parameters.SeriesAdapter, model: LlamaForCausalLM) -> nn.Module:
-    return _wrapped(model, adapter.modules, lambda linear: InSeries(linear, adapter.bottleneck))
+    return attach_method(model, SeriesAdapter(adapter.bottleneck, adapter.modules, side="narrower")).model
 
 
 @attach.register
 def _(adapter: parameters.ParallelAdapter, model: LlamaForCausalLM) -> nn.Module:
-    return _wrapped(model, adapter.modules, lambda linear: InParallel(linear, adapter.bottleneck))
+    return attach_method(model, ParallelAdapter(adapter.bottleneck, adapter.modules)).model
 
 
 @attach.register
 def _(adapter: parameters.Loreft, model: LlamaForCausalLM) -> nn.Module:
-    model.requires_grad_(False)
-    layers = model.model.layers
-    for place, layer in enumerate(layers):
-        layers[place] = EditedLayer(layer, LoreftIntervention(model.config.hidden_size, adapter.rank))
-    return model
-
-
-def _wrapped(model: LlamaForCausalLM, names: tuple[str, ...], wrap: Callable[[nn.Linear], nn.Module]) -> nn.Module:
-    """Return the model, frozen, with every linear module of the given names wrapped."""
-    model.requires_grad_(False)
-    found = [name for name, _ in model.named_modules() if name.rpartition(".")[2] in names]
-    for name in found:
-        parent, _, child = name.rpartition(".")
-        owner = model.get_submodule(parent)
-        setattr(owner, child, wrap(getattr(owner, child)))
-    return model
+    method = LoReFT(adapter.rank, ("layers.*",), model.config.hidden_size, _EDGE_POSITIONS)
+    return attach_method(model, method).model
 
 
 def _with_peft(model: nn.Module, config: Any) -> nn.Module:
