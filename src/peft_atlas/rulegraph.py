@@ -20,7 +20,8 @@ def merge_figures(mermaid: str) -> str:
     names = {key: _name(rule) for key, rule in re.findall(r"^\s*(\w+)\[(\w+)\]", mermaid, flags=re.MULTILINE)}
     pairs = re.findall(r"^\s*(\w+) --> (\w+)", mermaid, flags=re.MULTILINE)
     named = {(names[left], names[right]) for left, right in pairs}
-    edges = _reduced({edge for edge in named if not set(edge) & set(_TARGETS)})
+    # A rule that reads what another job of its own wrote is one node without an edge to itself.
+    edges = _reduced({edge for edge in named if not set(edge) & set(_TARGETS) and edge[0] != edge[1]})
     nodes = sorted({name for edge in edges for name in edge})
     keys = {name: re.sub(r"\W", "", name) for name in nodes}
     lines = [f'    {keys[name]}["{name}"]' for name in nodes]

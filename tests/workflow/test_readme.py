@@ -26,6 +26,7 @@ flowchart TB
 \tid3 --> id1
 \tid4 --> id2
 \tid4 --> id1
+\tid4 --> id4
 """
 
 
