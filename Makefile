@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test test-cluster smoke bench bench-published schema clean
+.PHONY: all test fast-test test-cluster smoke bench bench-published schema docs clean
 
 all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
@@ -42,6 +42,10 @@ bench-published: $(INSTALLED)
 # Writes the JSON schema of config.yaml anew, after a change of src/peft_atlas/config.py.
 schema: $(INSTALLED)
 	$(ACTIVE) python -c "from pathlib import Path; from peft_atlas.config import write_schema; write_schema(Path('workflow/schemas/config.schema.json'))"
+
+# Draws the graph of the rules in the README anew, after a change of the rules.
+docs: $(INSTALLED)
+	$(ACTIVE) python -c "import subprocess, sys; from pathlib import Path; from peft_atlas.rulegraph import write_graph; write_graph(Path('README.md'), subprocess.run([sys.executable, '-m', 'snakemake', '--cores', '1', '--rulegraph', 'mermaid-js', 'all'], capture_output=True, text=True, check=True).stdout)"
 
 # torch first and by itself, so that no other package can ask for another build of it.
 $(INSTALLED): constraints.txt pyproject.toml

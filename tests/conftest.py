@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import torch
 import yaml
 from hypothesis import settings
+from playwright.sync_api import sync_playwright
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile("atlas", deadline=None, derandomize=True)
@@ -215,3 +217,23 @@ def elsewhere(tmp_path: Path) -> Project:
 def project(smoked: Project, tmp_path: Path) -> Project:
     """Return a copy of the smoked project to change."""
     return smoked.copy(tmp_path / "project")
+
+
+# As root and without a network; the second group keeps Chromium from calling home.
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Return a running Chromium; where there is none the test is skipped, or fails if PEFT_ATLAS_REQUIRE_ALL is set."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        reason = "no chromium on this machine: apt-get install chromium"
+        (pytest.fail if os.environ.get("PEFT_ATLAS_REQUIRE_ALL") else pytest.skip)(reason)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield running
+        running.close()

@@ -54,6 +54,9 @@ Seeds = Annotated[
     Field(min_length=1, max_length=MAX_SEEDS, strict=False),
 ]
 Ranks = Annotated[tuple[Rank, ...], BeforeValidator(_sorted_unique), Field(min_length=1, strict=False)]
+Formats = Annotated[
+    tuple[Literal["pdf", "png", "svg"], ...], BeforeValidator(_sorted_unique), Field(min_length=1, strict=False)
+]
 Alphas = Annotated[tuple[Alpha, ...], BeforeValidator(_sorted_unique), Field(min_length=1, strict=False)]
 
 Rate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
@@ -184,12 +187,28 @@ class StatisticsConfig(_Section):
 class FigureStyle(_Section):
     """How figures look; changing it redraws figures and report only."""
 
+    preset: Literal["one_column", "two_columns", "slide"] = Field(
+        "two_columns", description="where the figures are to stand: a column, a page, a slide"
+    )
     one_column: float = Field(3.25, ge=1, le=20, description="width of a one-column figure, inches")
     two_columns: float = Field(6.75, ge=1, le=40, description="width of a two-column figure, inches")
-    font_size: float = Field(8.0, ge=4, le=30, description="font size, points")
+    slide: float = Field(12.0, ge=4, le=60, description="width of a figure on a slide, inches")
+    font_size: float = Field(8.0, ge=4, le=30, description="font size over two columns, points")
+    formats: Formats = Field(("pdf", "png", "svg"), description="file formats; svg is always among them")
     dpi: int = Field(200, ge=50, le=1200, description="resolution of the PNG files, dots an inch")
-    palette: Literal["colorblind", "deep", "bright"] = Field("colorblind", description="seaborn palette of the methods")
+    palette: Literal["colorblind", "grey"] = Field("colorblind", description="colours of the methods")
     heatmap: Literal["viridis", "cividis", "mako"] = Field("cividis", description="colour map of the heatmaps")
+
+    @property
+    def narrow(self) -> bool:
+        """Return whether a figure must fit one column; its panels then stand one below the other."""
+        return self.preset == "one_column"
+
+    @model_validator(mode="after")
+    def _the_report_needs_svg(self) -> FigureStyle:
+        if "svg" not in self.formats:
+            raise ValueError(f"formats = {list(self.formats)}: svg must be among them, since the report shows it")
+        return self
 
 
 class FiguresConfig(_Section):

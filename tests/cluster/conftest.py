@@ -16,7 +16,7 @@ import pytest
 
 HERE = Path(__file__).parent
 # Set by .ci/run: there a test of the cluster that does not run is a failure.
-REQUIRED = os.environ.get("PEFT_ATLAS_REQUIRE_SLURM") == "1"
+REQUIRED = os.environ.get("PEFT_ATLAS_REQUIRE_ALL") == "1"
 WORDS = (
     *("--workflow-profile", "workflow/profiles/slurm", "--resources", "gpu=4"),
     *("--slurm-partition-config", str(HERE / "partitions.yaml")),

@@ -18,7 +18,7 @@ def test_everything_is_made(smoked):
     for name, contract in CONTRACTS.items():
         assert len(read_table(contract, smoked.folder / f"results/{name}.parquet")), name
     for spec in all_figures():
-        for ending in ("pdf", "svg", "png", "csv", "json"):
+        for ending in ("pdf", "svg", "png", "csv", "json", "txt", "tex"):
             assert (smoked.folder / f"figures/{spec.name}.{ending}").stat().st_size
     for name in ("report.html", "report.md", "headlines.txt"):
         assert (smoked.folder / "results" / name).stat().st_size
@@ -90,7 +90,7 @@ def test_more_seeds_train_only_the_new_blocks(smoked):
 def test_a_changed_style_redraws_figures_and_report_only(smoked):
     jobs = smoked.jobs(config={"figures": {"style": {"font_size": 9}}})
     # The costs hold what the figures took.
-    assert set(jobs) == FIGURES | {"collect_costs", "render_report"}
+    assert set(jobs) == FIGURES | {"collect_costs", "render_report", "render_gallery"}
 
 
 def test_a_changed_confidence_trains_nothing(smoked):
