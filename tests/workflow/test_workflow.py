@@ -40,8 +40,9 @@ def test_the_checks_of_our_own_code_pass(smoked):
 
 def test_the_costs_hold_every_rule(smoked):
     costs = read_table(COSTS, smoked.folder / "results/costs.parquet")
-    # The two that come after the costs are known.
-    assert set(costs["rule"]) == set(smoked.jobs("--forceall")) - {"collect_costs", "render_report"}
+    # But those that may come after the costs are known.
+    later = {"collect_costs", "render_report", "write_paper"}
+    assert set(costs["rule"]) == set(smoked.jobs("--forceall")) - later
     assert (costs["wall_seconds"] > 0).all()
     heavy = costs[costs["rule"].str.startswith("train_")]
     assert heavy[["cpu_seconds", "peak_memory_mb"]].notna().all().all()
