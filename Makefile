@@ -3,6 +3,7 @@
 # make test-cluster  the tests that start a one-node Slurm, for which its packages must be installed
 # make smoke      a tiny study through every rule
 # make bench      speed of the population against the notebook's own loop
+# make bench-encoder  speed of the encoder study against transformers.Trainer with peft
 # make bench-published  time of all that rests on the published tables
 #
 # Linux users without a GPU can keep CUDA packages out: TORCH_INDEX_URL=<PyTorch's index of CPU builds> make
@@ -15,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test test-cluster smoke bench bench-published schema docs clean
+.PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-published schema docs clean
 
 all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
@@ -35,6 +36,9 @@ smoke: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(ACTIVE) python benchmarks/notebook_loop.py
+
+bench-encoder: $(INSTALLED)
+	$(ACTIVE) python benchmarks/encoder_trainer.py
 
 bench-published: $(INSTALLED)
 	$(ACTIVE) python benchmarks/published.py

@@ -18,6 +18,7 @@ configfile: ROOT / "config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/notebook.smk"
+include: "workflow/rules/encoder.smk"
 include: "workflow/rules/adaptation.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/combine.smk"
@@ -29,6 +30,7 @@ include: "workflow/rules/run.smk"
 localrules:
     all,
     notebook,
+    encoder,
     adaptation,
     published,
     figures,
@@ -45,6 +47,11 @@ rule all:
 rule notebook:
     input:
         NOTEBOOK_RUNS,
+
+
+rule encoder:
+    input:
+        ENCODER_RUNS,
 
 
 rule adaptation:

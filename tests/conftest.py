@@ -20,6 +20,8 @@ import yaml
 from hypothesis import settings
 from playwright.sync_api import sync_playwright
 
+from peft_atlas.figures.spec import all_figures
+
 # The same examples in every run, however slow the machine is.
 settings.register_profile("atlas", deadline=None, derandomize=True)
 settings.load_profile("atlas")
@@ -105,9 +107,14 @@ class Project:
         return sorted(str(file.relative_to(self.folder)) for file in hidden)
 
     def data_files(self) -> dict[str, str]:
-        """Return a digest of every data file; times stand in costs and benchmarks alone."""
+        """Return a digest of every data file; times stand in costs, in figures of them and in benchmarks alone."""
         files = [*self.folder.glob("results/**/*.parquet"), *self.folder.glob("figures/*.[!R]*")]
-        kept = [file for file in files if not file.name.endswith("costs.parquet") and "smoke" not in file.parts]
+        timed = {spec.name for spec in all_figures() if "costs" in spec.tables}
+        kept = [
+            file
+            for file in files
+            if not file.name.endswith("costs.parquet") and file.stem not in timed and "smoke" not in file.parts
+        ]
         return {str(f.relative_to(self.folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in kept}
 
     def jobs(self, *words: str, **options: Any) -> dict[str, int]:
@@ -115,7 +122,7 @@ class Project:
         done = self.snakemake("--quiet", "rules", "--dry-run", *words, **options)
         assert done.returncode == 0, done.stdout
         stats = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], flags=re.MULTILINE)
-        targets = {"total", "all", "notebook", "adaptation", "published", "figures", "report", "job"}
+        targets = {"total", "all", "notebook", "encoder", "adaptation", "published", "figures", "report", "job"}
         return {rule: int(count) for rule, count in stats if rule not in targets}
 
     def copy(self, folder: Path) -> Project:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.records import COSTS, read_tables
 
 _COLUMNS = {"wall_seconds": "s", "cpu_seconds": "cpu_time", "peak_memory_mb": "max_rss"}
 
@@ -23,7 +24,14 @@ def read_costs(benchmarks: Iterable[Path]) -> list[dict[str, Any]]:
     AtlasError
         If a file has not the columns of a benchmark.
     """
-    return [{"rule": path.parent.name, "job": path.stem, **_measured(path)} for path in benchmarks]
+    return [{**COSTS.blank(), "rule": path.parent.name, "job": path.stem, **_measured(path)} for path in benchmarks]
+
+
+def all_costs(benchmarks: Iterable[Path], runs: Iterable[Path]) -> pd.DataFrame:
+    """Return the costs of jobs from benchmark files, and those of single runs from tables that the jobs wrote."""
+    parts = [pd.DataFrame(read_costs(benchmarks)), read_tables(COSTS, runs)]
+    whole = pd.concat([part.astype(object) for part in parts if len(part)], ignore_index=True)
+    return whole.astype(object).where(whole.notna(), None)
 
 
 def _measured(path: Path) -> dict[str, float | None]:

@@ -254,6 +254,10 @@ class SeedDropout(nn.Module):
         self.p, self.population = p, tuple(population)
         self._generators = generators(seeds, f"dropout/{name}")
 
+    def streams(self) -> tuple[torch.Generator, ...]:
+        """Return the generators that masks come from, whose states a run that is to go on later must keep."""
+        return self._generators
+
     def forward(self, x: Tensor) -> Tensor:
         """Return x with its entries dropped while training, x itself otherwise."""
         if not self.training or self.p == 0:

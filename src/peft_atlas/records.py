@@ -116,7 +116,7 @@ _INTERVAL = (
 
 RUNS = Contract(
     "runs",
-    2,
+    3,
     ("run_id",),
     (
         _text("run_id", "names the run: study/experiment/task/method/settings/seed"),
@@ -129,6 +129,8 @@ RUNS = Contract(
         _fraction("validation_accuracy", "accuracy on the validation split"),
         _number("test_loss", "cross-entropy on the test split", "nats"),
         _fraction("test_accuracy", "accuracy on the test split"),
+        _integer("validation_examples", "examples of the validation split"),
+        _integer("test_examples", "examples of the test split"),
         _integer("head_params", "trained parameters of the task's head, a part of trainable_params"),
         _integer("total_params", "trainable and frozen parameters", required=True),
         _fraction("source_accuracy_before", "accuracy on the source task before adaptation"),
@@ -370,13 +372,17 @@ FINDINGS = Contract(
 )
 COSTS = Contract(
     "costs",
-    1,
-    ("rule", "job"),
+    2,
+    ("rule", "job", "run_id"),
     (
         _text("rule", "rule that ran"),
-        _text("job", "its job"),
-        _number("wall_seconds", "elapsed time", "s"),
-        _number("cpu_seconds", "processor time", "s"),
+        _text("job", "its job, or one run of it"),
+        _text("run_id", "run of the runs table that the row is of; null for a whole job", required=False),
+        _number("wall_seconds", "elapsed time of a job", "s"),
+        _number("cpu_seconds", "processor time of a job; of a run, that of its training", "s"),
+        _number("train_seconds", "time that a run trained for, without loading the model", "s"),
+        _number("evaluation_seconds", "time that a run's evaluations took", "s"),
+        _number("examples_per_second", "training examples over train_seconds", "examples/s"),
         _number("peak_memory_mb", "largest resident set; null where the job ended before it was sampled", "MB"),
     ),
 )

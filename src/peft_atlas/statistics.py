@@ -60,6 +60,12 @@ def _p_of_zero_mean(mean: float, sd: float, n: int) -> float:
     return float(2 * stats.t.sf(abs(mean) / (sd / n**0.5), n - 1))
 
 
+def proportion_interval(fraction: float, n: int, confidence: float) -> tuple[float, float]:
+    """Return Wilson's interval of a fraction of n independent rows (Wilson 1927, JASA 22:209-212)."""
+    interval = stats.binomtest(round(fraction * n), n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
 def paired_difference(left: ArrayLike, right: ArrayLike, confidence: float) -> Estimate:
     """Return the mean of left minus right over the seeds that have both, with its interval.
 

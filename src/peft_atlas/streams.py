@@ -6,6 +6,8 @@ import hashlib
 
 # Every role that a run draws from, and what is drawn; the report prints this table.
 ROLES = {
+    "examples": "training examples of a text task, drawn from its pool",
+    "head": "initial weights of the classification head",
     "data": "training inputs, teacher and label noise (the notebook's own NumPy stream)",
     "validation": "validation inputs and label noise",
     "test": "test inputs and label noise",

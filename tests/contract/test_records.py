@@ -11,8 +11,8 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.records import CONTRACTS, COSTS, FINDINGS, read_table, read_tables, write_table
 
 ROWS = [
-    {"rule": "b", "job": "2", "wall_seconds": 2.0, "cpu_seconds": None, "peak_memory_mb": 10.0},
-    {"rule": "a", "job": "1", "wall_seconds": 1.0, "cpu_seconds": 0.5, "peak_memory_mb": None},
+    {**COSTS.blank(), "rule": "b", "job": "2", "wall_seconds": 2.0, "peak_memory_mb": 10.0},
+    {**COSTS.blank(), "rule": "a", "job": "1", "wall_seconds": 1.0, "cpu_seconds": 0.5},
 ]
 
 
@@ -84,13 +84,13 @@ def test_a_truncated_file_is_named(cut, tmp_path_factory):
 def test_a_foreign_table_is_named(path):
     path.parent.mkdir()
     pq.write_table(pa.table({"x": [1]}), path)
-    with pytest.raises(AtlasError, match=r"holds a foreign table version none, expected costs version 1"):
+    with pytest.raises(AtlasError, match=r"holds a foreign table version none, expected costs version 2"):
         read_table(COSTS, path)
 
 
 def test_a_table_of_another_contract_is_named(path):
     write_table(COSTS, ROWS, path)
-    with pytest.raises(AtlasError, match="holds costs version 1, expected findings version 1"):
+    with pytest.raises(AtlasError, match="holds costs version 2, expected findings version 1"):
         read_table(FINDINGS, path)
 
 

@@ -61,6 +61,10 @@ def test_costs_are_read_and_what_was_not_sampled_is_missing(tmp_path):
         "wall_seconds": 2.5,
         "cpu_seconds": 2.0,
         "peak_memory_mb": None,
+        "run_id": None,
+        "train_seconds": None,
+        "evaluation_seconds": None,
+        "examples_per_second": None,
     }
     assert read_costs([path]) == [expected]
     path.write_text("a\tb\n1\t2\n")

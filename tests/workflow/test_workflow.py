@@ -26,9 +26,10 @@ def test_everything_is_made(smoked):
 
 def test_every_run_of_the_grid_is_a_row(smoked):
     runs = read_table(RUNS, smoked.folder / "results/runs.parquet")
-    counts = runs[runs["study"] == "notebook"].groupby("experiment").size().to_dict()
+    notebook = runs[runs["study"] == "notebook"]
+    counts = notebook.groupby("experiment").size().to_dict()
     assert counts == {"baseline": 2 * 2 * 3, "dropout_after_A": 3, "sweep": 2 * 2 * 3}
-    assert set(runs["seed"]) == {0, 1, 2}
+    assert set(notebook["seed"]) == {0, 1, 2}
 
 
 def test_the_checks_of_our_own_code_pass(smoked):
@@ -86,6 +87,19 @@ def test_more_seeds_train_only_the_new_blocks(smoked):
     # Blocks 0-1, 2-3 and 4-5: the second held seed 2 alone before.
     assert jobs["train_sweep"] == 2
     assert jobs["train_baseline"] == 4
+
+
+def test_a_changed_rate_searches_its_family_again_and_what_rests_on_it(smoked):
+    jobs = smoked.jobs(config={"encoder": {"rates": {"low_rank": [0.001]}}})
+    trained = {rule: jobs.get(rule) for rule in ("search_rates", "train_setting", "train_ranks", "train_random")}
+    assert trained == {"search_rates": 1, "train_setting": 1, "train_ranks": 2, "train_random": None}
+    assert not {"fetch_model", "fetch_texts", "prepare_text", "train_sweep"} & set(jobs)
+
+
+def test_one_more_seed_of_the_encoder_study_searches_nothing(smoked):
+    jobs = smoked.jobs(config={"encoder": {"seeds": 3}})
+    assert jobs["train_setting"] == 3
+    assert not {"search_rates", "prepare_text", "train_baseline"} & set(jobs)
 
 
 def test_a_changed_style_redraws_figures_and_report_only(smoked):
@@ -237,6 +251,7 @@ def test_training_rules_ask_for_a_gpu_only_when_told(project):
     assert rules_with_gpu("auto") == set()
     assert rules_with_gpu("cuda") == {
         *("train_baseline", "train_sweep", "check_notebook"),
+        *("search_rates", "train_setting", "train_ranks", "train_random"),
         *("pretrain_adaptation", "train_adaptation"),
     }
 

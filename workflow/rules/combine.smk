@@ -112,6 +112,7 @@ rule collect_costs:
         library=library("collect_costs.py"),
         # A function, since the figures' files are added after this.
         benchmarks=lambda wildcards: COST_FILES,
+        runs=RUN_COST_FILES,
     output:
         **results("costs"),
     log:

@@ -28,7 +28,7 @@ GPU = gpu_request(
 RESULTS = "results/{name}.parquet"
 
 # What the rules that combine read; the file of each study adds its own.
-RUN_FILES, CURVE_FILES, CHECK_FILES, COST_FILES = [], [], [], []
+RUN_FILES, CURVE_FILES, CHECK_FILES, COST_FILES, RUN_COST_FILES = [], [], [], [], []
 
 
 def source(path):

@@ -9,6 +9,7 @@ import pandas as pd
 from peft_atlas.findings.adaptation_answers import adaptation_answers
 from peft_atlas.findings.adaptation_checks import adaptation_checks
 from peft_atlas.findings.adaptation_claims import adaptation_claims
+from peft_atlas.findings.encoder_answers import encoder_answers
 from peft_atlas.findings.finding import Finding, as_rows
 from peft_atlas.findings.notebook_answers import notebook_answers
 from peft_atlas.findings.notebook_errata import notebook_errata
@@ -44,10 +45,16 @@ def _adaptation(tables: Tables, checks: pd.DataFrame, confidence: float) -> list
     ]
 
 
+def _encoder(tables: Tables, checks: pd.DataFrame, confidence: float) -> list[Finding]:
+    own = _of("encoder", tables)
+    return encoder_answers(own["runs"], own["contrasts"], tables["published"], confidence)
+
+
 # One entry a measured study: its findings from the result tables, the checks that ran, and the confidence level.
 _FINDINGS: dict[str, Callable[[Tables, pd.DataFrame, float], list[Finding]]] = {
     "notebook": _notebook,
     "adaptation": _adaptation,
+    "encoder": _encoder,
 }
 
 

@@ -144,6 +144,7 @@ def _failures(material: Material) -> Section:
 
 def _cost(material: Material) -> Section:
     costs, runs = material.tables["costs"], material.tables["runs"]
+    costs = costs[costs["run_id"].isna()]
     by_rule = costs.groupby("rule", sort=False)
     shown = by_rule.agg(
         jobs=("job", "size"),

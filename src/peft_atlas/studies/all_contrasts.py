@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from peft_atlas.studies.adaptation_contrasts import adaptation_contrasts
+from peft_atlas.studies.encoder_contrasts import encoder_contrasts
 from peft_atlas.studies.notebook_contrasts import notebook_contrasts
 
 Contrasts = Callable[[pd.DataFrame, pd.DataFrame, float, float], list[dict[str, Any]]]
@@ -15,6 +16,7 @@ Contrasts = Callable[[pd.DataFrame, pd.DataFrame, float, float], list[dict[str, 
 _CONTRASTS: dict[str, Contrasts] = {
     "notebook": lambda runs, curves, confidence, margin: notebook_contrasts(runs, curves, confidence),
     "adaptation": lambda runs, curves, confidence, margin: adaptation_contrasts(runs, confidence, margin),
+    "encoder": lambda runs, curves, confidence, margin: encoder_contrasts(runs, curves, confidence),
 }
 
 

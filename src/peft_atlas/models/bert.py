@@ -1,0 +1,225 @@
+"""BERT (Devlin et al., arXiv:1810.04805), under the module names of `transformers`, in stages that can be cached.
+
+`transformers` builds the same network, and the tests compare the two to the last digits. It stands here because
+importing `transformers` takes longer than many a run of the study, and because a run must be able to start at the
+first stage that learns.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from peft_atlas.errors import AtlasError
+from peft_atlas.seeds import generator
+
+
+@dataclass(frozen=True)
+class BertShape:
+    """Sizes of a BERT encoder, named as in ``config.json``."""
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    layer_norm_eps: float = 1e-12
+    initializer_range: float = 0.02
+
+
+class _Embeddings(nn.Module):
+    def __init__(self, shape: BertShape) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(shape.vocab_size, shape.hidden_size)
+        self.position_embeddings = nn.Embedding(shape.max_position_embeddings, shape.hidden_size)
+        self.token_type_embeddings = nn.Embedding(shape.type_vocab_size, shape.hidden_size)
+        self.LayerNorm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        positions = self.position_embeddings.weight[: ids.shape[1]]
+        return self.LayerNorm(self.word_embeddings(ids) + self.token_type_embeddings.weight[0] + positions)
+
+
+class _SelfAttention(nn.Module):
+    def __init__(self, shape: BertShape) -> None:
+        super().__init__()
+        self.num_attention_heads = shape.num_attention_heads
+        width = shape.hidden_size
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        query, key, value = (
+            project(hidden).unflatten(-1, (self.num_attention_heads, -1)).transpose(1, 2)
+            for project in (self.query, self.key, self.value)
+        )
+        read = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return read.transpose(1, 2).flatten(2)
+
+
+class _Output(nn.Module):
+    """A linear map back to the residual stream, and the normalisation after the sum."""
+
+    def __init__(self, inputs: int, shape: BertShape) -> None:
+        super().__init__()
+        self.dense = nn.Linear(inputs, shape.hidden_size)
+        self.LayerNorm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
+
+    def forward(self, update: Tensor, residual: Tensor) -> Tensor:
+        return self.LayerNorm(self.dense(update) + residual)
+
+
+class _Attention(nn.Module):
+    def __init__(self, shape: BertShape) -> None:
+        super().__init__()
+        self.self = _SelfAttention(shape)
+        self.output = _Output(shape.hidden_size, shape)
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        return self.output(self.self(hidden, mask), hidden)
+
+
+class _Intermediate(nn.Module):
+    def __init__(self, shape: BertShape) -> None:
+        super().__init__()
+        self.dense = nn.Linear(shape.hidden_size, shape.intermediate_size)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return F.gelu(self.dense(hidden))
+
+
+class _Layer(nn.Module):
+    def __init__(self, shape: BertShape) -> None:
+        super().__init__()
+        self.attention = _Attention(shape)
+        self.intermediate = _Intermediate(shape)
+        self.output = _Output(shape.intermediate_size, shape)
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        hidden = self.attention(hidden, mask)
+        return self.output(self.intermediate(hidden), hidden)
+
+
+class _Stack(nn.Module):
+    def __init__(self, shape: BertShape) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(_Layer(shape) for _ in range(shape.num_hidden_layers))
+
+
+class BertEncoder(nn.Module):
+    """BERT without its pooler and without dropout; its stages are the embeddings and then each layer.
+
+    Attributes
+    ----------
+    shape : BertShape
+        Its sizes.
+    """
+
+    def __init__(self, shape: BertShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embeddings = _Embeddings(shape)
+        self.encoder = _Stack(shape)
+
+    @property
+    def width(self) -> int:
+        """Return the width of its hidden states."""
+        return self.shape.hidden_size
+
+    def stages(self) -> list[nn.Module]:
+        """Return its stages in the order in which they run."""
+        return [self.embeddings, *self.encoder.layer]
+
+    def run(self, states: Tensor, mask: Tensor, start: int, stop: int) -> Tensor:
+        """Return the states after some stages.
+
+        Parameters
+        ----------
+        states
+            Token ids, shape ``(batch, length)``, where ``start`` is 0; else hidden states, shape ``(batch, length,
+            width)``, after the first ``start`` stages.
+        mask
+            True where there is a token, shape ``(batch, length)``.
+        start, stop
+            First stage to run, and the one to stop before.
+        """
+        # Without padding no mask is needed, and attention takes its faster kernel.
+        attended = None if bool(mask.all()) else mask[:, None, None, :]
+        if start == 0 < stop:
+            states = self.embeddings(states)
+        for layer in self.encoder.layer[max(start - 1, 0) : max(stop - 1, 0)]:
+            states = layer(states, attended)
+        return states
+
+
+def read_shape(folder: Path) -> BertShape:
+    """Return the sizes that a folder's ``config.json`` states.
+
+    Raises
+    ------
+    AtlasError
+        If it is not a BERT as it is built here.
+    """
+    stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    differing = {
+        name: stated.get(name, usual)
+        for name, usual in (("model_type", "bert"), ("hidden_act", "gelu"), ("position_embedding_type", "absolute"))
+        if stated.get(name, usual) != usual
+    }
+    if differing:
+        raise AtlasError(f"{folder}/config.json: {differing}: allowed: bert with gelu and absolute positions")
+    try:
+        return BertShape(**{field.name: stated[field.name] for field in fields(BertShape) if field.name in stated})
+    except TypeError:
+        raise AtlasError(f"{folder}/config.json: lacks sizes of a BERT; it has {', '.join(stated)}") from None
+
+
+def load_bert(folder: Path) -> BertEncoder:
+    """Return the pretrained encoder of a folder with ``config.json`` and ``model.safetensors``.
+
+    Names of older checkpoints (``bert.`` in front, ``gamma`` and ``beta``) are read too.
+
+    Raises
+    ------
+    AtlasError
+        If the file lacks a weight of the encoder.
+    """
+    with torch.device("meta"):
+        model = BertEncoder(read_shape(folder))
+    renamed = {_our_name(name): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+    wanted = model.state_dict()
+    missing = sorted(set(wanted) - set(renamed))
+    if missing:
+        raise AtlasError(f"{folder}/model.safetensors: lacks {missing[0]} and {len(missing) - 1} more of the encoder")
+    model.load_state_dict({name: renamed[name].to(wanted[name].dtype) for name in wanted}, assign=True)
+    return model
+
+
+def _our_name(name: str) -> str:
+    name = name.removeprefix("bert.")
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
+@torch.no_grad()
+def random_bert(shape: BertShape, seed: int) -> BertEncoder:
+    """Return an encoder with BERT's initial weights: normal, biases 0, normalisation at 1 and 0."""
+    with torch.device("meta"):
+        model = BertEncoder(shape)
+    model.to_empty(device="cpu")
+    draws = generator(seed, "base/encoder")
+    for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.weight.fill_(1.0)
+            module.bias.zero_()
+        if isinstance(module, nn.Linear | nn.Embedding):
+            module.weight.normal_(0.0, shape.initializer_range, generator=draws)
+        if isinstance(module, nn.Linear):
+            module.bias.zero_()
+    return model

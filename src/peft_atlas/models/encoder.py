@@ -1,0 +1,146 @@
+"""A text classifier: a pretrained encoder, mean pooling over its tokens, and a linear head."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from peft_atlas.errors import AtlasError
+from peft_atlas.methods.method import Sites
+from peft_atlas.models.bert import load_bert
+from peft_atlas.population import SeedDropout
+from peft_atlas.seeds import generator
+
+# Families whose modules are named as BERT's are, so that the same sites fit.
+FAMILIES = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
+HEAD = ("head",)
+
+
+class Encoder(Protocol):
+    """What the classifier asks of an encoder; see `peft_atlas.models.bert.BertEncoder`."""
+
+    width: int
+
+    def stages(self) -> list[nn.Module]:
+        """Return the stages in the order in which they run."""
+
+    def run(self, states: Tensor, mask: Tensor, start: int, stop: int) -> Tensor:
+        """Return the states after the stages from ``start`` to before ``stop``."""
+
+
+class HuggingFaceEncoder(nn.Module):
+    """An encoder of `transformers` as a single stage, from token ids to hidden states."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.width = int(model.config.hidden_size)
+
+    def stages(self) -> list[nn.Module]:
+        """Return the one stage."""
+        return [self.model]
+
+    def run(self, states: Tensor, mask: Tensor, start: int, stop: int) -> Tensor:
+        """Return the last hidden states of token ids, or the states themselves after the one stage."""
+        if start == stop:
+            return states
+        return self.model(input_ids=states, attention_mask=mask.long()).last_hidden_state
+
+
+class TextClassifier(nn.Module):
+    """Logits from texts: encoder, mean over the tokens, linear head.
+
+    Parameters
+    ----------
+    encoder
+        The pretrained encoder; it is in evaluation mode always, so that no dropout of its own is drawn.
+    classes
+        Number of classes.
+    seed
+        Keys the head's initial weights, uniform in ``±1/sqrt(width)``; its biases start at 0.
+    """
+
+    def __init__(self, encoder: nn.Module, classes: int, seed: int) -> None:
+        super().__init__()
+        self.encoder = encoder.eval()
+        self.head = nn.utils.skip_init(nn.Linear, self.stream.width, classes)
+        with torch.no_grad():
+            bound = self.stream.width**-0.5
+            self.head.weight.uniform_(-bound, bound, generator=generator(seed, "head"))
+            self.head.bias.zero_()
+
+    @property
+    def stream(self) -> Encoder:
+        """Return the encoder as what the classifier asks of it."""
+        return cast(Encoder, self.encoder)
+
+    def train(self, mode: bool = True) -> TextClassifier:
+        """Set the mode; of the encoder only an adapter's own dropout, which has keyed streams, ever trains."""
+        super().train(mode)
+        for module in self.encoder.modules():
+            module.training = mode and isinstance(module, SeedDropout)
+        return self
+
+    def frozen_stages(self) -> int:
+        """Return how many stages at the start have nothing that learns, so that their output can be kept."""
+        for place, stage in enumerate(self.stream.stages()):
+            if any(parameter.requires_grad for parameter in stage.parameters()):
+                return place
+        return len(self.stream.stages())
+
+    def embed(self, states: Tensor, mask: Tensor, start: int = 0) -> Tensor:
+        """Return embeddings, shape ``(batch, width)``: the mean of the last hidden states over the tokens.
+
+        ``states`` are token ids, or hidden states after the first ``start`` stages.
+        """
+        hidden = self.stream.run(states, mask, start, len(self.stream.stages()))
+        kept = mask[..., None].to(hidden.dtype)
+        return (hidden * kept).sum(1) / kept.sum(1)
+
+    def forward(self, states: Tensor, mask: Tensor, start: int = 0) -> Tensor:
+        """Return logits, shape ``(batch, classes)``."""
+        return self.head(self.embed(states, mask, start))
+
+
+def encoder_sites(width: int) -> Sites:
+    """Return where an encoder of BERT's families can be adapted; ``width`` is that of its hidden states."""
+    query, key, value = "query", "key", "value"
+    outputs = ("attention.output.dense", "layer.*.output.dense")
+    return Sites(
+        linear=(query, key, value, *outputs, "intermediate.dense"),
+        query_value=(query, value),
+        attention=(query, key, value),
+        rescaled=(key, value),
+        feedforward=("layer.*.output.dense",),
+        outputs=outputs,
+        attention_modules=("attention.self",),
+        blocks=("layer.*",),
+        width=width,
+    )
+
+
+def load_encoder(folder: Path) -> nn.Module:
+    """Return the pretrained encoder of a folder that `save_pretrained` wrote, or that a package holds.
+
+    Raises
+    ------
+    AtlasError
+        If its family is not one whose places are known.
+    """
+    family = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    if family not in FAMILIES:
+        raise AtlasError(f"model {folder}: model_type = {family!r}: allowed: {', '.join(FAMILIES)}")
+    if family == "bert":
+        return load_bert(folder)
+    from transformers import AutoModel
+
+    return HuggingFaceEncoder(AutoModel.from_pretrained(folder))
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Return the parameters of a module, each tensor once."""
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,25 @@
+"""Names of the encoder study that the workflow and the figures share; nothing here imports torch."""
+
+from __future__ import annotations
+
+import re
+
+STUDY = "encoder"
+# The settings whose rank is varied, the rank that all settings have otherwise, and alpha over rank.
+RANK_CURVE = ("LoRA (query, key, value)", "DoRA")
+RANK, ALPHA_PER_RANK = 8, 2.0
+# Settings that are compared with peft: one of each kind that it has.
+CROSS_CHECKED = ("LoRA (query, key, value)", "DoRA", "PrefT", "(IA)3")
+RANDOM_WEIGHTS = "random weights"
+MAJORITY, TFIDF = "majority class", "TF-IDF + logistic regression"
+CONTROLS = (MAJORITY, TFIDF, RANDOM_WEIGHTS)
+
+
+def slug(name: str) -> str:
+    """Return a name as a part of a file name: small letters, digits and underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower().replace("+", " plus ")).strip("_")
+
+
+def setting_name(label: str, setting: str | None) -> str:
+    """Return the name that the configuration gives a setting, for example ``LoRA (query, value)``."""
+    return label if setting is None else f"{label} ({setting})"

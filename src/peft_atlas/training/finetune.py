@@ -1,0 +1,213 @@
+"""Fine-tune one text classifier: one method, one setting, one seed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any, Protocol, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from peft_atlas.models.encoder import TextClassifier
+from peft_atlas.seeds import generator
+from peft_atlas.training.batches import Ragged
+from peft_atlas.training.checkpoint import Checkpoint
+from peft_atlas.training.schedule import ScheduledAdamW
+
+_EVALUATION_ROWS = 64
+
+
+class Adapted(Protocol):
+    """What a run asks of a network with a method attached; see `peft_atlas.methods.attach.Attached`."""
+
+    @property
+    def model(self) -> nn.Module:
+        """Return the network."""
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Return every parameter that learns, by name."""
+
+    def rate_factors(self) -> dict[str, float]:
+        """Return what the rate of each is multiplied by."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return a copy of every parameter that learns."""
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Set them."""
+
+
+# A uniform guess costs ln(classes) nats; beyond this the run is lost, if its loss is finite at all.
+DIVERGED_LOSS = 1e4
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows with their classes, shape ``(rows,)``; ``stages`` have run on them already."""
+
+    rows: Ragged
+    labels: Tensor
+    stages: int = 0
+
+
+@dataclass(frozen=True)
+class FinetunePlan:
+    """How a run is trained.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the training examples.
+    batch_size
+        Examples in one step.
+    learning_rate
+        The highest rate.
+    warmup
+        Fraction of the steps in which the rate rises.
+    bfloat16
+        Whether matrix products are taken in bfloat16.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warmup: float = 0.1
+    bfloat16: bool = False
+
+
+@dataclass
+class History:
+    """What was measured after each epoch, the sum of losses of the one under way, and the seconds it took."""
+
+    train_loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+    running_loss: float = 0.0
+    diverged: bool = False
+    train_seconds: float = 0.0
+    train_cpu_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+
+
+class Finetuning:
+    """A run: a `TextClassifier` with a method attached, its examples and its plan.
+
+    The encoder draws no dropout of its own, so that what the frozen stages make of a text is computed once. The
+    order of an epoch is keyed by seed and epoch, and dropout has streams of its own, so that a run that was killed
+    goes on from its checkpoint with the same numbers.
+
+    Parameters
+    ----------
+    attached
+        The classifier with a method attached, on the device where it is to be trained.
+    train
+        Rows of token ids, on that device.
+    plan
+        The run's settings.
+    seed
+        Keys the order of the examples; the adapter's own streams are keyed where it is attached.
+    checkpoint
+        Where the state of the run is kept while it is under way.
+    """
+
+    def __init__(
+        self, attached: Adapted, train: Labelled, plan: FinetunePlan, seed: int, checkpoint: Checkpoint | None = None
+    ) -> None:
+        self.attached, self.plan, self.seed = attached, plan, seed
+        self.model = cast(TextClassifier, attached.model)
+        self.history, self.checkpoint = History(), checkpoint or Checkpoint()
+        self._frozen = self.model.frozen_stages()
+        with self._clock("train_seconds"):
+            self._train = self.advanced(train)
+        self.steps_per_epoch = -(-len(train.labels) // plan.batch_size)
+        steps = plan.epochs * self.steps_per_epoch
+        self._optimizer = ScheduledAdamW(
+            attached.trainable(), attached.rate_factors(), plan.learning_rate, steps, round(plan.warmup * steps)
+        )
+
+    @contextmanager
+    def _clock(self, name: str) -> Iterator[None]:
+        """Add the time that something takes to one of the history's sums."""
+        start, cpu_start = time.perf_counter(), time.process_time()
+        yield
+        history = self.history
+        setattr(history, name, getattr(history, name) + time.perf_counter() - start)
+        if name == "train_seconds":
+            history.train_cpu_seconds += time.process_time() - cpu_start
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if not self.plan.bfloat16:
+            return nullcontext()
+        return torch.autocast(self.model.head.weight.device.type, torch.bfloat16)
+
+    @torch.no_grad()
+    def advanced(self, part: Labelled) -> Labelled:
+        """Return rows after the frozen stages at the start, which no step will change."""
+        if part.stages >= self._frozen:
+            return part
+        values: list[Tensor] = [torch.empty(0)] * len(part.labels)
+        with self._precision():
+            for rows in part.rows.by_length(_EVALUATION_ROWS):
+                states, mask = part.rows.batch(rows)
+                after = self.model.stream.run(states, mask, part.stages, self._frozen)
+                for row, kept, present in zip(rows.tolist(), after.float(), mask, strict=True):
+                    values[row] = kept[present]
+        return Labelled(Ragged(torch.cat(values), part.rows.lengths), part.labels, self._frozen)
+
+    def train(self, validation: Labelled) -> History:
+        """Train by AdamW and return what was measured; a run that diverges ends there."""
+        self.checkpoint.restore(self.attached, self._optimizer, self.history)
+        with self._clock("evaluation_seconds"):
+            validation = self.advanced(validation)
+        for epoch in range(self.checkpoint.epoch, self.plan.epochs):
+            with self._clock("train_seconds"):
+                self.train_epoch(epoch)
+            if self.history.diverged:
+                break
+            loss, accuracy = self.evaluate(validation)
+            self.history.validation_loss.append(loss)
+            self.history.validation_accuracy.append(accuracy)
+        return self.history
+
+    def train_epoch(self, epoch: int) -> None:
+        """Take one pass over the training examples, or what is left of it after a checkpoint."""
+        batches = self._train.rows.shuffled(self.plan.batch_size, generator(self.seed, f"order/{epoch}"))
+        self.model.train()
+        for place in range(self.checkpoint.place_in(epoch), len(batches)):
+            loss = self.step(batches[place])
+            self.history.running_loss += loss
+            if not (isfinite(loss) and loss <= DIVERGED_LOSS):
+                self.history.diverged = True
+                return
+            self.checkpoint.save(epoch, place + 1, self.attached, self._optimizer, self.history)
+        self.history.train_loss.append(self.history.running_loss / len(batches))
+        self.history.running_loss = 0.0
+
+    def step(self, rows: Tensor) -> float:
+        """Train on some rows and return the loss before it, in nats."""
+        states, mask = self._train.rows.batch(rows)
+        with self._precision():
+            logits = self.model(states, mask, self._train.stages)
+        loss = F.cross_entropy(logits.float(), self._train.labels[rows])
+        loss.backward()
+        self._optimizer.step()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def evaluate(self, part: Labelled) -> tuple[float, float]:
+        """Return mean cross-entropy, in nats, and accuracy on some rows."""
+        with self._clock("evaluation_seconds"):
+            self.model.eval()
+            loss, correct = 0.0, 0
+            for rows in part.rows.by_length(_EVALUATION_ROWS):
+                states, mask = part.rows.batch(rows)
+                with self._precision():
+                    logits = self.model(states, mask, part.stages).float()
+                loss += float(F.cross_entropy(logits, part.labels[rows], reduction="sum"))
+                correct += int((logits.argmax(-1) == part.labels[rows]).sum())
+            return loss / len(part.labels), correct / len(part.labels)
