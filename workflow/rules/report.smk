@@ -24,7 +24,6 @@ TABLES = [
     RESULTS.format(name=name)
     for name in (*REPORT_TABLES, "curves", "summary", "contrasts")
 ]
-COST_FILES += ["results/benchmarks/render_gallery/all.tsv"]
 
 
 rule render_report:
