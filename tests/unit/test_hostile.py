@@ -221,5 +221,5 @@ def test_no_data_runs_as_code(root):
         assert words.get("trust_remote_code", "False") == "False", where
         if name == "torch.load":
             assert words.get("weights_only") == "True", where
-        if name.endswith(".from_pretrained") and "Model" in name:
+        if re.fullmatch(r"(Auto|Bert)Model\w*\.from_pretrained", name):
             assert words.get("use_safetensors") == "True", where
