@@ -257,7 +257,9 @@ class AdaptationConfig(_Section):
     )
     steps: Count = Field(400, description="optimiser steps of every run, whatever its budget")
     batch_size: Count = Field(64, description="examples in one optimiser step")
-    learning_rates: Rates = Field((3e-4, 1e-3, 3e-3, 1e-2, 3e-2), description="the grid that every method searches")
+    learning_rates: Rates = Field(
+        (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2), description="the grid that every method searches"
+    )
     sizes: AdapterSizesConfig = AdapterSizesConfig()
     ranks: Ranks = Field((1, 2, 4, 8, 16, 32), description="ranks r of LoRA in the rank sweep")
     alpha_sweep: AlphaSweepConfig = AlphaSweepConfig()

@@ -36,26 +36,32 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw a panel a budget and a line a shift, the point where LoRA has the shift's own rank ringed."""
     ranks = sorted(int(rank) for rank in plotted["rank"].dropna().unique())
-    colours = rank_colours(sorted(int(shift) for shift in plotted["shift_rank"].unique()))
+    shifts = sorted(int(shift) for shift in plotted["shift_rank"].unique())
+    colours = rank_colours(shifts)
     for axis, examples in zip(axes, budgets(plotted), strict=True):
-        panel = plotted[plotted["train_examples"] == examples]
-        for shift, line in panel[panel["method"] == "LoRA"].groupby("shift_rank", sort=True):
-            line = line.sort_values("rank")
-            errors = [line["mean"] - line["low"], line["high"] - line["mean"]]
-            axis.errorbar(line["rank"], line["mean"], yerr=errors, fmt="o-", color=colours[shift], markersize=3)
-            own = line[line["rank"] == shift]
-            axis.plot(own["rank"], own["mean"], "o", markersize=9, markerfacecolor="none", color=colours[shift])
-        full = panel[panel["method"] == "full"]
-        place = [ranks[-1] * 2] * len(full)
-        errors = [full["mean"] - full["low"], full["high"] - full["mean"]]
-        for x, row, low, high in zip(place, full.itertuples(), *errors, strict=True):
-            axis.errorbar([x], [row.mean], yerr=[[low], [high]], fmt="*", color=colours[row.shift_rank], markersize=7)
+        for place, shift in enumerate(shifts):
+            rows = plotted[(plotted["train_examples"] == examples) & (plotted["shift_rank"] == shift)]
+            # Set a little apart, so that each interval can be read.
+            apart = 2 ** (0.09 * (place - (len(shifts) - 1) / 2))
+            _draw_shift(axis, rows, apart, colours[shift], 2 * ranks[-1])
         axis.set_xscale("log", base=2)
         axis.set_xticks([*ranks, ranks[-1] * 2], [*map(str, ranks), "full"])
         axis.minorticks_off()
         axis.set(title=f"{examples:,} examples", xlabel="LoRA rank r (log scale)", ylabel="Test accuracy (%)")
     _legend(axes, colours, 2 if style.narrow else 4)
     label_panels(axes)
+
+
+def _draw_shift(axis: Axes, rows: pd.DataFrame, apart: float, colour: Any, last: int) -> None:
+    """Draw LoRA over its rank on the targets of one shift, and full fine-tuning at the right end."""
+    lora = rows[rows["method"] == "LoRA"].sort_values("rank")
+    for line, form, x in ((lora, "o-", lora["rank"]), (rows[rows["method"] == "full"], "*", last)):
+        errors = [line["mean"] - line["low"], line["high"] - line["mean"]]
+        places = [float(value) * apart for value in (x if form == "o-" else [x] * len(line))]
+        size = 3 if form == "o-" else 7
+        axis.errorbar(places, line["mean"], yerr=errors, fmt=form, color=colour, markersize=size, elinewidth=0.8)
+    own = lora[lora["rank"] == rows["shift_rank"].iloc[0]] if len(rows) else lora
+    axis.plot(own["rank"].astype(float) * apart, own["mean"], "o", markersize=9, markerfacecolor="none", color=colour)
 
 
 def _legend(axes: Sequence[Axes], colours: dict[int, Any], columns: int) -> None:
@@ -83,7 +89,8 @@ def describe(plotted: pd.DataFrame) -> Description:
     caption = (
         "Test accuracy of LoRA on the first layer of a pretrained network, alpha in proportion to r, the learning rate "
         "of every point chosen on validation. A target task is labelled by the network itself after that layer's "
-        f"weight moved by a matrix of known rank, all of one norm. {interval_text(plotted)} The ring marks the shift's "
-        "own rank, which is the smallest that can solve the task exactly; the highest rank of a shift is full."
+        f"weight moved by a matrix of known rank, all of one norm. {interval_text(plotted)} Seeds differ more than "
+        "settings do, and the comparisons in the text are paired by seed. The ring marks the shift's own rank, the "
+        "smallest that can solve the task exactly; the highest rank of a shift is full. Points are set apart a little."
     )
     return Description(caption, " ".join(sentences))

@@ -88,7 +88,7 @@ def _reading(up: Estimate, past: Estimate) -> str:
     if up.low is None or past.low is None or past.high is None:
         return "too few seeds or ranks to say more"
     if up.low <= 0:
-        return "accuracy does not rise with r even below the shift's rank, so nothing saturates there"
+        return "no rise can be told even below the shift's rank"
     if past.low > 0:
         return "it rises on both sides"
     return "it rises up to the shift's rank and " + ("falls beyond it" if past.high < 0 else "not measurably beyond it")
@@ -158,7 +158,7 @@ def _alpha_range(cells: pd.DataFrame, confidence: float) -> Estimate:
 
 def _equivalence(contrasts: pd.DataFrame, confidence: float) -> Finding:
     """Return on which target tasks LoRA is equivalent to full fine-tuning within the margin."""
-    rows = contrasts[(contrasts["question"] == AGAINST_FULL) & (contrasts["method"] == "LoRA")]
+    rows = _of_lora(contrasts, AGAINST_FULL)
     equal = rows[rows["p_equivalence"].fillna(1.0) < 1 - confidence]
     told = rows[~rows["indistinguishable"].fillna(value=True)]
     better, worse = int((told["difference"] > 0).sum()), int((told["difference"] < 0).sum())
@@ -173,6 +173,12 @@ def _equivalence(contrasts: pd.DataFrame, confidence: float) -> Finding:
         f"{better} and worse on {worse} (paired t-tests, {rows['adjustment'].iloc[0]}). LoRA less full: {listed}.",
         **effect_of(largest),
     )
+
+
+def _of_lora(contrasts: pd.DataFrame, question: str) -> pd.DataFrame:
+    """Return LoRA's rows of a question, by the rank of the shift and the examples."""
+    rows = contrasts[(contrasts["question"] == question) & (contrasts["method"] == "LoRA")]
+    return rows.sort_values(["shift_rank", "train_examples"])
 
 
 def _target(row: Any) -> str:
@@ -207,7 +213,7 @@ def _choice(methods: pd.DataFrame, contrasts: pd.DataFrame) -> Finding:
 
 def _forgetting(contrasts: pd.DataFrame) -> Finding:
     """Return what LoRA keeps of the source task against full fine-tuning."""
-    rows = contrasts[(contrasts["question"] == FORGETTING) & (contrasts["method"] == "LoRA")]
+    rows = _of_lora(contrasts, FORGETTING)
     told = rows[~rows["indistinguishable"].fillna(value=True)]
     more, less = int((told["difference"] > 0).sum()), int((told["difference"] < 0).sum())
     listed = "; ".join(f"{_target(row)} {_difference(row)}" for row in rows.itertuples())
