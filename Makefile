@@ -1,5 +1,6 @@
 # make            build .venv and run the whole study; a second run does nothing
 # make test       build the same and run the whole test suite
+# make test-cluster  the tests that start a one-node Slurm, for which its packages must be installed
 # make smoke      a tiny study through every rule
 # make bench      speed of the population against the notebook's own loop
 # make bench-encoder  speed of the encoder study against transformers.Trainer with peft
@@ -15,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test smoke bench bench-encoder bench-published schema clean
+.PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-published schema docs clean
 
 all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
@@ -25,6 +26,10 @@ test: $(INSTALLED)
 
 fast-test: $(INSTALLED)
 	$(ACTIVE) python -m pytest -m "not slow"
+
+# Debian: apt-get install slurmctld slurmd slurm-client munge; without them the tests skip and say so.
+test-cluster: $(INSTALLED)
+	$(ACTIVE) python -m pytest tests/cluster
 
 smoke: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES) smoke
@@ -41,6 +46,10 @@ bench-published: $(INSTALLED)
 # Writes the JSON schema of config.yaml anew, after a change of src/peft_atlas/config.py.
 schema: $(INSTALLED)
 	$(ACTIVE) python -c "from pathlib import Path; from peft_atlas.config import write_schema; write_schema(Path('workflow/schemas/config.schema.json'))"
+
+# Draws the graph of the rules in the README anew, after a change of the rules.
+docs: $(INSTALLED)
+	$(ACTIVE) python -c "import subprocess, sys; from pathlib import Path; from peft_atlas.rulegraph import write_graph; write_graph(Path('README.md'), subprocess.run([sys.executable, '-m', 'snakemake', '--cores', '1', '--rulegraph', 'mermaid-js', 'all'], capture_output=True, text=True, check=True).stdout)"
 
 # torch first and by itself, so that no other package can ask for another build of it.
 $(INSTALLED): constraints.txt pyproject.toml

@@ -10,7 +10,6 @@ min_version("9.18")
 
 ROOT = Path(workflow.basedir)
 STARTED = time.time()
-HEADLINES = Path("results/headlines.txt")
 sys.path.insert(0, str(ROOT / "src"))
 
 
@@ -25,6 +24,7 @@ include: "workflow/rules/published.smk"
 include: "workflow/rules/combine.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/run.smk"
 
 
 localrules:
@@ -41,6 +41,7 @@ rule all:
     default_target: True
     input:
         REPORTS,
+        TABLES,
 
 
 rule notebook:
@@ -71,13 +72,3 @@ rule figures:
 rule report:
     input:
         REPORTS,
-
-
-onsuccess:
-    # Only what this run reported: another target must not repeat an older report's findings.
-    if HEADLINES.is_file() and HEADLINES.stat().st_mtime >= STARTED:
-        print(HEADLINES.read_text(encoding="utf-8"), file=sys.stderr)
-
-
-onerror:
-    print("A job failed: above stand its rule, why, and its log.", file=sys.stderr)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,9 @@ import pytest
 import torch
 import yaml
 from hypothesis import settings
+from playwright.sync_api import sync_playwright
+
+from peft_atlas.figures.spec import all_figures
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile("atlas", deadline=None, derandomize=True)
@@ -43,7 +49,7 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
-COPIED = ("Snakefile", "config.yaml", "environment.yml", "src", "workflow", "data")
+COPIED = ("Snakefile", "config.yaml", "environment.yml", "src", "workflow", "profiles", "data")
 
 
 @dataclass(frozen=True)
@@ -52,22 +58,61 @@ class Project:
 
     folder: Path
 
+    def command(
+        self, *words: str, config: dict[str, Any] | None = None, base: str = "workflow/smoke.yaml"
+    ) -> list[str]:
+        """Return the command that runs `snakemake` here; ``config`` extends ``base``."""
+        text = yaml.safe_dump(config or {})
+        extra = Path(tempfile.gettempdir()) / f"peft-atlas-{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
+        extra.write_text(text, encoding="utf-8")
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *words, "--configfile", base, str(extra)]
+
     def snakemake(
-        self, *words: str, config: dict[str, Any] | None = None, base: str = "workflow/smoke.yaml", timeout: int = 300
+        self, *words: str, timeout: int = 600, prefix: Sequence[str] = (), **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Return what `snakemake` did here, its output and errors as one text; ``config`` extends ``base``."""
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as extra:
-            yaml.safe_dump(config or {}, extra)
-            extra.flush()
-            command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
-            return subprocess.run(
-                [*command, "--configfile", base, extra.name],
-                cwd=self.folder,
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=timeout,
-            )
+        """Return what `snakemake` did here, its output and errors as one text."""
+        return subprocess.run(
+            [*prefix, *self.command(*words, **options)],
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+        )
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """Start `snakemake` here, as a process group of its own, and return it."""
+        log = (self.folder / "driver.txt").open("w", encoding="utf-8")
+        return subprocess.Popen(
+            self.command(*words, **options),
+            cwd=self.folder,
+            text=True,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def unlock(self) -> None:
+        """Take back the lock that a killed `snakemake` left, as its user has to."""
+        done = self.snakemake("--unlock")
+        assert done.returncode == 0, done.stdout
+
+    def printed(self) -> str:
+        """Return what the `snakemake` that was started here printed."""
+        return (self.folder / "driver.txt").read_text(encoding="utf-8")
+
+    def unfinished(self) -> list[str]:
+        """Return the files that a job began and did not finish."""
+        hidden = [*self.folder.glob("results/**/.*"), *self.folder.glob("figures/.*")]
+        return sorted(str(file.relative_to(self.folder)) for file in hidden)
+
+    def data_files(self) -> dict[str, str]:
+        """Return a digest of every data file; times stand in costs and benchmarks alone."""
+        files = [*self.folder.glob("results/**/*.parquet"), *self.folder.glob("figures/*.[!R]*")]
+        timed = {spec.name for spec in all_figures() if "costs" in spec.tables}
+        files = [file for file in files if file.stem not in timed]
+        kept = [file for file in files if not file.name.endswith("costs.parquet") and "smoke" not in file.parts]
+        return {str(f.relative_to(self.folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in kept}
 
     def jobs(self, *words: str, **options: Any) -> dict[str, int]:
         """Return the rules that a dry run would run, and how many jobs of each; the targets are left out."""
@@ -111,6 +156,55 @@ def smoked(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.fixture(scope="session")
+def fresh_session_project(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project in which nothing has run, for one fixture of a session."""
+    return lay_project(root, tmp_path_factory.mktemp("session") / "project")
+
+
+# The smallest study with a baseline, a sweep and paired comparisons: three training jobs.
+TINY = {"studies": ["notebook"], "seeds": 2}
+TINY_TABLES = tuple(f"results/{name}.parquet" for name in ("runs", "curves", "summary", "contrasts"))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """Return the settings of the smallest study."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_tables() -> tuple[str, ...]:
+    """Return the tables of the smallest study's runs."""
+    return TINY_TABLES
+
+
+@pytest.fixture(scope="session")
+def all_tables() -> tuple[str, ...]:
+    """Return the tables that need every other table and every job of the smallest study but figures and report."""
+    return (*TINY_TABLES, "results/comparison.parquet", "results/findings.parquet")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(root: Path, all_tables: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project with every table of the tiny study; tests must not change it."""
+    project = lay_project(root, tmp_path_factory.mktemp("undisturbed") / "project")
+    done = project.snakemake(*all_tables, config=TINY)
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.fixture
+def half_done(undisturbed: Project, tmp_path: Path) -> Project:
+    """Return a copy of the undisturbed project that lacks the sweep and all that comes of it."""
+    project = undisturbed.copy(tmp_path / "half_done")
+    sweep = project.folder / "results/runs/notebook/sweep/held_out"
+    tables = [project.folder / name for name in TINY_TABLES]
+    for file in [*sweep.iterdir(), *tables, *project.folder.glob("logs/**/*.log")]:
+        file.unlink()
+    return project
+
+
 @pytest.fixture
 def fresh(root: Path, tmp_path: Path) -> Project:
     """Return a project in which nothing has run."""
@@ -127,3 +221,23 @@ def elsewhere(tmp_path: Path) -> Project:
 def project(smoked: Project, tmp_path: Path) -> Project:
     """Return a copy of the smoked project to change."""
     return smoked.copy(tmp_path / "project")
+
+
+# As root and without a network; the second group keeps Chromium from calling home.
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Return a running Chromium; where there is none the test is skipped, or fails if PEFT_ATLAS_REQUIRE_ALL is set."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        reason = "no chromium on this machine: apt-get install chromium"
+        (pytest.fail if os.environ.get("PEFT_ATLAS_REQUIRE_ALL") else pytest.skip)(reason)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield running
+        running.close()

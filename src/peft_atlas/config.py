@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -12,6 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from peft_atlas.errors import AtlasError
 
 MAX_SEEDS = 10_000
+# A message names so many faults; a list of ten thousand wrong seeds needs no ten thousand lines.
+_MAX_FAULTS = 5
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother = 2, 60, 60
 
 
 def _expand_seeds(value: object) -> object:
@@ -25,7 +30,8 @@ def _expand_seeds(value: object) -> object:
 
 def _sorted_unique(values: object) -> object:
     """Return a list as a sorted tuple; a repeated value is an error, since it would train one run twice."""
-    if not isinstance(values, list | tuple):
+    # Lists within lists go on to the type check as they are: one made of aliases can be endless when written out.
+    if not isinstance(values, list | tuple) or any(isinstance(value, list | tuple | dict) for value in values):
         return values
     if len(set(map(str, values))) != len(values):
         raise ValueError("each value must be given once")
@@ -48,6 +54,9 @@ Seeds = Annotated[
     Field(min_length=1, max_length=MAX_SEEDS, strict=False),
 ]
 Ranks = Annotated[tuple[Rank, ...], BeforeValidator(_sorted_unique), Field(min_length=1, strict=False)]
+Formats = Annotated[
+    tuple[Literal["pdf", "png", "svg"], ...], BeforeValidator(_sorted_unique), Field(min_length=1, strict=False)
+]
 Alphas = Annotated[tuple[Alpha, ...], BeforeValidator(_sorted_unique), Field(min_length=1, strict=False)]
 
 Rate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
@@ -277,12 +286,28 @@ class StatisticsConfig(_Section):
 class FigureStyle(_Section):
     """How figures look; changing it redraws figures and report only."""
 
+    preset: Literal["one_column", "two_columns", "slide"] = Field(
+        "two_columns", description="where the figures are to stand: a column, a page, a slide"
+    )
     one_column: float = Field(3.25, ge=1, le=20, description="width of a one-column figure, inches")
     two_columns: float = Field(6.75, ge=1, le=40, description="width of a two-column figure, inches")
-    font_size: float = Field(8.0, ge=4, le=30, description="font size, points")
+    slide: float = Field(12.0, ge=4, le=60, description="width of a figure on a slide, inches")
+    font_size: float = Field(8.0, ge=4, le=30, description="font size over two columns, points")
+    formats: Formats = Field(("pdf", "png", "svg"), description="file formats; svg is always among them")
     dpi: int = Field(200, ge=50, le=1200, description="resolution of the PNG files, dots an inch")
-    palette: Literal["colorblind", "deep", "bright"] = Field("colorblind", description="seaborn palette of the methods")
+    palette: Literal["colorblind", "grey"] = Field("colorblind", description="colours of the methods")
     heatmap: Literal["viridis", "cividis", "mako"] = Field("cividis", description="colour map of the heatmaps")
+
+    @property
+    def narrow(self) -> bool:
+        """Return whether a figure must fit one column; its panels then stand one below the other."""
+        return self.preset == "one_column"
+
+    @model_validator(mode="after")
+    def _the_report_needs_svg(self) -> FigureStyle:
+        if "svg" not in self.formats:
+            raise ValueError(f"formats = {list(self.formats)}: svg must be among them, since the report shows it")
+        return self
 
 
 class FiguresConfig(_Section):
@@ -347,14 +372,23 @@ def load_config(values: Mapping[str, Any]) -> StudyConfig:
     try:
         return StudyConfig.model_validate(dict(values))
     except ValidationError as error:
-        raise AtlasError("; ".join(_describe(fault) for fault in error.errors())) from None
+        faults = error.errors()
+        more = [f"and {len(faults) - _MAX_FAULTS} more"] if len(faults) > _MAX_FAULTS else []
+        raise AtlasError("; ".join([*map(_describe, faults[:_MAX_FAULTS]), *more])) from None
+
+
+def _short(value: object) -> str:
+    """Return a value as one short line, however long, deep or strange it is."""
+    # reprlib looks at the first parts only, where repr would first write out all of a value made to be endless.
+    text = " ".join(_BRIEF.repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _describe(fault: Mapping[str, Any]) -> str:
     """Return one fault of pydantic's as ``config: key = value: what is allowed``."""
-    key = ".".join(str(part) for part in fault["loc"]) or "(top level)"
-    value = " ".join(repr(fault["input"]).split())
-    shown = value if len(value) <= 60 else value[:57] + "..."
+    parts = [str(part) for part in fault["loc"]]
+    key = ".".join(part if part.isidentifier() or part.isdecimal() else _short(part) for part in parts) or "(top level)"
+    shown = _short(fault["input"])
     if fault["type"] == "extra_forbidden":
         section = _section_at(fault["loc"][:-1])
         return f"config: {key} = {shown}: unknown key; allowed here: {', '.join(sorted(section))}"

@@ -1,11 +1,13 @@
-"""What every job does around its work: a log file, and one line for a fault that the user can mend."""
+"""What every job does around its work: a log file, a lock, and one line for a fault that the user can mend."""
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from peft_atlas.errors import AtlasError
 
@@ -14,29 +16,51 @@ from peft_atlas.errors import AtlasError
 def job(log: str) -> Iterator[None]:
     """Log to a file and to standard error while a job's work runs.
 
+    Where a killed run left a process that still does the same job, this one waits for its end, so that two never
+    write one output. Their lock is a hidden file beside the log.
+
     Raises
     ------
     SystemExit
         With status 1 and one line in the log, if the work raised an AtlasError. Any other exception is
         logged with its traceback and raised again.
     """
-    line = logging.Formatter("%(levelname)s %(name)s: %(message)s")
-    handlers: list[logging.Handler] = [logging.FileHandler(log, mode="w", encoding="utf-8"), logging.StreamHandler()]
     root = logging.getLogger("peft_atlas")
     root.setLevel(logging.INFO)
-    handlers[1].setLevel(logging.ERROR)
-    for handler in handlers:
-        handler.setFormatter(line)
-        root.addHandler(handler)
-    try:
-        yield
-    except AtlasError as error:
-        root.error("%s", error)
-        sys.exit(1)
-    except Exception:
-        root.exception("unexpected fault")
-        raise
-    finally:
+    with _lock(Path(log)):
+        handlers = _handlers(log)
         for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()
+            root.addHandler(handler)
+        try:
+            yield
+        except AtlasError as error:
+            root.error("%s", error)
+            sys.exit(1)
+        except Exception:
+            root.exception("unexpected fault")
+            raise
+        finally:
+            for handler in handlers:
+                root.removeHandler(handler)
+                handler.close()
+
+
+@contextmanager
+def _lock(log: Path) -> Iterator[None]:
+    """Hold a job's lock; the system takes it back from a process that dies."""
+    # Not the log itself: Snakemake removes that before each job, and a new file would be a new lock.
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.with_name(f".{log.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _handlers(log: str) -> list[logging.Handler]:
+    """Return the handlers of a job's log file and of standard error, where errors go."""
+    to_file = logging.FileHandler(log, mode="w", encoding="utf-8")
+    to_screen = logging.StreamHandler()
+    to_screen.setLevel(logging.ERROR)
+    line = logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    for handler in (to_file, to_screen):
+        handler.setFormatter(line)
+    return [to_file, to_screen]

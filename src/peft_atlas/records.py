@@ -490,10 +490,30 @@ def _label(schema: Any) -> str:
 
 
 def read_tables(contract: Contract, paths: Iterable[Path]) -> pd.DataFrame:
-    """Return several files of one contract as one table, sorted by the contract's key."""
-    frames = [read_table(contract, path) for path in paths]
-    whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=contract.schema().names)
+    """Return several files of one contract as one table, sorted by the contract's key.
+
+    Raises
+    ------
+    AtlasError
+        As `read_table`, and if a row stands in two files; it names both.
+    """
+    frames = {Path(path): read_table(contract, path) for path in paths}
+    if not frames:
+        return pd.DataFrame(columns=contract.schema().names)
+    _check_apart(contract, frames)
+    whole = pd.concat(frames.values(), ignore_index=True)
     return whole.sort_values(list(contract.key), kind="stable", ignore_index=True)
+
+
+def _check_apart(contract: Contract, frames: Mapping[Path, pd.DataFrame]) -> None:
+    """Raise an AtlasError if two files hold a row of the same key, as when one was copied over another."""
+    places: dict[tuple[Any, ...], Path] = {}
+    for path, frame in frames.items():
+        for key in frame[list(contract.key)].itertuples(index=False, name=None):
+            first = places.setdefault(key, path)
+            if first != path:
+                row = dict(zip(contract.key, key, strict=True))
+                raise AtlasError(f"{path} and {first} both hold {row}; delete the one that is wrong and run again")
 
 
 def read_results(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:

@@ -17,8 +17,9 @@ from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.method import Members
 from peft_atlas.records import CONTRASTS, CURVES, RUNS, read_table, write_table
 from peft_atlas.statistics import equivalence_p, rising_p
-from peft_atlas.studies.adaptation import EXPERIMENTS, Study, Target, cells, choose_rate, pretrain, train_target
+from peft_atlas.studies.adaptation import Study, Target, cells, choose_rate, pretrain, train_target
 from peft_atlas.studies.adaptation_contrasts import AGAINST_FULL, ALPHA, SATURATION, adaptation_contrasts
+from peft_atlas.studies.adaptation_names import EXPERIMENTS
 from peft_atlas.training.population import TrainingPlan, evaluate, train_population
 
 SEEDS = (0, 1, 2)

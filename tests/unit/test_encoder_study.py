@@ -127,7 +127,7 @@ def test_ranks_and_random_weights(tiny_part):
     part_runs = train_ranks(tiny_part, "DoRA", 0, 1e-2).runs
     assert {run["rank"]: run["alpha"] for run in part_runs} == {1: 2.0, 64: 128.0}
     random = train_random(tiny_part, "full", 0, 1e-3).runs[0]
-    assert random["method"] == "random weights"
+    assert random["method"] == "random encoder"
     assert random["validation_loss"] != train_setting(tiny_part, "full", 0, 1e-3).runs[0]["validation_loss"]
 
 

@@ -4,22 +4,24 @@ import json
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
+from figure_checks import colours_of_methods, faults_of_text, marks_under_legends, marks_without_interval
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
-from peft_atlas.config import FigureStyle
-from peft_atlas.figures.render import build, render
+from peft_atlas.config import STUDIES, FigureStyle
+from peft_atlas.figures.render import draw_figure, render, settings
 from peft_atlas.figures.spec import all_figures, load_figure
-from peft_atlas.figures.style import METHODS, method_mark, rc_params
-from peft_atlas.records import CONTRACTS, read_table
+from peft_atlas.figures.style import METHODS, method_mark
+from peft_atlas.records import read_results
 
 pytestmark = pytest.mark.slow
 STYLE = FigureStyle()
-NAMES = [spec.name for spec in all_figures()]
-MEASURED = [spec.name for spec in all_figures() if spec.section == "measured"]
+PRESETS = ("one_column", "two_columns", "slide")
+SPECS = {spec.name: spec for spec in all_figures() if spec.study in ("published", *STUDIES)}
+NAMES = list(SPECS)
+MEASURED = [spec.name for spec in SPECS.values() if spec.section == "measured"]
 
 
 @pytest.fixture(scope="session")
@@ -28,56 +30,61 @@ def results(smoked) -> Path:
 
 
 def tables_of(name, results):
-    return {
-        table: read_table(CONTRACTS[table], results / f"{table}.parquet") for table in load_figure(name).SPEC.tables
-    }
+    return read_results(results, SPECS[name].tables)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_drawings_have_the_same_bytes(name, results, tmp_path):
-    tables = tables_of(name, results)
-    for folder in ("a", "b"):
-        render(load_figure(name), tables, STYLE, tmp_path / folder / name)
-    for path in sorted((tmp_path / "a").iterdir()):
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+def test_another_process_draws_the_same_bytes(name, results, smoked, tmp_path):
+    drawn = smoked.folder / "figures"
+    render(load_figure(name), tables_of(name, results), FigureStyle(dpi=60), tmp_path / name)
+    written = sorted(tmp_path.iterdir())
+    assert len(written) == 7
+    for path in written:
+        assert path.read_bytes() == (drawn / path.name).read_bytes(), path.name
 
 
+@pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", NAMES)
-def test_text_stays_on_the_canvas_and_off_other_text(name, results):
+def test_a_figure_is_legible_wherever_it_stands(name, preset, results):
+    # The other palette is tried where the layout is that of two columns once more.
+    style = FigureStyle(preset=preset, palette="grey" if preset == "slide" else "colorblind")
     module = load_figure(name)
-    with mpl.rc_context({"backend": "agg", **rc_params(STYLE)}):
-        figure = build(module, module.select(tables_of(name, results)), STYLE)
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        renderer = canvas.get_renderer()
-        boxes = [(text, text.get_window_extent(renderer)) for text in figure.findobj(Text) if is_shown(text)]
-    canvas = figure.bbox
-    for text, box in boxes:
-        inside = (
-            canvas.x0 - 1 <= box.x0 and box.x1 <= canvas.x1 + 1 and canvas.y0 - 1 <= box.y0 <= box.y1 <= canvas.y1 + 1
-        )
-        assert inside, f"{text.get_text()!r} leaves the canvas"
-    for index, (text, box) in enumerate(boxes):
-        for other, another in boxes[index + 1 :]:
-            assert overlap(box, another) < 2, f"{text.get_text()!r} overlaps {other.get_text()!r}"
+    figure = draw_figure(module, module.select(tables_of(name, results)), style)
+    width, height = figure.get_size_inches()
+    most = {"one_column": style.one_column, "two_columns": style.two_columns, "slide": style.slide}[preset]
+    assert width <= most + 1e-9
+    assert height <= (0.52 * style.slide + 1e-9 if preset == "slide" else 9.5)
+    with mpl.rc_context(settings(module.SPEC, style)):
+        assert faults_of_text(figure) == []
+        assert marks_under_legends(figure) == []
+    if name in MEASURED:
+        assert marks_without_interval(figure, SPECS[name].exact_panels) == []
+    # What a legend shows as a method's is the method's own mark; a row of a method never wears another one's colour.
+    own = {method: method_mark(method, style) for method in METHODS}
+    colours = {to_hex(mark.colour) for mark in own.values()}
+    for method, colour, marker in colours_of_methods(figure, METHODS):
+        assert colour == to_hex(own[method].colour) or (marker is None and colour not in colours), method
+        assert marker in (None, "None", own[method].marker), method
 
 
-def is_shown(text):
-    """Return whether a text is drawn: visible, not empty, and, for a tick label, within its axis."""
-    if not text.get_visible() or not text.get_text().strip():
-        return False
-    for axis in [axis for axes in text.figure.axes for axis in (axes.xaxis, axes.yaxis)]:
-        ticks = [*axis.majorTicks, *axis.minorTicks]
-        if any(text in (tick.label1, tick.label2) for tick in ticks):
-            return any(text in (tick.label1, tick.label2) for tick in axis._update_ticks())
-    return True
-
-
-def overlap(left, right):
-    """Return by how many pixels two boxes overlap in the direction in which they overlap less."""
-    across = min(left.x1, right.x1) - max(left.x0, right.x0)
-    down = min(left.y1, right.y1) - max(left.y0, right.y0)
-    return max(0.0, min(across, down))
+def test_the_checks_of_a_figure_see_faults():
+    figure = Figure(figsize=(3, 2))
+    axes = figure.subplots()
+    axes.plot([1, 2], [1, 2], "o", color="#123456", label="LoRA")
+    axes.errorbar([1], [1], yerr=[0.2], fmt="none")
+    axes.text(1.5, 1.5, "one text")
+    axes.text(1.5, 1.52, "another text")
+    axes.text(5, 5, "far away", clip_on=False)
+    legend = axes.legend(loc="upper right")
+    faults = faults_of_text(figure)
+    assert "'far away' leaves the canvas" in faults
+    assert "'one text' lies over 'another text'" in faults
+    assert marks_without_interval(figure) == [(2, 2)]
+    assert len(marks_under_legends(figure)) == 1
+    assert colours_of_methods(figure, METHODS) == [("LoRA", "#123456", "o")]
+    legend.remove()
+    axes.fill_between([1, 3], [0, 0], [4, 4])
+    assert marks_without_interval(figure) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -102,13 +109,6 @@ def test_published_numbers_say_that_they_have_none(name, results):
     module = load_figure(name)
     caption = module.describe(module.select(tables_of(name, results))).caption
     assert "interval" in caption or module.SPEC.section == "recomputed"
-
-
-def test_methods_have_one_colour_and_marker_each():
-    marks = [method_mark(method, STYLE) for method in (*METHODS, "full")]
-    assert len({mark.marker for mark in marks}) == len(marks)
-    assert len({tuple(np.round(mpl.colors.to_rgb(mark.colour), 3)) for mark in marks}) == len(marks)
-    assert method_mark("a method of tomorrow", STYLE) == method_mark("a method of tomorrow", STYLE)
 
 
 def test_the_notebooks_figure_reads_the_selected_cell(results):

@@ -47,7 +47,13 @@ def test_declared_files_hold_all_that_python_imports(script, root):
     assert imported <= declared
 
 
-@pytest.mark.parametrize("script", ["draw_figure.py", "render_report.py", "summarise_runs.py", "combine_runs.py"])
+NO_TORCH = [
+    *("draw_figure.py", "render_report.py", "render_gallery.py", "write_paper.py"),
+    *("summarise_runs.py", "combine_runs.py"),
+]
+
+
+@pytest.mark.parametrize("script", NO_TORCH)
 def test_figures_report_and_analysis_import_no_torch(script, root):
     path = root / "workflow/scripts" / script
     modules = [

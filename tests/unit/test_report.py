@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from peft_atlas.records import FINDINGS, RUNS, read_table
-from peft_atlas.report.content import Answer, Paragraph, Section, table
+from peft_atlas.report.content import Answer, AnswerText, Explorer, Paragraph, Section, table
 from peft_atlas.report.render import render_html, render_markdown
 
 EVIL = "<script>alert(1)</script> & | `x` \\"
@@ -18,25 +18,29 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.ids, self.links, self.pictures, self.levels, self.tags = [], [], [], [], set()
+        self.ids, self.links, self.pictures, self.levels, self.tags, self.loaded = [], [], [], [], set(), []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
         self.tags.add(tag)
         self.ids += [values["id"]] if "id" in values else []
-        self.links += [values["href"]] if "href" in values else []
+        self.links += [values["href"]] if tag == "a" else []
+        self.loaded += [values["href"]] if tag == "link" else []
+        self.loaded += [values["src"]] if tag == "script" and "src" in values else []
         self.pictures += [(values["src"], values.get("alt"))] if tag == "img" else []
         self.levels += [int(tag[1])] if re.fullmatch(r"h[1-6]", tag) else []
 
 
 def test_text_from_data_never_becomes_markup():
     frame = pd.DataFrame({"verdict": [EVIL], "n": [1]})
-    blocks = [Paragraph(EVIL, EVIL), Answer(EVIL, EVIL, EVIL), table(EVIL, frame)]
+    blocks = [Paragraph(EVIL, EVIL), Answer("a-b", EVIL, (AnswerText(EVIL, EVIL, EVIL),)), table(EVIL, frame)]
     sections = [Section("a", EVIL, blocks)]
-    html = render_html(sections)
+    html = render_html(sections, {})
     assert "<script>alert" not in html
     assert "&lt;script&gt;" in html
+    points = render_html([Section("a", "a", [Explorer({"points": [EVIL, "</script>"]})])], {})
+    assert points.count("</script>") == 2
     markdown = render_markdown(sections)
     rows = [line for line in markdown.splitlines() if line.startswith("| ")]
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows)
@@ -59,10 +63,16 @@ def page(smoked):
 def test_the_page_is_whole_in_itself(page):
     text, parsed = page
     assert len(text) < 5_000_000
-    assert not {"script", "link", "iframe"} & parsed.tags
-    assert all(source.startswith("data:image/svg+xml;base64,") for source, _ in parsed.pictures)
+    assert not {"iframe", "object", "embed", "base"} & parsed.tags
+    assert all(source.startswith("data:image/svg+xml,") for source, _ in parsed.pictures)
     assert not [link for link in parsed.links if "//" in link]
-    assert "url(" not in text.split("</style>")[0]
+    assert parsed.loaded == ["data:,"]
+    style, script = text.split("<style>")[1].split("</style>")[0], text.rsplit("<script>", 1)[1]
+    assert "url(" not in style
+    assert "@import" not in style
+    assert not re.search(
+        r"fetch|XMLHttpRequest|import\(|sendBeacon|eval\(|innerHTML|localStorage|document\.cookie", script
+    )
 
 
 @pytest.mark.slow
@@ -83,8 +93,13 @@ def test_answers_come_first_and_every_finding_is_told(page, smoked):
     text, _ = page
     markdown = (smoked.folder / "results/report.md").read_text(encoding="utf-8")
     titles = re.findall(r"^## (.*)$", markdown, flags=re.MULTILINE)
-    expected = ["Answers", "Measured", "Published", "Recomputed", "Checks", "Failures", "Cost", "How to run it again"]
-    assert [title for title in titles if title in expected] == expected
+    expected = [
+        *("Answers", "Explore", "Measured: the notebook's network", "Published", "Recomputed", "Conflicts", "Claims"),
+        *("Errata: what mending changes", "Checks", "Failures", "Cost", "Versions, seeds and configuration"),
+        "How to run it again",
+    ]
+    others = [title for title in titles if title.startswith("Measured: ") and title not in expected]
+    assert [title for title in titles if title not in others] == expected
     findings = read_table(FINDINGS, smoked.folder / "results/findings.parquet")
     runs = read_table(RUNS, smoked.folder / "results/runs.parquet")
     for detail in findings["detail"]:

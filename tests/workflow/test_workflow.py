@@ -1,13 +1,12 @@
 """The workflow end to end on the smoke study: what it makes, what it makes again, and how it fails."""
 
-import hashlib
 import re
 
 import pyarrow.parquet as pq
 import pytest
 
 from peft_atlas.figures.spec import all_figures
-from peft_atlas.records import CONTRACTS, FINDINGS, RUNS, SUMMARY, read_table, write_table
+from peft_atlas.records import CONTRACTS, COSTS, FINDINGS, RUNS, SUMMARY, read_table, write_table
 
 pytestmark = pytest.mark.slow
 
@@ -15,23 +14,11 @@ FIGURES = {f"draw_{spec.name}" for spec in all_figures()}
 ANALYSIS = {"combine_runs", "summarise_runs", "compare_sources", "collect_findings", "collect_costs", "render_report"}
 
 
-def data_files(project):
-    """Return a digest of every data file of a project; times stand in costs and benchmarks alone."""
-    files = [*project.folder.glob("results/**/*.parquet"), *project.folder.glob("figures/*.[!R]*")]
-    timed = {spec.name for spec in all_figures() if "costs" in spec.tables}
-    kept = [
-        file
-        for file in files
-        if not file.name.endswith("costs.parquet") and file.stem not in timed and "smoke" not in file.parts
-    ]
-    return {str(f.relative_to(project.folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in kept}
-
-
 def test_everything_is_made(smoked):
     for name, contract in CONTRACTS.items():
         assert len(read_table(contract, smoked.folder / f"results/{name}.parquet")), name
     for spec in all_figures():
-        for ending in ("pdf", "svg", "png", "csv", "json"):
+        for ending in ("pdf", "svg", "png", "csv", "json", "txt", "tex"):
             assert (smoked.folder / f"figures/{spec.name}.{ending}").stat().st_size
     for name in ("report.html", "report.md", "headlines.txt"):
         assert (smoked.folder / "results" / name).stat().st_size
@@ -52,6 +39,21 @@ def test_the_checks_of_our_own_code_pass(smoked):
     assert ours[ours["verdict"] != "pass"]["id"].tolist() == []
 
 
+def test_the_costs_hold_every_rule(smoked):
+    costs = read_table(COSTS, smoked.folder / "results/costs.parquet")
+    costs = costs[costs["run_id"].isna()]
+    # Those that come after the costs are known.
+    later = {
+        "collect_costs",
+        "render_report",
+        *(f"draw_{spec.name}" for spec in all_figures() if "costs" in spec.tables),
+    }
+    assert set(costs["rule"]) == set(smoked.jobs("--forceall")) - later
+    assert (costs["wall_seconds"] > 0).all()
+    heavy = costs[costs["rule"].str.startswith("train_")]
+    assert heavy[["cpu_seconds", "peak_memory_mb"]].notna().all().all()
+
+
 def test_every_measured_mean_carries_a_named_interval(smoked):
     summary = read_table(SUMMARY, smoked.folder / "results/summary.parquet")
     measured = summary[summary["mean"].notna()]
@@ -65,7 +67,7 @@ def test_a_second_run_does_nothing(smoked):
 def test_another_run_elsewhere_with_other_cores_and_blocks_gives_the_same_files(smoked, fresh):
     done = fresh.snakemake("--cores", "1", config={"notebook": {"seeds_per_job": 1}})
     assert done.returncode == 0, done.stdout
-    left, right = data_files(smoked), data_files(fresh)
+    left, right = smoked.data_files(), fresh.data_files()
     combined = {name for name in left if "/runs/" not in name}
     assert combined
     assert {name: left[name] for name in combined} == {name: right[name] for name in combined}
@@ -107,7 +109,7 @@ def test_one_more_seed_of_the_encoder_study_searches_nothing(smoked):
 
 def test_a_changed_style_redraws_figures_and_report_only(smoked):
     jobs = smoked.jobs(config={"figures": {"style": {"font_size": 9}}})
-    assert set(jobs) == FIGURES | {"render_report"}
+    assert set(jobs) == FIGURES | {"render_report", "render_gallery"}
 
 
 def test_a_changed_confidence_trains_nothing(smoked):
@@ -154,14 +156,14 @@ def test_figures_come_from_the_combined_tables_alone(project):
     ],
 )
 def test_a_wrong_configuration_stops_before_any_job(smoked, settings, words):
-    before = data_files(smoked)
+    before = smoked.data_files()
     done = smoked.snakemake(config=settings)
     assert done.returncode != 0
     lines = [line for line in done.stdout.splitlines() if words in line]
     assert len(lines) == 1
     assert "Traceback" not in done.stdout
     assert "Job stats" not in done.stdout
-    assert data_files(smoked) == before
+    assert smoked.data_files() == before
 
 
 def test_a_truncated_part_is_named_and_combines_into_nothing(project):

@@ -62,7 +62,7 @@ rule pretrain_adaptation:
     resources:
         **GPU,
         mem_mb=megabytes(1500),
-        runtime=20,
+        runtime=minutes(20),
     params:
         config=PRETRAINING_CONFIG,
         seeds=ADAPTATION_SEEDS,
@@ -90,7 +90,7 @@ rule train_adaptation:
     resources:
         **GPU,
         mem_mb=megabytes(1500),
-        runtime=30,
+        runtime=minutes(30),
     params:
         config=lambda wildcards: ADAPTATION_CONFIG[wildcards.experiment],
         seeds=ADAPTATION_SEEDS,

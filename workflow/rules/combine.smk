@@ -1,7 +1,8 @@
 """Combine: all runs in one table, their means, comparisons, findings and costs."""
 
 COST_FILES += expand(
-    "results/benchmarks/{rule}/all.tsv", rule=["combine_runs", "summarise_runs"]
+    "results/benchmarks/{name}/all.tsv",
+    name=["combine_runs", "summarise_runs", "compare_sources", "collect_findings"],
 )
 
 
@@ -63,6 +64,8 @@ rule compare_sources:
         **results("comparison"),
     log:
         "logs/compare_sources.log",
+    benchmark:
+        "results/benchmarks/compare_sources/all.tsv"
     localrule: True
     conda:
         ENVIRONMENT
@@ -87,6 +90,8 @@ rule collect_findings:
         **results("findings"),
     log:
         "logs/collect_findings.log",
+    benchmark:
+        "results/benchmarks/collect_findings/all.tsv"
     localrule: True
     conda:
         ENVIRONMENT
@@ -105,7 +110,8 @@ rule collect_findings:
 rule collect_costs:
     input:
         library=library("collect_costs.py"),
-        benchmarks=COST_FILES,
+        # A function, since the figures' files are added after this.
+        benchmarks=lambda wildcards: COST_FILES,
         runs=RUN_COST_FILES,
     output:
         **results("costs"),

@@ -5,9 +5,13 @@ import sys
 from peft_atlas.config import load_config
 from peft_atlas.errors import AtlasError
 from peft_atlas.imports import library_sources, share_with_jobs
+from peft_atlas.site import GRES, gpu_request, share_gpus
 
+LIMITS = {name: limit.value for name, limit in workflow.global_resources.items()}
+DEFAULTS = workflow.resource_settings.default_resources or {}
 try:
     CONFIG = load_config(config)
+    OFFERED_GPUS = share_gpus(LIMITS)
 except AtlasError as error:
     sys.exit(str(error))
 
@@ -15,8 +19,12 @@ ENVIRONMENT = ROOT / "environment.yml"
 SOURCES = ROOT / "src"
 share_with_jobs(SOURCES)
 
-# A rule asks for a GPU only where the study says so; a resource of 0 would still be passed to a cluster.
-GPU = {"gpu": 1} if CONFIG.device == "cuda" else {}
+# The request of jobs that can use a GPU, which is one or none as the study and the site say.
+GPU = gpu_request(
+    CONFIG.device,
+    OFFERED_GPUS,
+    str(DEFAULTS[GRES].raw) if GRES in DEFAULTS else None,
+)
 RESULTS = "results/{name}.parquet"
 
 # What the rules that combine read; the file of each study adds its own.
@@ -52,4 +60,9 @@ def results(*names):
 
 def megabytes(first):
     """Return a function that asks for this much memory, and for that much more at each further attempt."""
+    return lambda wildcards, attempt: first * attempt
+
+
+def minutes(first):
+    """Return a function that asks for this much time, and for that much more at each further attempt."""
     return lambda wildcards, attempt: first * attempt

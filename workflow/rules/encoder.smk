@@ -99,6 +99,15 @@ if "encoder" in CONFIG.studies:
         if ENCODER_CHECKS in ENCODER_CHECK_FILES
         else []
     )
+    COST_FILES += expand(
+        "results/benchmarks/{rule}/{text_task}.tsv",
+        rule=["prepare_text", "train_controls"],
+        text_task=TEXT_TASKS,
+    )
+    COST_FILES += expand(
+        "results/benchmarks/{rule}/all.tsv",
+        rule=["fetch_texts", *(["fetch_model"] if MODEL_FOLDER != ENCODER.model else [])],
+    )
     RUN_COST_FILES += [f"{part}.costs.parquet" for part in TRAINED_PARTS]
 # Each rule gets the part of the study that its results depend on, and no more.
 TRAINING_CONFIG = ENCODER.model_dump(
@@ -122,6 +131,8 @@ if MODEL_FOLDER != ENCODER.model:
             MODEL_FILES,
         log:
             "logs/fetch_model.log",
+        benchmark:
+            "results/benchmarks/fetch_model/all.tsv"
         localrule: True
         conda:
             ENVIRONMENT
@@ -144,6 +155,8 @@ rule fetch_texts:
         PACKAGED_TEXTS,
     log:
         "logs/fetch_texts.log",
+    benchmark:
+        "results/benchmarks/fetch_texts/all.tsv"
     localrule: True
     conda:
         ENVIRONMENT
@@ -168,6 +181,8 @@ rule prepare_text:
         findings=TEXT_CHECKS,
     log:
         "logs/prepare_text/{text_task}.log",
+    benchmark:
+        "results/benchmarks/prepare_text/{text_task}.tsv"
     localrule: True
     conda:
         ENVIRONMENT
@@ -328,6 +343,8 @@ rule train_controls:
         curves=f"{CONTROLS_PART}/without_model.curves.parquet",
     log:
         "logs/train_controls/{text_task}.log",
+    benchmark:
+        "results/benchmarks/train_controls/{text_task}.tsv"
     conda:
         ENVIRONMENT
     threads: 1

@@ -1,14 +1,21 @@
 """One rule a figure, made from the modules of peft_atlas.figures; a new module is a new rule."""
 
-from peft_atlas.figures.spec import all_figures
+from peft_atlas.figures.spec import all_figures, load_figure
 
 FIGURES = {
     spec.name: spec
     for spec in all_figures()
     if spec.study in ("published", *CONFIG.studies)
 }
-FIGURE_ENDINGS = ["pdf", "svg", "png", "csv", "json"]
+PICTURES = list(CONFIG.figures.style.formats)
+FIGURE_ENDINGS = [*PICTURES, "csv", "json", "txt", "tex"]
 FIGURE_FILES = expand("figures/{name}.{ending}", name=FIGURES, ending=FIGURE_ENDINGS)
+# A figure of the costs cannot be among them.
+COST_FILES += [
+    f"results/benchmarks/draw_{spec.name}/all.tsv"
+    for spec in FIGURES.values()
+    if "costs" not in spec.tables
+]
 
 
 for spec in FIGURES.values():
@@ -20,18 +27,26 @@ for spec in FIGURES.values():
             **results(*spec.tables),
             library=library("draw_figure.py", f"figures/{spec.name}.py"),
         output:
-            pdf=f"figures/{spec.name}.pdf",
+            **{
+                ending: f"figures/{spec.name}.{ending}"
+                for ending in PICTURES
+                if ending != "svg"
+            },
             svg=report(
                 f"figures/{spec.name}.svg",
                 caption="../report/figure.rst",
                 category=spec.section,
+                subcategory=spec.study,
                 labels={"figure": spec.title},
             ),
-            png=f"figures/{spec.name}.png",
             csv=f"figures/{spec.name}.csv",
             card=f"figures/{spec.name}.json",
+            caption=f"figures/{spec.name}.txt",
+            tex=f"figures/{spec.name}.tex",
         log:
             f"logs/figures/{spec.name}.log",
+        benchmark:
+            f"results/benchmarks/draw_{spec.name}/all.tsv"
         localrule: True
         conda:
             ENVIRONMENT
@@ -42,6 +57,7 @@ for spec in FIGURES.values():
         params:
             name=spec.name,
             title=spec.title,
+            about=load_figure(spec.name).__doc__.splitlines()[0],
             tables=list(spec.tables),
             style=CONFIG.figures.style.model_dump(mode="json"),
         message:

@@ -11,10 +11,11 @@ NOTEBOOK_PARTS = [
 NOTEBOOK_RUNS = [f"{part}.runs.parquet" for part in NOTEBOOK_PARTS]
 NOTEBOOK_CURVES = [f"{part}.curves.parquet" for part in NOTEBOOK_PARTS]
 NOTEBOOK_CHECKS = "results/findings/notebook_checks.parquet"
+ROUNDING_CHECK = "results/findings/rounding_check.parquet"
 if "notebook" in CONFIG.studies:
     RUN_FILES += NOTEBOOK_RUNS
     CURVE_FILES += NOTEBOOK_CURVES
-    CHECK_FILES += [NOTEBOOK_CHECKS]
+    CHECK_FILES += [NOTEBOOK_CHECKS, ROUNDING_CHECK]
     COST_FILES += [
         *expand(
             "results/benchmarks/train_baseline/{task}_block={block}.tsv",
@@ -23,6 +24,7 @@ if "notebook" in CONFIG.studies:
         ),
         *expand("results/benchmarks/train_sweep/block={block}.tsv", block=BLOCKS),
         "results/benchmarks/check_notebook/all.tsv",
+        "results/benchmarks/check_rounding/all.tsv",
     ]
 # Each rule gets the part of the study that its results depend on, and no more.
 SWEEP_ONLY = {"ranks", "alphas", "epochs"}
@@ -52,7 +54,7 @@ rule train_baseline:
     resources:
         **GPU,
         mem_mb=megabytes(1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         part="baseline",
         config=BASELINE_CONFIG,
@@ -80,7 +82,7 @@ rule train_sweep:
     resources:
         **GPU,
         mem_mb=megabytes(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         part="sweep",
         config=SWEEP_CONFIG,
@@ -108,7 +110,7 @@ rule check_notebook:
     resources:
         **GPU,
         mem_mb=megabytes(1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         config=CONFIG.notebook.model_dump(mode="json", exclude=BATCHING),
         seeds=list(CONFIG.seeds),
@@ -118,3 +120,27 @@ rule check_notebook:
         "checking splits, parameter counts, merging and repeatability"
     script:
         "../scripts/check_notebook.py"
+
+
+rule check_rounding:
+    input:
+        library=library("check_rounding.py"),
+    output:
+        findings=ROUNDING_CHECK,
+    log:
+        "logs/check_rounding.log",
+    benchmark:
+        "results/benchmarks/check_rounding/all.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    params:
+        config=SWEEP_CONFIG,
+        seeds=list(CONFIG.seeds)[:3],
+    message:
+        "training some runs without vector instructions, to see what another processor changes"
+    script:
+        "../scripts/check_rounding.py"

@@ -5,7 +5,8 @@ PUBLISHED_TABLES = [
     for name in ("published", "parameters", "memory", "conflicts")
 ]
 COST_FILES += expand(
-    "results/benchmarks/{rule}/all.tsv", rule=["load_published", "count_parameters"]
+    "results/benchmarks/{name}/all.tsv",
+    name=["load_published", "count_parameters", "compute_memory", "find_conflicts"],
 )
 PUBLISHED_FILES = sorted(source(file) for file in (ROOT / "data/published").iterdir())
 
@@ -49,7 +50,7 @@ rule count_parameters:
     threads: 1
     resources:
         mem_mb=megabytes(2000),
-        runtime=10,
+        runtime=minutes(10),
     message:
         "counting parameters by closed form and on models of the published shapes"
     script:
@@ -63,6 +64,8 @@ rule compute_memory:
         **results("memory"),
     log:
         "logs/compute_memory.log",
+    benchmark:
+        "results/benchmarks/compute_memory/all.tsv"
     localrule: True
     conda:
         ENVIRONMENT
@@ -84,6 +87,8 @@ rule find_conflicts:
         **results("conflicts"),
     log:
         "logs/find_conflicts.log",
+    benchmark:
+        "results/benchmarks/find_conflicts/all.tsv"
     localrule: True
     conda:
         ENVIRONMENT

@@ -1,9 +1,28 @@
 """The report, and a tiny study through every rule."""
 
 REPORTS = ["results/report.html", "results/report.md", "results/headlines.txt"]
+PAPER_TABLES = ["comparison", "findings", "parameters", "memory"]
+PAPER_FILES = expand(
+    "results/paper/{name}.tex",
+    name=[*(f"measured_{study}" for study in CONFIG.studies), "parameters", "memory"],
+)
+REPORTS += ["results/gallery.html", "results/paper/numbers.tex", *PAPER_FILES]
 REPORT_TABLES = [
-    *("runs", "published", "parameters", "memory", "conflicts"),
-    *("comparison", "findings", "costs"),
+    *("runs", "curves", "summary", "contrasts", "published", "parameters", "memory"),
+    *("conflicts", "comparison", "findings", "application_verdicts", "references"),
+    "costs",
+]
+TEMPLATES = [
+    source(path) for path in sorted((SOURCES / "peft_atlas/report/templates").iterdir())
+]
+STUDY_SECTIONS = [
+    str(path.relative_to(SOURCES / "peft_atlas"))
+    for path in sorted((SOURCES / "peft_atlas/report/studies").glob("*.py"))
+]
+# Asked for by name: a table that a failed job took away is missed even where all that was made of it still stands.
+TABLES = [
+    RESULTS.format(name=name)
+    for name in (*REPORT_TABLES, "curves", "summary", "contrasts")
 ]
 
 
@@ -11,16 +30,20 @@ rule render_report:
     input:
         **results(*REPORT_TABLES),
         figures=FIGURE_FILES,
-        library=library("render_report.py"),
-        templates=[
-            source(path)
-            for path in sorted((SOURCES / "peft_atlas/report/templates").iterdir())
-        ],
+        library=library("render_report.py", *STUDY_SECTIONS),
+        templates=TEMPLATES,
     output:
         html=report(
             "results/report.html",
             caption="../report/report.rst",
             category="report",
+            labels={"page": "report"},
+        ),
+        config=report(
+            "results/config.yaml",
+            caption="../report/config.rst",
+            category="report",
+            labels={"page": "configuration used"},
         ),
         markdown="results/report.md",
         headlines="results/headlines.txt",
@@ -42,6 +65,55 @@ rule render_report:
         "writing the report"
     script:
         "../scripts/render_report.py"
+
+
+rule render_gallery:
+    input:
+        figures=FIGURE_FILES,
+        library=library("render_gallery.py"),
+        templates=TEMPLATES,
+    output:
+        gallery="results/gallery.html",
+    log:
+        "logs/render_gallery.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=5,
+    params:
+        figures=[f"figures/{name}" for name in FIGURES],
+    message:
+        "writing the gallery"
+    script:
+        "../scripts/render_gallery.py"
+
+
+rule write_paper:
+    input:
+        **results(*PAPER_TABLES),
+        library=library("write_paper.py"),
+    output:
+        numbers="results/paper/numbers.tex",
+        tables=PAPER_FILES,
+    log:
+        "logs/write_paper.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=5,
+    params:
+        tables=PAPER_TABLES,
+        studies=list(CONFIG.studies),
+    message:
+        "writing numbers and tables for LaTeX"
+    script:
+        "../scripts/write_paper.py"
 
 
 rule smoke:

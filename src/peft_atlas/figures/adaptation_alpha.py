@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from peft_atlas.figures.adaptation import cells, interval_text
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import label_panels
+from peft_atlas.figures.style import label_panels, rank_colours
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,7 @@ SPEC = FigureSpec(
     tables=("summary",),
     height=0.42,
     panels=(1, 3),
+    exact_panels=(2,),
 )
 TUNED, FIXED = "rate tuned for each alpha", "one rate for all"
 _LINES = ("-", "--")
@@ -43,10 +44,8 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw accuracy with tuned rates, accuracy at one rate on the same scale, and the rate that was chosen."""
-    import seaborn as sns
-
     ranks = sorted(int(rank) for rank in plotted["rank"].unique())
-    colours = dict(zip(ranks, sns.color_palette(style.palette, len(ranks)), strict=True))
+    colours = rank_colours(ranks)
     for axis, protocol in zip(axes, (TUNED, FIXED), strict=False):
         for (rule, rank), line in plotted[plotted["protocol"] == protocol].groupby(["setting", "rank"], sort=True):
             line = line.sort_values("alpha")
@@ -78,7 +77,9 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         alphas = sorted(plotted["alpha"].unique())
         axis.set_xticks(alphas, [f"{alpha:g}" for alpha in alphas])
         axis.set_xlabel("α (log scale)")
-    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    axes[0].figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2 if style.narrow else 4
+    )
     label_panels(axes)
 
 

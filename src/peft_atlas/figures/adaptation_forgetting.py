@@ -56,7 +56,9 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
                 label=str(method),
             )
         axis.set(title=f"{examples:,} examples", xlabel="Test accuracy, target (%)", ylabel="Test accuracy, source (%)")
-    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    axes[0].figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3 if style.narrow else 5
+    )
     label_panels(axes)
 
 

@@ -68,7 +68,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
                 linewidth=1,
                 label=f"shift of rank {shift}",
             )
-        axis.set_yticks(range(len(methods)), methods if axis is axes[0] else [""] * len(methods))
+        axis.set_yticks(range(len(methods)), methods if axis is axes[0] or style.narrow else [""] * len(methods))
         axis.set_ylim(-0.6, len(methods) - 0.4)
         axis.set(title=f"{examples:,} examples", xlabel="Test accuracy less full (points)")
     axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(shifts))

@@ -56,8 +56,13 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
             best = line.loc[line["mean"].idxmax()]
             axis.plot(best["learning_rate"], best["mean"], mark.marker, color=mark.colour, markersize=5)
         axis.set_xscale("log")
+        rates = sorted(panel["learning_rate"].unique())
+        axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axis.minorticks_off()
         axis.set(title=f"{examples:,} examples", xlabel="Learning rate (log scale)", ylabel="Validation accuracy (%)")
-    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    axes[0].figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3 if style.narrow else 5
+    )
     label_panels(axes)
 
 

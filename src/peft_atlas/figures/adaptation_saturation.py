@@ -54,11 +54,11 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         axis.set_xticks([*ranks, ranks[-1] * 2], [*map(str, ranks), "full"])
         axis.minorticks_off()
         axis.set(title=f"{examples:,} examples", xlabel="LoRA rank r (log scale)", ylabel="Test accuracy (%)")
-    _legend(axes, colours)
+    _legend(axes, colours, 2 if style.narrow else 4)
     label_panels(axes)
 
 
-def _legend(axes: Sequence[Axes], colours: dict[int, Any]) -> None:
+def _legend(axes: Sequence[Axes], colours: dict[int, Any], columns: int) -> None:
     """Write the ranks of the shifts, and what ring and star mean, below the panels."""
     from matplotlib.lines import Line2D
 
@@ -69,7 +69,7 @@ def _legend(axes: Sequence[Axes], colours: dict[int, Any]) -> None:
     grey: dict[str, Any] = {"color": "0.35", "linestyle": "none"}
     handles.append(Line2D([], [], marker="o", markersize=9, markerfacecolor="none", label="r = rank of shift", **grey))
     handles.append(Line2D([], [], marker="*", markersize=7, label="full fine-tuning", **grey))
-    axes[0].figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    axes[0].figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def describe(plotted: pd.DataFrame) -> Description:

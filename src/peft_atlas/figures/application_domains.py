@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from peft_atlas.figures.printed import NO_INTERVAL
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import LABEL_BOX, REFERENCE_COLOUR
+from peft_atlas.figures.style import LABEL_BOX, REFERENCE_COLOUR, add_legend
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ SPEC = FigureSpec(
     order=1,
     tables=("published", "application_verdicts"),
     height=0.38,
+    narrow_height=0.9,
 )
 _STATUS = {
     "supported": ("o", "#2a7f62", "supported by a source, for LLaMA-7B only"),
@@ -60,9 +61,9 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     axis.set_yticks(places, plotted["task"])
     axis.invert_yaxis()
     axis.set_xlim(0, max(1.9, 1.2 * plotted["value"].max()))
-    axis.set_xlabel("Trainable parameters (% of the full model), as printed")
+    axis.set_xlabel("Trainable parameters (%), as printed")
     axis.grid(visible=False, axis="y")
-    axis.legend(loc="center right")
+    add_legend(axis, style, "center right")
 
 
 def describe(plotted: pd.DataFrame) -> Description:

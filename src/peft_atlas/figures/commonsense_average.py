@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, SEED, averages, in_order, methods_of
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import LABEL_BOX, MODEL_MARKERS, MODELS, REFERENCE_COLOUR, method_mark
+from peft_atlas.figures.style import LABEL_BOX, MODEL_MARKERS, MODELS, REFERENCE_COLOUR, add_legend, method_mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     axis.margins(x=0.12)
     axis.set_xlabel("Average accuracy over eight tasks (%), as printed")
     axis.grid(visible=False, axis="y")
-    axis.legend(loc="lower left")
+    add_legend(axis, style, "lower left")
 
 
 def describe(plotted: pd.DataFrame) -> Description:

@@ -23,6 +23,7 @@ SPEC = FigureSpec(
     tables=("summary",),
     height=0.36,
     panels=(1, 3),
+    narrow_height=1.6,
 )
 _PANELS = (
     ("held_out", "train_loss", "Training loss"),

@@ -73,7 +73,8 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         axis.set_ylim(len(methods) - 0.5, -0.8)
         axis.set(title=model, xlabel="Trainable parameters (%, log scale)")
         axis.grid(visible=False, axis="y")
-    axes[1].set_yticklabels([])
+    if not style.narrow:
+        axes[1].set_yticklabels([])
     axes[0].plot([], [], "o", color="0.3", markersize=5, linestyle="none", label="seed notebook")
     axes[0].plot([], [], "o", color="none", markeredgecolor="0.15", markersize=8.5, label="ReFT v3, corrected")
     axes[0].legend(loc="lower left")

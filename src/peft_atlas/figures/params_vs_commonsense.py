@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from peft_atlas.figures.printed import CORRECTED, NO_INTERVAL, SEED, averages, in_order, methods_of, percentages
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import MODELS, REFERENCE_COLOUR, method_mark
+from peft_atlas.figures.style import MODELS, REFERENCE_COLOUR, add_legend, method_mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ SPEC = FigureSpec(
     order=4,
     tables=("published",),
     height=0.5,
+    narrow_height=1.2,
 )
 
 
@@ -63,8 +64,8 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     axis.set_xscale("log")
     axis.set_xticks([0.03, 0.1, 0.3, 1, 3], ["0.03", "0.1", "0.3", "1", "3"])
     axis.minorticks_off()
-    axis.set(xlabel="Trainable parameters (% of the full model, log scale)", ylabel="Average accuracy (%)")
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axis.set(xlabel="Trainable parameters (%, log scale)", ylabel="Average accuracy (%)")
+    add_legend(axis, style, "center left", columns=2, bbox_to_anchor=(1, 0.5))
 
 
 def describe(plotted: pd.DataFrame) -> Description:

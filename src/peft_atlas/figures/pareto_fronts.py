@@ -32,6 +32,7 @@ SPEC = FigureSpec(
     tables=("published",),
     height=0.78,
     panels=(2, 2),
+    narrow_height=2.5,
 )
 _FRONT = "0.45"
 
@@ -65,9 +66,10 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         axis.minorticks_off()
         axis.margins(y=0.12)
         axis.set_title(f"{model}, {family.lower()}")
-    for axis in axes[-len(families) :]:
+    columns = 1 if style.narrow else len(families)
+    for axis in axes[-columns:]:
         axis.set_xlabel("Trainable parameters (%, log scale)")
-    for axis in axes[:: len(families)]:
+    for axis in axes[::columns]:
         axis.set_ylabel("Average accuracy (%)")
     _add_legend(plotted, axes, style)
     label_panels(axes)
@@ -96,7 +98,7 @@ def _add_legend(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle)
     handles.append(Line2D([], [], label="on the front", **grey))
     handles.append(Line2D([], [], label="dominated", markerfacecolor="white", **grey))
     handles.append(Line2D([], [], color=_FRONT, linewidth=1, label="Pareto front"))
-    axes[0].figure.legend(handles=handles, loc="outside lower center", ncols=6)
+    axes[0].figure.legend(handles=handles, loc="outside lower center", ncols=3 if style.narrow else 6)
 
 
 def describe(plotted: pd.DataFrame) -> Description:

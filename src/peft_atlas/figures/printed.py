@@ -64,6 +64,8 @@ def panels_for(axes: Sequence[Axes], rows: int, columns: int) -> list[Axes]:
         return list(axes)
     figure: Any = axes[0].figure
     before = len({axis.get_position().y0 for axis in axes})
+    if before == len(axes) > 1:
+        rows, columns = rows * columns, 1
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height * rows / before)
     for axis in axes:

@@ -24,6 +24,7 @@ SPEC = FigureSpec(
     tables=("published", "parameters"),
     height=0.78,
     panels=(2, 1),
+    narrow_height=1.4,
 )
 _NOTHING = "nothing"
 # Columns at the right of a panel: points from its edge, and what stands in each.
@@ -52,7 +53,8 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         groups = [group for _, group in rows.groupby(["method", "fits", "setting"], sort=False)]
         for place, group in enumerate(groups):
             _draw_row(axis, place, group, style)
-            _write_row(axis, place, group, style)
+            if not style.narrow:
+                _write_row(axis, place, group, style)
         axis.set_yticks(range(len(groups)), [_label(group.iloc[0], rows) for group in groups])
         axis.set_ylim(len(groups) - 0.4, -0.6)
         axis.set_xscale("log")
@@ -62,7 +64,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         axis.grid(visible=False, axis="y")
         axis.set_title(model)
     axes[-1].set_xlabel("Trainable parameters (%, log scale)")
-    _add_legend(axes)
+    _add_legend(axes, style)
     label_panels(axes)
 
 
@@ -108,14 +110,16 @@ def _write_row(axis: Axes, place: int, group: pd.DataFrame, style: FigureStyle) 
         )
 
 
-def _add_legend(axes: Sequence[Axes]) -> None:
+def _add_legend(axes: Sequence[Axes], style: FigureStyle) -> None:
     """Write what marks mean, and the heads of the three columns at the right."""
     grey: dict[str, Any] = {"linestyle": "none"}
     axes[1].plot([], [], "o", color="0.3", markersize=5, label="printed", **grey)
     axes[1].plot([], [], "X", color=REFERENCE_COLOUR, markersize=5, label="printed, fits no configuration", **grey)
     axes[1].plot([], [], "o", color="none", markeredgecolor="0.15", markersize=8.5, label="recomputed", **grey)
-    axes[0].figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    for axis in axes:
+    axes[0].figure.legend(
+        *axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=1 if style.narrow else 3
+    )
+    for axis in [] if style.narrow else axes:
         for offset, head, side in zip(_COLUMNS, _HEADS, ("left", "left", "right"), strict=True):
             place: dict[str, Any] = {
                 "xycoords": "axes fraction",

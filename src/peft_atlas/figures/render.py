@@ -1,4 +1,4 @@
-"""Write a figure: PDF, SVG, PNG, the plotted numbers as CSV, and its card."""
+"""Write a figure: PDF, SVG, PNG, the plotted numbers as CSV, its caption, its LaTeX float, and its card."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.collections import Collection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Annotation
 
 from peft_atlas.config import FigureStyle
-from peft_atlas.figures.spec import FigureModule, FigureSpec
-from peft_atlas.figures.style import rc_params
+from peft_atlas.figures.latex import figure_float
+from peft_atlas.figures.spec import Description, FigureModule, FigureSpec
+from peft_atlas.figures.style import at_size, figure_size, magnification, panel_grid, rc_params
 from peft_atlas.files import write_text, write_whole
 
 # Dates and program versions would make two equal runs differ.
@@ -24,12 +29,14 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
 }
+_JSON: dict[str, Any] = {"indent": 2, "ensure_ascii": False}
 
 
 def render(module: FigureModule, tables: Mapping[str, pd.DataFrame], style: FigureStyle, stem: Path) -> None:
-    """Write ``<stem>.pdf``, ``.svg``, ``.png``, ``.csv`` and the card ``.json``, each whole or not at all.
+    r"""Write a figure in the style's formats, and beside it ``.csv``, ``.json``, ``.txt`` and ``.tex``.
 
-    The card holds title, caption, finding and section, which the report shows.
+    The CSV holds the plotted numbers, the card ``.json`` title, caption, finding, section and study, which the
+    report shows, ``.txt`` the caption, and ``.tex`` a float for ``\input``. Each file is written whole or not at all.
 
     Parameters
     ----------
@@ -38,37 +45,78 @@ def render(module: FigureModule, tables: Mapping[str, pd.DataFrame], style: Figu
     tables
         Its result tables, by name.
     style
-        Sizes, fonts and colours.
+        Sizes, fonts, colours and formats.
     stem
         Path of the files, without an ending.
     """
     plotted = module.select(tables)
     description = module.describe(plotted)
-    with mpl.rc_context({"backend": "agg", **rc_params(style)}):
-        figure = build(module, plotted, style)
-        for ending, metadata in _METADATA.items():
-            save = partial(figure.savefig, format=ending, metadata=metadata)
+    figure = draw_figure(module, plotted, style)
+    with mpl.rc_context(settings(module.SPEC, style)):
+        for ending in style.formats:
+            save = partial(figure.savefig, format=ending, metadata=_METADATA[ending])
             write_whole(stem.with_suffix(f".{ending}"), save)
     write_text(stem.with_suffix(".csv"), plotted.to_csv(index=False, lineterminator="\n"))
-    card = {
-        "title": module.SPEC.title,
-        "section": module.SPEC.section,
+    write_text(stem.with_suffix(".txt"), f"{description.finding} {description.caption}\n")
+    write_text(stem.with_suffix(".tex"), figure_float(module.SPEC, description, style))
+    write_text(stem.with_suffix(".json"), json.dumps(_card(module.SPEC, description, style), **_JSON) + "\n")
+
+
+def _card(spec: FigureSpec, description: Description, style: FigureStyle) -> dict[str, Any]:
+    """Return what the report says of a figure."""
+    return {
+        "title": spec.title,
+        "section": spec.section,
+        "study": spec.study,
         "caption": description.caption,
         "finding": description.finding,
-        "tables": list(module.SPEC.tables),
+        "tables": list(spec.tables),
+        "formats": list(style.formats),
     }
-    write_text(stem.with_suffix(".json"), json.dumps(card, indent=2, ensure_ascii=False) + "\n")
 
 
-def build(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Figure:
-    """Return the drawn figure; call it within ``rc_context`` of the style."""
-    figure = Figure(figsize=figure_size(module.SPEC, style), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(*module.SPEC.panels)).ravel()
-    module.draw(plotted, list(axes), style)
+def settings(spec: FigureSpec, style: FigureStyle) -> dict[str, Any]:
+    """Return the Matplotlib settings that a figure is drawn and written with."""
+    return {"backend": "agg", **rc_params(at_size(spec, style))}
+
+
+def draw_figure(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Figure:
+    """Return a figure as large as the style's preset wants it."""
+    with mpl.rc_context(settings(module.SPEC, style)):
+        figure = build(module, plotted, at_size(module.SPEC, style))
+        magnify(figure, magnification(module.SPEC, style))
+        # One layout for all formats; each would find its own, which takes longer than the drawing.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     return figure
 
 
-def figure_size(spec: FigureSpec, style: FigureStyle) -> tuple[float, float]:
-    """Return width and height of a figure in inches."""
-    width = style.one_column if spec.width == "one_column" else style.two_columns
-    return width, spec.height * width
+def build(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Figure:
+    """Return the drawn figure with lines and marks as on paper; call it within ``rc_context`` of the style."""
+    figure = Figure(figsize=figure_size(module.SPEC, style), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(*panel_grid(module.SPEC, style))).ravel()
+    module.draw(_literal(plotted), list(axes), style)
+    return figure
+
+
+def magnify(figure: Figure, factor: float) -> None:
+    """Scale line widths, markers and offsets, which are given in points, as the type is scaled."""
+    if factor == 1:
+        return
+    for line in figure.findobj(Line2D):
+        line.set_linewidth(factor * line.get_linewidth())
+        line.set_markersize(factor * line.get_markersize())
+        line.set_markeredgewidth(factor * line.get_markeredgewidth())
+    for collection in figure.findobj(Collection):
+        collection.set_linewidth([factor * width for width in np.atleast_1d(collection.get_linewidth())])
+    for patch in figure.findobj(Patch):
+        patch.set_linewidth(factor * patch.get_linewidth())
+    for note in figure.findobj(Annotation):
+        if note.anncoords == "offset points":
+            across, up = note.xyann
+            note.xyann = (factor * across, factor * up)
+
+
+def _literal(plotted: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts Matplotlib draws as they are: a name between dollar signs is no formula."""
+    return plotted.map(lambda value: value.replace("$", r"\$") if isinstance(value, str) else value)

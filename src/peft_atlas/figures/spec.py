@@ -24,7 +24,9 @@ class FigureSpec:
 
     A figure is drawn where its study is one of the configured ones. ``order`` sorts the figures of a section;
     ``height`` is in units of the figure's width; ``tables`` are names of result tables; ``panels`` are rows and
-    columns.
+    columns. In one column the panels stand one below the other; ``narrow_height``, in units of that width, and
+    ``narrow_panels`` say otherwise. ``exact_panels`` are those of a measured figure that show what was set or
+    chosen, which has no interval.
     """
 
     name: str
@@ -36,6 +38,9 @@ class FigureSpec:
     width: Literal["one_column", "two_columns"] = "two_columns"
     height: float = 0.42
     panels: tuple[int, int] = (1, 1)
+    narrow_height: float | None = None
+    narrow_panels: tuple[int, int] | None = None
+    exact_panels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,30 +10,45 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from peft_atlas.config import FigureStyle
+    from peft_atlas.figures.spec import FigureSpec
 
-# The order fixes each method's colour and marker; a method that is not here gets one of the last.
-METHODS = (
-    "LoRA",
-    "DoRA",
-    "DoRA (half)",
-    "LoReFT",
-    "PrefT",
-    "AdapterS",
-    "AdapterP",
-    "DiReFT",
-    "BitFit",
-    "LoRA+",
-    "(IA)3",
-    "BitFit + LoRA",
-    "head only",
-)
-_MARKERS = "osDv^<>XphPd8H*"
-# The palettes have ten colours; from there on come the same, mixed with so much black.
-_PALETTE_COLOURS, _DARKER = 10, 0.45
+# One colour and marker a method in every figure. The colours were searched for so that any two of them stay at
+# least 12 CIEDE2000 units apart to the normal eye and to protanopes, deuteranopes and tritanopes, as simulated by
+# Machado, Oliveira and Fernandes (2009), and stand out from white by 2.7 to 1 at least. The controls share a grey and
+# differ by marker.
+_MARKS = {
+    "full": ("#333333", "*"),
+    "head only": ("#826e6f", "h"),
+    "BitFit": ("#5c390b", "p"),
+    "LoRA": ("#0072b2", "o"),
+    "LoRA+": ("#7b94ab", "P"),
+    "DoRA": ("#ba4e00", "s"),
+    "DoRA (half)": ("#b69a11", "D"),
+    "LoReFT": ("#8f4375", ">"),
+    "PrefT": ("#d871f7", "<"),
+    "AdapterS": ("#305f44", "^"),
+    "AdapterP": ("#01b093", "v"),
+    "DiReFT": ("#0019ce", "X"),
+    "(IA)3": ("#868d5c", "d"),
+    "BitFit + LoRA": ("#082c48", "8"),
+    "no adaptation": ("#767676", "|"),
+    "majority class": ("#767676", "_"),
+    "TF-IDF + logistic regression": ("#767676", "+"),
+    "random encoder": ("#767676", "x"),
+    "shuffled labels": ("#767676", "1"),
+}
+CONTROLS = ("no adaptation", "majority class", "TF-IDF + logistic regression", "random encoder", "shuffled labels")
+METHODS = tuple(name for name in _MARKS if name not in CONTROLS)
+# A method that is not here gets one of these, by its name.
+_OTHERS = (("#a0522d", "H"), ("#4b6e00", "2"))
 FULL_COLOUR = "#333333"
 REFERENCE_COLOUR = "#b3202c"
 MODELS = ("LLaMA-7B", "LLaMA-13B")
 MODEL_MARKERS = {"LLaMA-7B": "o", "LLaMA-13B": "s"}
+# Type in one column against type over two.
+_NARROW_TYPE = 7 / 8
+# Height of a figure on a slide, in units of the slide's width.
+_SLIDE_HEIGHT = 0.52
 # Behind a number that stands on a line.
 LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
 
@@ -44,6 +59,54 @@ class Mark:
 
     colour: Any
     marker: str
+
+
+def magnification(spec: FigureSpec, style: FigureStyle) -> float:
+    """Return how many times larger than over two columns a figure's type and marks are drawn.
+
+    A slide shows the layout of two columns, as large as its width and height allow.
+    """
+    if style.preset == "slide":
+        width = figure_width(spec, style)
+        return min(style.slide / width, _SLIDE_HEIGHT * style.slide / (spec.height * width))
+    return _NARROW_TYPE if style.narrow else 1.0
+
+
+def figure_width(spec: FigureSpec, style: FigureStyle) -> float:
+    """Return the width of a figure on paper in inches."""
+    narrow = style.narrow or spec.width == "one_column"
+    return style.one_column if narrow else style.two_columns
+
+
+def figure_size(spec: FigureSpec, style: FigureStyle) -> tuple[float, float]:
+    """Return width and height of a figure in inches."""
+    width = figure_width(spec, style)
+    if style.preset == "slide":
+        larger = magnification(spec, style)
+        return larger * width, larger * spec.height * width
+    return width, (_narrow_height(spec, style) if style.narrow else spec.height) * width
+
+
+def _narrow_height(spec: FigureSpec, style: FigureStyle) -> float:
+    """Return height over width in one column: unless the figure says, each panel keeps its height on paper."""
+    if spec.narrow_height is not None:
+        return spec.narrow_height
+    if spec.width == "one_column":
+        return spec.height
+    columns = spec.panels[1] if spec.narrow_panels is None else spec.narrow_panels[0] / spec.panels[0]
+    return 0.8 * columns * spec.height * style.two_columns / style.one_column
+
+
+def panel_grid(spec: FigureSpec, style: FigureStyle) -> tuple[int, int]:
+    """Return rows and columns of panels."""
+    if not style.narrow:
+        return spec.panels
+    return spec.narrow_panels or (spec.panels[0] * spec.panels[1], 1)
+
+
+def at_size(spec: FigureSpec, style: FigureStyle) -> FigureStyle:
+    """Return the style with the font size that this figure has where it is to stand."""
+    return style.model_copy(update={"font_size": style.font_size * magnification(spec, style)})
 
 
 def rc_params(style: FigureStyle) -> dict[str, Any]:
@@ -76,23 +139,34 @@ def rc_params(style: FigureStyle) -> dict[str, Any]:
 
 
 def method_mark(method: str, style: FigureStyle) -> Mark:
-    """Return the colour and marker that a method has in every figure."""
-    if method == "full":
-        return Mark(FULL_COLOUR, "*")
-    import seaborn as sns
+    """Return the colour and marker that a method has in every figure; a variant, ``X (...)``, has those of X."""
+    known = _MARKS.get(method) or _MARKS.get(method.split(" (")[0])
+    colour, marker = known or _OTHERS[sum(map(ord, method)) % len(_OTHERS)]
+    return Mark(_grey(colour) if style.palette == "grey" else colour, marker)
 
-    colours = sns.color_palette(style.palette, _PALETTE_COLOURS)
-    index = METHODS.index(method) if method in METHODS else len(METHODS) + sum(map(ord, method)) % 2
-    darker, place = divmod(index, _PALETTE_COLOURS)
-    colour = tuple((1 - _DARKER * darker) * part for part in colours[place])
-    return Mark(colour, _MARKERS[index % len(_MARKERS)])
+
+def _grey(colour: str) -> str:
+    """Return the grey of equal luma (ITU-R BT.601)."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + 3 * f"{round(0.299 * red + 0.587 * green + 0.114 * blue):02x}"
 
 
 def rank_colours(ranks: Sequence[int]) -> dict[int, Any]:
     """Return a colour for each rank, from light to dark, told apart in grey too."""
-    import seaborn as sns
+    import matplotlib as mpl
 
-    return dict(zip(ranks, sns.color_palette("crest", len(ranks)), strict=True))
+    last = max(len(ranks) - 1, 1)
+    colours = [mpl.colormaps["viridis"](0.72 - 0.67 * place / last) for place in range(len(ranks))]
+    return dict(zip(ranks, colours, strict=True))
+
+
+def add_legend(axis: Axes, style: FigureStyle, loc: str, columns: int = 1, **place: Any) -> None:
+    """Add a legend at ``loc`` of an axis; in one column below the figure, where there is more room."""
+    if style.narrow:
+        handles, labels = axis.get_legend_handles_labels()
+        axis.figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    else:
+        axis.legend(loc=loc, **place)
 
 
 def label_panels(axes: Sequence[Axes]) -> None:

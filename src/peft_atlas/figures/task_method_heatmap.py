@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ SPEC = FigureSpec(
     tables=("published",),
     height=0.68,
     panels=(2, 1),
+    narrow_height=2.4,
 )
 # Tables whose order and title are fixed; the title of any other is its name.
 _FAMILIES = {"commonsense": "Commonsense reasoning", "arithmetic": "Arithmetic reasoning"}
@@ -69,7 +70,10 @@ def _columns(plotted: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw one panel a model: methods by tasks, numbers as printed, colour by difference from LoRA."""
+    """Draw one panel a model: methods by tasks, numbers as printed, colour by difference from LoRA.
+
+    In one column a panel is turned, a row a task.
+    """
     columns, models = _columns(plotted), models_of(plotted["base_model"])
     methods, axes = methods_of(plotted["method"]), panels_for(axes, len(models), 1)
     limit = float(plotted["less_lora"].abs().quantile(0.95))
@@ -77,11 +81,11 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     for axis, model in zip(axes, models, strict=True):
         cells = plotted[plotted["base_model"] == model]
         images.append(_draw_panel(cells, columns, methods, limit, axis, style))
-        _label_axes(axis, columns, methods, _families(plotted))
+        (_label_turned if style.narrow else _label_axes)(axis, columns, methods, _families(plotted))
         axis.set_title(model)
     for axis in axes[:-1]:
         axis.set_xticklabels([])
-    bar = axes[0].figure.colorbar(images[0], ax=list(axes), pad=0.01, aspect=40, extend="both")
+    bar = axes[0].figure.colorbar(images[0], ax=list(axes), pad=0.01, aspect=60 if style.narrow else 40, extend="both")
     bar.set_label("Accuracy less LoRA's (percentage points)")
     bar.outline.set_visible(False)
     label_panels(axes)
@@ -101,7 +105,7 @@ def _draw_panel(
     by_cell = {(row.method, row.table, row.task): row for row in cells.itertuples()}
     grid = np.array([[getattr(by_cell.get((m, *c)), "less_lora", np.nan) for c in columns] for m in methods])
     axis.patch.set(facecolor="white", hatch="////", edgecolor="0.8", linewidth=0)
-    image = axis.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+    image = axis.imshow(grid.T if style.narrow else grid, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
     best = cells.groupby(["table", "task"])["value"].max().to_dict()
     for place in np.ndindex(grid.shape):
         row = by_cell.get((methods[place[0]], *columns[place[1]]))
@@ -110,9 +114,8 @@ def _draw_panel(
         weight = "bold" if row.value == best[columns[place[1]]] else "normal"
         colour = "white" if abs(grid[place]) > _DARK * limit else "0.1"
         size = style.font_size - 1.5
-        axis.text(
-            place[1], place[0], row.printed, ha="center", va="center", color=colour, fontweight=weight, fontsize=size
-        )
+        x, y = place if style.narrow else place[::-1]
+        axis.text(x, y, row.printed, ha="center", va="center", color=colour, fontweight=weight, fontsize=size)
     return image
 
 
@@ -120,18 +123,31 @@ def _label_axes(axis: Axes, columns: list[tuple[str, str]], methods: list[str], 
     """Write tasks, methods and families, and part the families and the averages by white lines."""
     axis.set_xticks(range(len(columns)), [_broken(task) for _, task in columns])
     axis.set_yticks(range(len(methods)), methods)
-    axis.grid(visible=False)
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
-    for place, (here, following) in enumerate(pairwise(columns)):
-        if here[0] != following[0] or following[1] == "Avg":
-            axis.axvline(place + 0.5, color="white", linewidth=5 if here[0] != following[0] else 1.5)
+    _part_families(axis, columns, axis.axvline)
     for table, name in families.items():
         places = [place for place, column in enumerate(columns) if column[0] == table]
         if places:
             middle = (sum(places) / len(places), 1)
             where = axis.get_xaxis_transform()
             axis.annotate(name, middle, (0, 6), xycoords=where, textcoords="offset points", ha="center", va="baseline")
+
+
+def _label_turned(axis: Axes, columns: list[tuple[str, str]], methods: list[str], families: dict[str, str]) -> None:
+    """Write the methods below, tasks at the left with the family in the name of its average, and part the families."""
+    names = [f"{families[table].split()[0]}\naverage" if task == "Avg" else task for table, task in columns]
+    axis.set_yticks(range(len(columns)), names)
+    axis.set_xticks(range(len(methods)), methods, rotation=90)
+    _part_families(axis, columns, axis.axhline)
+
+
+def _part_families(axis: Axes, columns: list[tuple[str, str]], line: Callable[..., Any]) -> None:
+    """Part the families and the averages by white lines, and leave out what else an axis draws."""
+    for place, (here, following) in enumerate(pairwise(columns)):
+        if here[0] != following[0] or following[1] == "Avg":
+            line(place + 0.5, color="white", linewidth=5 if here[0] != following[0] else 1.5)
+    axis.grid(visible=False)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
 
 
 def _broken(task: str) -> str:

@@ -75,7 +75,8 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         axis.set_ylim(len(labels) - 0.4, -0.7)
         axis.set(title=model, xlabel="Memory (GB, log scale)")
         axis.grid(visible=False)
-    axes[1].set_yticklabels([])
+    if not style.narrow:
+        axes[1].set_yticklabels([])
     _add_legend(axes, sizes, style)
     label_panels(axes)
 
@@ -110,7 +111,9 @@ def _add_legend(axes: Sequence[Axes], sizes: list[int], style: FigureStyle) -> N
             _write(axis, name.split()[0], (1, 1), (offset, 6), "axes fraction", style.font_size - 1)
     label = f"GPUs of {', '.join(map(str, sizes))} GB"
     axes[0].plot([], [], color=_GPU, linestyle="--", linewidth=0.9, label=label)
-    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    axes[0].figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2 if style.narrow else 3
+    )
 
 
 def describe(plotted: pd.DataFrame) -> Description:

@@ -11,9 +11,9 @@ import pandas as pd
 from peft_atlas.findings.finding import ATLAS, Finding, effect_of, effect_of_estimate, in_words
 from peft_atlas.statistics import Estimate, mean_interval, rising_p, slope_interval
 from peft_atlas.studies.adaptation_contrasts import AGAINST_FULL, ALPHA, FORGETTING
+from peft_atlas.studies.adaptation_names import STUDY
 
 POINTS = "percentage points"
-STUDY = "adaptation"
 
 
 def adaptation_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> list[Finding]:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from peft_atlas.findings.finding import ATLAS, Finding, effect_of_estimate, in_words
 from peft_atlas.statistics import paired_difference
-from peft_atlas.studies.adaptation import NO_ADAPTATION
+from peft_atlas.studies.adaptation_names import NO_ADAPTATION
 
 POINTS = "percentage points"
 

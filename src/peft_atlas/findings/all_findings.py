@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from peft_atlas.findings.notebook_answers import notebook_answers
 from peft_atlas.findings.notebook_errata import notebook_errata
 from peft_atlas.findings.published_findings import published_findings
 from peft_atlas.findings.random_base import random_base
+from peft_atlas.records import FINDINGS
 
 LITERATURE = ("published", "parameters", "references", "application_verdicts", "memory", "conflicts")
 MEASUREMENTS = ("runs", "curves", "summary", "contrasts")
@@ -57,18 +58,20 @@ _FINDINGS: dict[str, Callable[[Tables, pd.DataFrame, float], list[Finding]]] = {
 }
 
 
-def all_findings(tables: Tables, checks: pd.DataFrame, confidence: float) -> pd.DataFrame:
+def all_findings(tables: Tables, checked: Sequence[pd.DataFrame], confidence: float) -> pd.DataFrame:
     """Return the findings of each study that has runs, of the literature, and the checks that ran.
 
     Parameters
     ----------
     tables
         The result tables named in `MEASUREMENTS` and `LITERATURE`.
-    checks
-        Checks that ran as jobs of their own, of the contract ``findings``, in the order of telling.
+    checked
+        Checks that ran as jobs of their own, tables of the contract ``findings``; none is allowed.
     confidence
         Confidence level of the intervals.
     """
+    ordered = [table.sort_values("position") for table in checked]
+    checks = pd.concat(ordered) if ordered else pd.DataFrame(columns=FINDINGS.schema().names)
     found: list[Finding] = []
     for study, findings in _FINDINGS.items():
         if (tables["runs"]["study"] == study).any():

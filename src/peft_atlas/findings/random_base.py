@@ -6,6 +6,7 @@ import pandas as pd
 
 from peft_atlas.findings.finding import SEED_NOTEBOOK, Finding, effect_of_estimate, in_words
 from peft_atlas.statistics import paired_difference
+from peft_atlas.studies.adaptation_names import NO_ADAPTATION
 
 POINTS = "percentage points"
 _STATEMENT = "The frozen base is random, so nothing is adapted"
@@ -30,7 +31,7 @@ def random_base(adaptation: pd.DataFrame, confidence: float) -> Finding:
         evidence = "runs: study=notebook"
         return Finding("erratum", "random_base", "notebook", _STATEMENT, SEED_NOTEBOOK, "open", evidence, detail)
     means = rows.pivot_table(index="seed", columns="method", values="test_accuracy", aggfunc="mean", dropna=False)
-    estimate = paired_difference(means["LoRA"].astype(float), means["no adaptation"].astype(float), confidence)
+    estimate = paired_difference(means["LoRA"].astype(float), means[NO_ADAPTATION].astype(float), confidence)
     effect = effect_of_estimate(estimate, confidence, POINTS, 100)
     words = in_words(effect["effect"], effect["low"], effect["high"], POINTS)
     return Finding(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -18,36 +19,78 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A question and its answer, with the records that its numbers come from."""
+class AnswerText:
+    """What one study answers: its label, the answer, and the records that the numbers come from."""
 
-    question: str
+    label: str
     text: str
     evidence: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question, what each study answers, and the figure that shows it."""
+
+    id: str
+    question: str
+    texts: tuple[AnswerText, ...]
+    figure: FigureBlock | None = None
     kind: str = "answer"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts; ``numeric`` says which columns are set flush right."""
+    """A table of texts; ``numeric`` says which columns are set flush right.
+
+    ``evidence`` names the column whose texts name records, if there is one.
+    """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[bool, ...]
+    evidence: str = "evidence"
     kind: str = "table"
 
 
 @dataclass(frozen=True)
+class Explorer:
+    """The points that a reader can plot against each other, with the metrics they have."""
+
+    data: Mapping[str, Any]
+    kind: str = "explorer"
+
+
+@dataclass(frozen=True)
+class EvidenceBlock:
+    """Rows of a result table that a statement rests on; ``rows`` are the first of ``total``."""
+
+    id: str
+    name: str
+    conditions: str
+    total: int
+    rows: Table
+    kind: str = "evidence"
+
+
+@dataclass(frozen=True)
 class FigureBlock:
-    """A figure: its name under figures/, title, caption, finding, and the SVG as a data address."""
+    """A figure: its name under figures/, title, section, study, caption, finding, the SVG, and the files beside it."""
 
     name: str
     title: str
+    section: str
+    study: str
     caption: str
     finding: str
     svg: str
+    formats: tuple[str, ...] = ("pdf", "png", "svg")
     kind: str = "figure"
+
+    @property
+    def picture(self) -> str:
+        """Return the ending of the file that a Markdown page shows."""
+        return "png" if "png" in self.formats else "svg"
 
 
 @dataclass(frozen=True)
@@ -58,7 +101,7 @@ class Code:
     kind: str = "code"
 
 
-Block = Paragraph | Answer | Table | FigureBlock | Code
+Block = Paragraph | Answer | Table | FigureBlock | Code | Explorer | EvidenceBlock
 
 
 @dataclass(frozen=True)

@@ -2,51 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
-from peft_atlas.report.content import Answer, Block, Code, FigureBlock, Paragraph, Section, table
+from peft_atlas.report.answers import answers_section
+from peft_atlas.report.content import Block, Code, Paragraph, Section, table
+from peft_atlas.report.explorer import explorer
+from peft_atlas.report.material import Material
+from peft_atlas.report.studies.spec import StudyModule, all_studies
+from peft_atlas.report.tables import memory_table, parameters_table
 from peft_atlas.streams import ROLES
 
-# The answers that a run prints when it ends.
-HEADLINES = ("notebook_gain", "notebook_choice", "published_best")
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a report is built from: result tables, figures in the report's order, and its provenance."""
-
-    tables: Mapping[str, pd.DataFrame]
-    figures: Sequence[tuple[str, FigureBlock]]
-    config: str
-    seeds: tuple[int, ...]
-    versions: Mapping[str, str]
-    code: str
-    machine: str
-
-    def figures_of(self, section: str) -> list[FigureBlock]:
-        """Return the figures of one section."""
-        return [figure for where, figure in self.figures if where == section]
-
-    def findings(self, *kinds: str) -> pd.DataFrame:
-        """Return the findings of some kinds."""
-        findings = self.tables["findings"]
-        return findings[findings["kind"].isin(kinds)].sort_values("position")
+PUBLISHED = "published"
 
 
 def build_sections(material: Material) -> list[Section]:
     """Return all sections, the answers first."""
+    studies = all_studies()
+    measured = [module for module in studies if module.SPEC.name != PUBLISHED]
+    published = [module for module in studies if module.SPEC.name == PUBLISHED]
     return [
-        _answers(material),
-        _measured(material),
-        _mends(material),
-        _published(material),
+        *_missing(material),
+        answers_section(material, studies),
+        _explore(material, studies),
+        *(_study(module, material) for module in measured),
+        *(_study(module, material) for module in published),
         _recomputed(material),
         _conflicts(material),
         _claims(material),
+        _mends(material),
         _checks(material),
         _failures(material),
         _cost(material),
@@ -55,29 +40,34 @@ def build_sections(material: Material) -> list[Section]:
     ]
 
 
-def _answers(material: Material) -> Section:
-    answers = [
-        Answer(row.statement, row.detail, row.evidence) for row in material.findings("answer").itertuples(index=False)
-    ]
-    return Section("answers", "Answers", answers)
+def _missing(material: Material) -> list[Section]:
+    """Return the section that says what a failed run left out, or none."""
+    if not material.missing:
+        return []
+    text = "This report is incomplete: jobs of the run failed, and these could not be made: "
+    return [Section("missing", "Missing", [Paragraph(f"{text}{', '.join(material.missing)}.", "the run's logs")])]
 
 
-def _measured(material: Material) -> Section:
-    comparison = material.tables["comparison"]
-    rows = comparison[comparison["source"] == "measured here"]
-    shown = rows[["task", "method", "rank", "alpha", "params_percent", "value", "low", "high", "n"]]
-    shown = shown.rename(
-        columns={"params_percent": "% of parameters", "value": "test accuracy (%)", "n": "seeds", "task": "experiment"}
-    )
-    formats = {"% of parameters": ".2f", "test accuracy (%)": ".2f", "low": ".2f", "high": ".2f", "alpha": "g"}
-    interval = rows["interval"].iloc[0]
-    caption = f"Mean test accuracy after the last epoch of every cell; low and high: {interval}."
+def _explore(material: Material, studies: Sequence[StudyModule]) -> Section:
+    """Return the explorer."""
     intro = Paragraph(
-        "Everything here was trained by this workflow. Settings are chosen on validation; the sweep reads test "
-        "once, after training, and the baseline's test curve chooses nothing; differences are paired by seed.",
-        "runs, curves, summary, contrasts",
+        "Two metrics against each other, in two panels with common axes. A Pareto front joins the points that no "
+        "other point of the same task and model beats in one metric without losing in the other. Accuracies of "
+        "different tasks or models do not compare.",
+        "comparison; costs",
     )
-    return Section("measured", "Measured", [intro, *material.figures_of("measured"), table(caption, shown, formats)])
+    return Section("explore", "Explore", [intro, explorer(material, studies)])
+
+
+def _study(module: StudyModule, material: Material) -> Section:
+    """Return the section of a study, or what it would measure where it was not run."""
+    spec = module.SPEC
+    if spec.name in material.studies:
+        return Section(spec.name, spec.title, module.blocks(material))
+    absent = Paragraph(
+        f"Not part of this run. {spec.about} To run it, name {spec.name} under studies in the configuration."
+    )
+    return Section(spec.name, f"{spec.title} (not run)", [absent])
 
 
 def _findings_table(caption: str, rows: pd.DataFrame) -> Block:
@@ -97,55 +87,9 @@ def _mends(material: Material) -> Section:
     return Section("errata", "Errata: what mending changes", [intro, _findings_table("Errors, one a row.", errata)])
 
 
-def _published(material: Material) -> Section:
-    published = material.tables["published"]
-    intro = Paragraph(
-        f"{len(published)} cells transcribed from {published['source'].nunique()} sources, as printed. None of the "
-        "sources names an interval. The body of the survey itself (arXiv:2404.13506) was not seen: what stands here "
-        "are the primary sources it copies from, and the seed notebook's quotations.",
-        "published",
-    )
-    sources = published.groupby(["source", "source_title", "source_version"], dropna=False, sort=True)
-    listed = sources.size().rename("cells").reset_index()
-    return Section(
-        "published",
-        "Published",
-        [intro, *material.figures_of("published"), table("Sources, and how many cells each gives.", listed)],
-    )
-
-
 def _recomputed(material: Material) -> Section:
-    parameters = material.tables["parameters"]
-    columns = ["base_model", "method", "setting", "trainable_params", "percent_with_adapter", "percent_without_adapter"]
-    keys = ["base_model", "method", "setting"]
-    ways = parameters.groupby(keys)["way"].agg(lambda way: ", ".join(sorted(way)).replace("_", " "))
-    agree = parameters.groupby(keys)["trainable_params"].nunique().max() == 1
-    shown = parameters.drop_duplicates(keys)[columns]
-    shown = shown.assign(counted=[ways[key] for key in shown[keys].itertuples(index=False, name=None)])
-    caption = (
-        "Trainable parameters recomputed from architecture and documented configuration; where two ways are named, "
-        f"they {'agree to the last parameter' if agree else 'DISAGREE'}."
-    )
-    formats = {"trainable_params": ",d", "percent_with_adapter": ".4f", "percent_without_adapter": ".4f"}
-    blocks = [*material.figures_of("recomputed"), table(caption, shown, formats), _memory(material)]
-    return Section("recomputed", "Recomputed", blocks)
-
-
-def _memory(material: Material) -> Block:
-    """Return the bytes to train as a table in units of 10^9 bytes."""
-    memory = material.tables["memory"]
-    fits = [name for name in memory.columns if name.startswith("fits_")]
-    parts = ["weights_bytes", "master_weights_bytes", "gradients_bytes", "optimizer_bytes", "total_bytes"]
-    shown = memory[["base_model", "method", "setting", "precision"]].copy()
-    for part in parts:
-        shown[part.replace("_bytes", "_(GB)")] = memory[part].astype(float) / 1e9
-    for name in fits:
-        shown[name.replace("gb", "_GB")] = memory[name].map({True: "yes", False: "no"})
-    caption = (
-        "Bytes that training takes, in GB of 10^9 bytes, without activations: where it does not fit, training on one "
-        "such GPU is impossible without offloading or quantisation; where it fits, that is not yet shown possible."
-    )
-    return table(caption, shown, {part.replace("_bytes", "_(GB)"): ".2f" for part in parts})
+    shown = [parameters_table(material.tables["parameters"]), memory_table(material.tables["memory"])]
+    return Section("recomputed", "Recomputed", [*material.figures_of(section="recomputed"), *shown])
 
 
 def _conflicts(material: Material) -> Section:
@@ -160,7 +104,8 @@ def _conflicts(material: Material) -> Section:
         "conflicts: verdict",
     )
     order = conflicts["verdict"].map({"open": 0, "settled": 1, "explained": 2})
-    rows = conflicts.assign(order=order).sort_values("order", kind="stable")
+    rows = conflicts.assign(order=order, metric=conflicts["metric"].str.replace("_", " "))
+    rows = rows.sort_values("order", kind="stable")
     columns = ["base_model", "method", "task", "metric", "readings", "difference", "verdict", "resolution", "places"]
     caption = "Conflicts, one cell a row: what each source prints, and where it stands in data/published."
     return Section("conflicts", "Conflicts", [intro, table(caption, rows[columns], {"difference": ".3g"})])
@@ -228,7 +173,8 @@ def _provenance(material: Material) -> Section:
     facts = Paragraph(
         f"Code: {material.code}. Machine: {material.machine}; trained on {', '.join(devices)} with torch "
         f"{', '.join(torches)}. Seeds: {seeds}. On one machine and one build of torch, data files are equal bit "
-        "for bit whatever the number of cores and of seeds in a job; on another processor torch may round otherwise.",
+        "for bit whatever the number of cores and of seeds in a job, and whether Slurm ran the jobs; on another "
+        "processor torch rounds otherwise, and only a tolerance holds (checks repeatability and rounding).",
         "runs: device, torch_version",
     )
     drawn = "Random streams of a run: each has its own generator, seeded by SHA-256 of role and seed."
@@ -252,9 +198,3 @@ def _rerun() -> Section:
     commands += "snakemake --cores 2 figures   # figures from the combined tables\n"
     commands += "snakemake --cores 2 --configfile my.yaml"
     return Section("rerun", "How to run it again", [Code(commands)])
-
-
-def headlines(findings: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Return one line for each named answer that the findings hold."""
-    details: dict[Any, Any] = findings[findings["kind"] == "answer"].set_index("id")["detail"].to_dict()
-    return [details[name] for name in names if name in details]

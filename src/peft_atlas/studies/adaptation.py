@@ -19,15 +19,13 @@ from peft_atlas.methods.registry import study_settings
 from peft_atlas.methods.storage import adapter_bytes
 from peft_atlas.models.mlp import MLPShape, SimpleNN, simple_nn
 from peft_atlas.records import CURVES, RUNS
+from peft_atlas.studies.adaptation_names import NO_ADAPTATION, STUDY
 from peft_atlas.studies.outcomes import METRICS, first_divergence, known, outcome
 from peft_atlas.tasks.shifted import ShiftedSizes, shuffled, source_task, target_task
 from peft_atlas.tasks.synthetic import Task
 from peft_atlas.training.population import Curves, TrainingPlan, evaluate, resolve_device, train_population
 
 Row = dict[str, Any]
-STUDY = "adaptation"
-NO_ADAPTATION = "no adaptation"
-EXPERIMENTS = ("methods", "ranks", "alphas", "shuffled_labels")
 # The shift is in the first layer, so that is what is adapted; fc2 is the head.
 _HEAD = ("fc2",)
 _SITES = Sites(

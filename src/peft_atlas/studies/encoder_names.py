@@ -10,7 +10,7 @@ RANK_CURVE = ("LoRA (query, key, value)", "DoRA")
 RANK, ALPHA_PER_RANK = 8, 2.0
 # Settings that are compared with peft: one of each kind that it has.
 CROSS_CHECKED = ("LoRA (query, key, value)", "DoRA", "PrefT", "(IA)3")
-RANDOM_WEIGHTS = "random weights"
+RANDOM_WEIGHTS = "random encoder"
 MAJORITY, TFIDF = "majority class", "TF-IDF + logistic regression"
 CONTROLS = (MAJORITY, TFIDF, RANDOM_WEIGHTS)
 

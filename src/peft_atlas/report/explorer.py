@@ -1,0 +1,186 @@
+"""The points of the explorer: every measured cell and every published accuracy, with all metrics known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from peft_atlas.config import FigureStyle
+from peft_atlas.figures.style import CONTROLS, METHODS, method_mark
+from peft_atlas.report.content import Explorer
+from peft_atlas.report.material import Material
+from peft_atlas.report.studies.spec import StudyModule
+from peft_atlas.report.tables import MEASURED, tasks_of
+from peft_atlas.statistics import Estimate, mean_interval
+
+# The task that a panel starts with, where it is not the first of the study.
+START = {"published": "commonsense: Avg", "notebook": "sweep, held_out"}
+_KEYS = ["task", "method", "setting", "rank", "alpha"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A quantity that points can be plotted by: its name, unit, axis, and which end of it is better."""
+
+    name: str
+    unit: str
+    log: bool
+    lower_is_better: bool
+    about: str
+
+
+METRICS = {
+    "params_percent": Metric("Trainable parameters", "%", True, True, "share of the full model's parameters"),
+    "trainable_params": Metric("Trainable parameters, count", "", True, True, "parameters that training changes"),
+    "accuracy": Metric("Accuracy", "%", False, False, "test accuracy after the last epoch, or as printed"),
+    "seconds": Metric("Training time", "s", True, True, "seconds of job time a run"),
+    "memory_bytes": Metric("Memory", "bytes", True, True, "peak of the job, or weights to optimiser recomputed"),
+    "forgetting": Metric("Forgetting", "points", False, True, "source accuracy lost by adapting"),
+    "adapter_bytes": Metric("Adapter file", "bytes", True, True, "bytes of the saved adapter"),
+}
+
+
+def explorer(material: Material, studies: Iterable[StudyModule]) -> Explorer:
+    """Return the explorer's points, metrics and marks."""
+    points = [*_measured(material, studies), *_published(material)]
+    used = [key for key in METRICS if any(point["values"].get(key) is not None for point in points)]
+    methods = list(dict.fromkeys(point["method"] for point in points))
+    known = [*METHODS, *CONTROLS]
+    methods.sort(key=lambda name: (known.index(name) if name in known else len(known), name))
+    marks = {name: method_mark(name, FigureStyle()) for name in methods}
+    return Explorer(
+        {
+            "metrics": [{"key": key, **asdict(METRICS[key])} for key in used],
+            "methods": [{"name": name, **asdict(mark)} for name, mark in marks.items()],
+            "points": points,
+            "start": {point["study"]: point["task"] for point in reversed(points)} | START,
+        }
+    )
+
+
+def _measured(material: Material, studies: Iterable[StudyModule]) -> list[dict[str, Any]]:
+    """Return the measured cells."""
+    points = []
+    for module in studies:
+        spec = module.SPEC
+        cells = material.cells_of(spec.name) if spec.name in material.studies else pd.DataFrame()
+        if cells.empty:
+            continue
+        costs, means = _costs(module, material), _of_runs(material, spec.name)
+        for row in cells.to_dict("records"):
+            key = _key(row)
+            values = {"accuracy": _number(row["value"]), "params_percent": _number(row["params_percent"])}
+            values |= costs.get(key, {})
+            intervals = {"accuracy": (_number(row["low"]), _number(row["high"]))}
+            for name, estimate in means.get(key, {}).items():
+                values[name] = _number(estimate.mean)
+                if name == "forgetting":
+                    intervals[name] = (_number(estimate.low), _number(estimate.high))
+            seeds = f"{int(row['n'])} seeds" if _known(row["n"]) else "no seeds"
+            points.append(_point(row, spec.name, values, intervals, f"Measured here, {seeds}, {row['interval']}"))
+    return points
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what tells cells apart, as text, so that missing values are equal."""
+    return tuple("" if not _known(row[name]) else str(row[name]) for name in _KEYS)
+
+
+def _known(value: Any) -> bool:
+    return value is not None and not pd.isna(value)
+
+
+def _number(value: Any) -> float | None:
+    return round(float(value), 6) if _known(value) else None
+
+
+def _costs(module: StudyModule, material: Material) -> dict[tuple[str, ...], dict[str, float | None]]:
+    """Return seconds and memory by cell, where the study gives them."""
+    give = getattr(module, "costs", None)
+    if give is None:
+        return {}
+    costs = give(material)
+    return {
+        _key(row): {name: _number(row[name]) for name in ("seconds", "memory_bytes")}
+        for row in costs.to_dict("records")
+    }
+
+
+def _of_runs(material: Material, study: str) -> dict[tuple[str, ...], dict[str, Estimate]]:
+    """Return what the runs of each cell tell beside accuracy: means over seeds."""
+    runs = material.tables["runs"]
+    own = runs[(runs["study"] == study) & (runs["status"] == "ok") & runs["selected"].fillna(value=True)]
+    own = own.assign(
+        task=tasks_of(own),
+        forgetting=100 * (own["source_accuracy_before"].astype(float) - own["source_accuracy"].astype(float)),
+    )
+    found: dict[tuple[str, ...], dict[str, Estimate]] = {}
+    for key, rows in own.groupby(_KEYS, dropna=False):
+        known = [name for name in ("trainable_params", "forgetting", "adapter_bytes") if rows[name].notna().any()]
+        cell = _key(dict(zip(_KEYS, key, strict=True)))
+        found[cell] = {name: mean_interval(rows[name].astype(float), material.confidence) for name in known}
+    return found
+
+
+def _published(material: Material) -> list[dict[str, Any]]:
+    """Return the published accuracies, with counts and memory where a documented configuration gives the percentage."""
+    comparison = material.tables["comparison"]
+    rows = comparison[comparison["source"] != MEASURED]
+    published = material.tables["published"]
+    titles = published.drop_duplicates("source").set_index("source")[["source_title", "source_version"]]
+    points = []
+    for row in rows.to_dict("records"):
+        title, version = titles.loc[row["source"]]
+        where = f"{title}, {version}" if _known(version) else str(title)
+        values = {"accuracy": _number(row["value"]), "params_percent": _number(row["params_percent"])}
+        values |= _recomputed(material, row)
+        points.append(_point(row, "published", values, {}, f"{row['source']}: {where}; no interval printed"))
+    return points
+
+
+def _recomputed(material: Material, row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return count and bytes of the configuration whose recomputed percentage is the printed one, to its digits."""
+    parameters, memory = material.tables["parameters"], material.tables["memory"]
+    if not _known(row["params_percent"]):
+        return {}
+    same = parameters[(parameters["base_model"] == row["base_model"]) & (parameters["method"] == row["method"])]
+    near = (same["percent_with_adapter"] / row["params_percent"] - 1).abs()
+    if near.empty or near.min() > 0.02:
+        return {}
+    best = same.loc[near.idxmin()]
+    bytes_ = memory[
+        (memory["base_model"] == row["base_model"])
+        & (memory["method"] == row["method"])
+        & (memory["trainable_params"] == best["trainable_params"])
+        & (memory["precision"] == "bf16_mixed")
+    ]["total_bytes"]
+    return {
+        "trainable_params": float(best["trainable_params"]),
+        "memory_bytes": _number(bytes_.iloc[0]) if len(bytes_) else None,
+    }
+
+
+def _point(
+    row: Mapping[str, Any],
+    study: str,
+    values: Mapping[str, float | None],
+    intervals: Mapping[str, tuple[float | None, float | None]],
+    source: str,
+) -> dict[str, Any]:
+    """Return one point; a metric that is not known of it is left out."""
+    rank = f"r = {int(row['rank'])}" if _known(row["rank"]) else ""
+    alpha = f"α = {row['alpha']:g}" if _known(row["alpha"]) else ""
+    setting = str(row["setting"]) if _known(row["setting"]) else ""
+    return {
+        "study": study,
+        "task": str(row["task"]).removeprefix(f"{study}: "),
+        "model": row["base_model"],
+        "method": row["method"],
+        "setting": ", ".join(filter(None, (rank, alpha, setting))),
+        "source": source,
+        "values": {name: value for name, value in values.items() if value is not None},
+        "intervals": {name: ends for name, ends in intervals.items() if None not in ends},
+    }

@@ -1,0 +1,73 @@
+r"""For who writes a paper: numbers as LaTeX commands and tables for ``\input``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from peft_atlas.files import write_text
+from peft_atlas.latex import booktabs, command_name, escape, new_command
+from peft_atlas.report.content import Table, table
+from peft_atlas.report.tables import cells_of, memory_table, parameters_table
+
+_HEAD = "% Written by the rule write_paper from the result tables; needs the packages {packages}.\n"
+
+
+def paper_tables(tables: Mapping[str, pd.DataFrame], studies: Sequence[str]) -> dict[str, Table]:
+    """Return the tables by name: the cells of each measured study, counts of parameters, and memory."""
+    measured = {f"measured_{study}": _cells(tables["comparison"], study) for study in studies}
+    return measured | {"parameters": parameters_table(tables["parameters"]), "memory": memory_table(tables["memory"])}
+
+
+def _cells(comparison: pd.DataFrame, study: str) -> Table:
+    """Return mean and interval of each cell of a study, without the columns that it leaves empty."""
+    cells = cells_of(comparison, study)
+    columns = [
+        "task",
+        "base_model",
+        "method",
+        "setting",
+        "rank",
+        "alpha",
+        "params_percent",
+        "value",
+        "low",
+        "high",
+        "n",
+    ]
+    shown = cells[[column for column in columns if cells[column].notna().any()]]
+    shown = shown.assign(task=shown["task"].str.removeprefix(f"{study}: ").str.replace("_", " "))
+    named = {"base_model": "model", "params_percent": "parameters (%)", "value": "accuracy (%)", "n": "seeds"}
+    formats = {"parameters (%)": ".3g", "accuracy (%)": ".2f", "low": ".2f", "high": ".2f", "alpha": "g"}
+    return table(f"Test accuracy of each cell of the study {study}.", shown.rename(columns=named), formats)
+
+
+def numbers(findings: pd.DataFrame) -> str:
+    r"""Return a ``\newcommand`` for the effect of each finding that has one, its interval, its unit and its n.
+
+    The finding ``notebook_gain`` gives ``\atlasNotebookGain``, ``...Low``, ``...High``, ``...Unit`` and ``...N``.
+    """
+    lines = [_HEAD.format(packages="none")]
+    for row in findings[findings["effect"].notna()].sort_values("position").itertuples():
+        parts = {"": row.effect, "Low": row.low, "High": row.high}
+        known = {name: _number(value) for name, value in parts.items() if not pd.isna(value)}
+        texts = known | {"Unit": escape(str(row.unit)), "N": "" if pd.isna(row.n) else str(row.n)}
+        lines.append(f"% {' '.join(row.statement.split())}\n")
+        name = command_name("atlas", row.kind if row.kind != "answer" else "", row.id)
+        lines += [new_command(name + ending, text) + "\n" for ending, text in texts.items() if text]
+    return "".join(lines)
+
+
+def _number(value: float) -> str:
+    """Return a number in math mode, so that its minus is one."""
+    return f"${value:,.4g}$".replace(",", "{,}") if abs(value) < 1e4 else f"${value:,.0f}$".replace(",", "{,}")
+
+
+def write_paper(tables: Mapping[str, pd.DataFrame], studies: Sequence[str], folder: Path) -> None:
+    """Write ``numbers.tex`` and one file a table, each whole or not at all."""
+    write_text(folder / "numbers.tex", numbers(tables["findings"]))
+    for name, shown in paper_tables(tables, studies).items():
+        head = _HEAD.format(packages="booktabs") + f"% {shown.caption}\n"
+        write_text(folder / f"{name}.tex", head + booktabs(shown.header, shown.rows, shown.numeric))

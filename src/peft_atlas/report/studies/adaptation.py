@@ -1,0 +1,44 @@
+"""The adaptation study in the report: saturation, methods, alpha, learning rates, forgetting, and its cells."""
+
+from __future__ import annotations
+
+from peft_atlas.report.content import Block, Paragraph, table
+from peft_atlas.report.material import Material
+from peft_atlas.report.studies.spec import AnswerPart, StudySpec
+
+SPEC = StudySpec(
+    name="adaptation",
+    title="Measured: adaptation from a pretrained base",
+    label="Measured on a pretrained network, adapted to a shift of known rank",
+    about=(
+        "A pretrained network is adapted by every method to targets that differ by a weight shift of known rank, "
+        "learning rates chosen on validation."
+    ),
+    order=2,
+    answers=(
+        AnswerPart("gain", "adaptation_equivalence", "adaptation_methods", 2),
+        AnswerPart("gain", "adaptation_forgetting"),
+        AnswerPart("rank", "adaptation_saturation_*", "adaptation_saturation", 2),
+        AnswerPart("alpha", "adaptation_alpha", "adaptation_alpha", 2),
+        AnswerPart("choice", "adaptation_choice", "adaptation_methods", 2),
+    ),
+    headlines=("adaptation_saturation_*", "adaptation_equivalence"),
+)
+
+
+def blocks(material: Material) -> list[Block]:
+    """Return the study's figures and a table of its comparisons with full fine-tuning."""
+    intro = Paragraph(
+        f"{SPEC.about} Test is read once, at the chosen rate; differences are paired by seed.",
+        "runs: study=adaptation; contrasts: study=adaptation",
+    )
+    contrasts = material.tables["contrasts"]
+    rows = contrasts[(contrasts["study"] == SPEC.name) & (contrasts["question"] == "method_against_full")]
+    columns = ["method", "shift_rank", "train_examples", "difference", "low", "high", "n", "p_adjusted"]
+    shown = rows[columns].copy()
+    for column in ("difference", "low", "high"):
+        shown[column] = 100 * shown[column]
+    formats = {"difference": "+.2f", "low": "+.2f", "high": "+.2f", "p_adjusted": ".2g"}
+    named = f"; low and high: {rows['interval'].dropna().iloc[0]}" if rows["interval"].notna().any() else ""
+    caption = f"Test accuracy less that of full fine-tuning in percentage points, paired by seed{named}."
+    return [intro, *material.figures_of(study=SPEC.name), table(caption, shown, formats)]

@@ -1,0 +1,60 @@
+"""Tables that the report and the paper share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from peft_atlas.report.content import Table, table
+
+MEASURED = "measured here"
+
+
+def cells_of(comparison: pd.DataFrame, study: str) -> pd.DataFrame:
+    """Return the final test accuracies of a study's cells, in percent."""
+    return comparison[(comparison["source"] == MEASURED) & comparison["task"].str.startswith(f"{study}: ")]
+
+
+def tasks_of(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return the task of each run as the table ``comparison`` names it, with the budget where targets are shifted."""
+    budget = (", " + runs["train_examples"].astype(str) + " examples").where(runs["shift_rank"].notna(), "")
+    return runs["study"] + ": " + runs["experiment"] + ", " + runs["task"] + budget
+
+
+def parameters_table(parameters: pd.DataFrame) -> Table:
+    """Return the recomputed counts, and by which ways each was counted."""
+    columns = ["base_model", "method", "setting", "trainable_params", "percent_with_adapter", "percent_without_adapter"]
+    keys = ["base_model", "method", "setting"]
+    ways = parameters.groupby(keys)["way"].agg(lambda way: ", ".join(sorted(way)).replace("_", " "))
+    agree = parameters.groupby(keys)["trainable_params"].nunique().max() == 1
+    shown = parameters.drop_duplicates(keys)[columns]
+    shown = shown.assign(counted=[ways[key] for key in shown[keys].itertuples(index=False, name=None)])
+    caption = (
+        "Trainable parameters recomputed from architecture and documented configuration; where two ways are named, "
+        f"they {'agree to the last parameter' if agree else 'DISAGREE'}."
+    )
+    formats = {"trainable_params": ",d", "percent_with_adapter": ".4f", "percent_without_adapter": ".4f"}
+    return table(caption, shown, formats)
+
+
+def memory_table(memory: pd.DataFrame) -> Table:
+    """Return the bytes to train in units of 10^9 bytes, and the sizes of GPU that hold them."""
+    parts = ["weights_bytes", "master_weights_bytes", "gradients_bytes", "optimizer_bytes", "total_bytes"]
+    shown = memory[["base_model", "method", "setting", "precision"]].assign(
+        precision=memory["precision"].str.replace("_", " ")
+    )
+    for part in parts:
+        shown[part.removesuffix("_bytes")] = memory[part].astype(float) / 1e9
+    sizes = sorted(int(name[5:-2]) for name in memory.columns if name.startswith("fits_"))
+    shown["fits GPUs of"] = [_sizes_that_fit(row, sizes) for _, row in memory.iterrows()]
+    caption = (
+        "GB (10^9 bytes) that training takes, without activations, and the sizes of GPU, in GB, that hold it. Where a "
+        "size is not listed, training on one such GPU is impossible without offloading or quantisation; where it is, "
+        "that is not yet shown possible."
+    )
+    return table(caption, shown, {part.removesuffix("_bytes"): ".2f" for part in parts})
+
+
+def _sizes_that_fit(row: pd.Series[Any], sizes: list[int]) -> str:
+    return ", ".join(str(size) for size in sizes if row[f"fits_{size}gb"]) or "none"

@@ -1,0 +1,53 @@
+"""The graph of the rules, as the README shows it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_FENCE = "```"
+_BLOCK = re.compile(rf"{_FENCE}mermaid\n.*?{_FENCE}", flags=re.DOTALL)
+_FIGURES = "draw_*"
+# The targets, which only collect what others make.
+_TARGETS = ("all",)
+
+
+def merge_figures(mermaid: str) -> str:
+    """Return Snakemake's ``--rulegraph mermaid-js`` as a plain flow chart in which the figures' rules are one.
+
+    Nodes and edges are sorted, so that the order in which Snakemake lists them does not matter.
+    """
+    names = {key: _name(rule) for key, rule in re.findall(r"^\s*(\w+)\[(\w+)\]", mermaid, flags=re.MULTILINE)}
+    pairs = re.findall(r"^\s*(\w+) --> (\w+)", mermaid, flags=re.MULTILINE)
+    named = {(names[left], names[right]) for left, right in pairs}
+    edges = _reduced({edge for edge in named if not set(edge) & set(_TARGETS)})
+    nodes = sorted({name for edge in edges for name in edge})
+    keys = {name: re.sub(r"\W", "", name) for name in nodes}
+    lines = [f'    {keys[name]}["{name}"]' for name in nodes]
+    lines += [f"    {keys[left]} --> {keys[right]}" for left, right in sorted(edges)]
+    return "\n".join(["flowchart LR", *lines])
+
+
+def _reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the edges that no longer way between the same nodes makes needless."""
+    return {edge for edge in edges if not _reaches(*edge, edges - {edge})}
+
+
+def _reaches(start: str, end: str, edges: set[tuple[str, str]]) -> bool:
+    """Return whether a way leads from one node to another; the graph has no cycles."""
+    return any(right == end or _reaches(right, end, edges) for left, right in edges if left == start)
+
+
+def _name(rule: str) -> str:
+    return _FIGURES if rule.startswith("draw_") else rule
+
+
+def put_graph(readme: str, graph: str) -> str:
+    """Return a page with its one Mermaid block replaced by a graph."""
+    return _BLOCK.sub(lambda _: f"{_FENCE}mermaid\n{graph}\n{_FENCE}", readme, count=1)
+
+
+def write_graph(readme: Path, mermaid: str) -> None:
+    """Write the graph into a page."""
+    text = readme.read_text(encoding="utf-8")
+    readme.write_text(put_graph(text, merge_figures(mermaid)), encoding="utf-8")

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# cluster.sh start|stop DIR: a throwaway one-node Slurm in DIR, on loopback, without systemd.
+set -euo pipefail
+command=${1:?start or stop}
+dir=$(realpath -m "${2:?directory}")
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export SLURM_CONF=$dir/slurm.conf
+link=/etc/slurm/slurm.conf
+
+start() {
+  if [ -e "$link" ] && [ "$(readlink "$link")" != "$SLURM_CONF" ]; then
+    echo "slurm: $link belongs to another cluster" >&2
+    exit 1
+  fi
+  mkdir -p "$dir"/{munge,state,spool}
+  # munged and slurmctld refuse folders that others could write.
+  chmod 755 "$dir" "$dir/munge"
+  chmod 700 "$dir/state"
+  sed -e "s|@HOST@|$(hostname -s)|g; s|@DIR@|$dir|g; s|@CPUS@|$(nproc)|" \
+    -e "s|@MEMORY@|$(awk '/MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)|" \
+    -e "s|@CTLD_PORT@|${SLURM_TEST_PORT:-16817}|; s|@SLURMD_PORT@|$((${SLURM_TEST_PORT:-16817} + 1))|" \
+    "$here/slurm.conf.in" >"$SLURM_CONF"
+  cp "$here/gres.conf" "$dir/gres.conf"
+  # The plugin that runs a job inside its allocation drops SLURM_CONF, so this is where srun finds it.
+  mkdir -p /etc/slurm
+  ln -sfn "$SLURM_CONF" "$link"
+  (umask 077 && head -c 128 /dev/urandom >"$dir/munge/munge.key")
+  munged --force --key-file="$dir/munge/munge.key" --socket="$dir/munge/munge.socket" \
+    --pid-file="$dir/munge/munged.pid" --log-file="$dir/munge/munged.log" \
+    --seed-file="$dir/munge/munged.seed" --num-threads=2
+  slurmctld -c -f "$SLURM_CONF"
+  slurmd -f "$SLURM_CONF"
+  # sinfo waits for long where slurmctld died, so each call and the whole wait are bounded.
+  local end=$((SECONDS + 30))
+  while [ $SECONDS -lt $end ]; do
+    if [ "$(timeout 3 sinfo -h -p cpu -o %T 2>/dev/null)" = idle ]; then return; fi
+    if grep -q 'fatal:' "$dir"/slurm*.log; then break; fi
+    sleep 0.2
+  done
+  echo "slurm: the node never became idle" >&2
+  tail -n 20 "$dir"/slurm*.log >&2
+  stop
+  exit 1
+}
+
+stop() {
+  # Only this cluster's jobs and the daemons whose process ids it wrote down.
+  for job in $(timeout 5 squeue -h -o %A -t PENDING,RUNNING 2>/dev/null || true); do
+    timeout 5 scancel --signal=KILL "$job" 2>/dev/null || timeout 5 scancel "$job" 2>/dev/null || true
+  done
+  for file in slurmd.pid slurmctld.pid munge/munged.pid; do
+    [ -s "$dir/$file" ] || continue
+    local pid
+    pid=$(cat "$dir/$file")
+    kill "$pid" 2>/dev/null || continue
+    for _ in $(seq 50); do
+      kill -0 "$pid" 2>/dev/null || break
+      sleep 0.1
+    done
+  done
+  if [ "$(readlink "$link" || true)" = "$SLURM_CONF" ]; then rm "$link"; fi
+}
+
+case $command in
+start) start ;;
+stop) stop ;;
+*) echo "usage: cluster.sh start|stop DIR" >&2 && exit 2 ;;
+esac

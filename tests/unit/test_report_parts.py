@@ -1,0 +1,167 @@
+"""Evidence, answers, studies that were not run, and what is written for a paper."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from peft_atlas.latex import booktabs, command_name, escape
+from peft_atlas.records import CONTRACTS, read_results
+from peft_atlas.report.answers import answers_section, headlines
+from peft_atlas.report.evidence import SHOWN, Evidence
+from peft_atlas.report.material import Material
+from peft_atlas.report.paper import write_paper
+from peft_atlas.report.sections import build_sections
+from peft_atlas.report.studies.spec import QUESTIONS, AnswerPart, StudySpec, all_studies
+
+RUNS = pd.DataFrame(
+    {
+        "run_id": ["a", "b", "c", "d"],
+        "study": ["notebook", "notebook", "notebook", "encoder"],
+        "rank": pd.array([1, 2, None, 2], dtype="Int64"),
+        "alpha": [16.0, 1.0, None, 0.5],
+        "setting": ["query, key, value", None, "query", "query"],
+    }
+)
+TABLES = {"runs": RUNS, "findings": pd.DataFrame({"kind": ["check", "claim"], "id": ["x", "y"]})}
+
+
+def test_evidence_leads_to_its_rows_and_to_the_first_of_many():
+    (block,) = Evidence(TABLES).links("runs: study=notebook, alpha=16 and 1")
+    assert [row[0] for row in block.rows.rows] == ["a", "b"]
+    assert (block.name, block.conditions, block.total) == ("runs", "study=notebook, alpha=16 and 1", 2)
+    many = pd.DataFrame({"run_id": [f"{n:02d}" for n in range(20)]})
+    (block,) = Evidence({"runs": many}).links("runs")
+    assert (block.total, len(block.rows.rows)) == (20, SHOWN)
+
+
+@pytest.mark.parametrize("evidence", ["tasks/synthetic.py: held_out, all seeds", "runs: study=none", "what is seen"])
+def test_what_selects_no_row_is_no_link(evidence):
+    assert Evidence(TABLES).links(evidence) == []
+
+
+def test_two_tables_are_two_links_and_the_same_rows_have_one_anchor():
+    evidence = Evidence(TABLES)
+    first = evidence.links("findings: kind=claim; runs: study=encoder")
+    assert [(block.name, block.total) for block in first] == [("findings", 1), ("runs", 1)]
+    assert evidence.links("runs: study=encoder") == [first[1]]
+    assert len(evidence.blocks()) == len({block.id for block in evidence.blocks()}) == 2
+
+
+@pytest.fixture(scope="module")
+def tables(smoked):
+    return read_results(smoked.folder / "results", CONTRACTS)
+
+
+def material(tables, studies=("published", "notebook")):
+    return Material(tables, (), studies, "", (0, 1, 2), 0.95, {}, "code", "machine")
+
+
+@pytest.mark.slow
+def test_each_question_is_answered_by_the_details_of_findings(tables):
+    section = answers_section(material(tables), all_studies())
+    asked = section.blocks[: len(QUESTIONS)]
+    assert [block.question for block in asked] == list(QUESTIONS.values())
+    findings = tables["findings"]
+    details = {*findings["detail"].dropna(), *findings.loc[findings["kind"] == "answer", "statement"]}
+    rest = " ".join(part.text for block in section.blocks for part in block.texts)
+    for detail in sorted(details, key=len, reverse=True):
+        rest = rest.replace(detail, "")
+    assert not re.search(r"\d", rest)
+    told = tables["findings"][tables["findings"]["kind"] == "answer"]["detail"]
+    assert all(any(detail in part.text for block in section.blocks for part in block.texts) for detail in told)
+
+
+@pytest.mark.slow
+def test_a_study_that_was_not_run_is_said_to_be_absent(tables):
+    sections = {section.id: section for section in build_sections(material(tables, ("published",)))}
+    assert sections["notebook"].title.endswith("(not run)")
+    (absent,) = sections["notebook"].blocks
+    assert "name notebook under studies" in absent.text
+    assert "rank" in {block.text.split()[1] for block in sections["answers"].blocks if block.kind == "paragraph"}
+
+
+def test_a_pattern_names_every_finding_that_it_fits():
+    rows = pd.DataFrame({"kind": "answer", "id": ["s_400", "s_4000"], "detail": ["one", "two"]})
+    assert headlines(rows, [SimpleNamespace(headlines=("s_*",))]) == ["one"]
+
+
+def test_the_end_of_a_run_tells_the_best_of_each_study_first():
+    ids = ["a1", "a2", "b1", "b2"]
+    rows = pd.DataFrame({"kind": "answer", "id": ids, "detail": [name.upper() for name in ids]})
+    specs = [SimpleNamespace(headlines=("a1", "a2")), SimpleNamespace(headlines=("gone", "b1", "b2"))]
+    assert headlines(rows, specs) == ["A1", "A2", "B1"]
+
+
+def test_parts_of_an_answer_name_figures_and_findings():
+    for module in all_studies():
+        assert isinstance(module.SPEC, StudySpec)
+        assert all(isinstance(part, AnswerPart) and part.question in QUESTIONS for part in module.SPEC.answers)
+        assert set(module.SPEC.headlines) <= {part.finding for part in module.SPEC.answers}
+
+
+def test_latex_gets_no_live_character():
+    evil = r"50 % of \x{a}_b & $1 #2 ~ ^ <>"
+    assert escape(evil) == (
+        r"50 \% of \textbackslash{}x\{a\}\_b \& \$1 \#2 \textasciitilde{} \textasciicircum{} \textless{}\textgreater{}"
+    )
+    assert command_name("atlas", "notebook_gain-2") == r"\atlasNotebookGainTwo"
+    text = booktabs(("a", "b"), (("x & y", "1"),), (False, True))
+    assert text.splitlines()[0] == r"\begin{tabular}{@{}lr@{}}"
+    assert r"x \& y & 1 \\" in text
+
+
+@pytest.fixture(scope="module")
+def paper(tables, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("paper")
+    write_paper(tables, ["notebook"], folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_numbers_of_a_paper_are_those_of_the_findings(paper, tables):
+    text = (paper / "numbers.tex").read_text(encoding="utf-8")
+    commands = re.findall(r"^\\newcommand\{\\([A-Za-z]+)\}\{(.*)\}$", text, flags=re.MULTILINE)
+    assert len(dict(commands)) == len(commands)
+    gain = tables["findings"].set_index("id").loc["notebook_gain"]
+    for ending, column in (("", "effect"), ("Low", "low"), ("High", "high")):
+        got = float(dict(commands)[f"atlasNotebookGain{ending}"].strip("$"))
+        assert got == pytest.approx(gain[column], rel=1e-3)
+    assert dict(commands)["atlasNotebookGainN"] == str(gain["n"])
+
+
+@pytest.mark.slow
+def test_the_tables_of_a_paper_have_whole_rows(paper):
+    files = sorted(path for path in paper.glob("*.tex") if path.name != "numbers.tex")
+    assert [path.stem for path in files] == ["measured_notebook", "memory", "parameters"]
+    for path in files:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("%")]
+        assert [line for line in lines if line.startswith("\\") and line[1] in "tmb"][1::1]
+        columns = len(re.sub(r"[^lr]", "", lines[0].split("@{}")[1]))
+        rows = [line for line in lines if line.endswith(r" \\")]
+        assert len(rows) > 3
+        assert all(len(re.findall(r"(?<!\\)&", row)) == columns - 1 for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
+def test_latex_takes_numbers_tables_and_figures(paper, smoked, tmp_path):
+    inputs = "\n".join(rf"\resizebox{{\linewidth}}{{!}}{{\input{{{path.stem}}}}}" for path in paper.glob("m*.tex"))
+    figures = sorted((smoked.folder / "figures").glob("*.tex"))
+    floats = "\n\\clearpage\n".join(rf"\input{{{path}}}" for path in figures)
+    text = rf"""\documentclass{{article}}
+\usepackage[T1]{{fontenc}}\usepackage{{booktabs,graphicx}}\graphicspath{{{{{smoked.folder}/figures/}}}}
+\begin{{document}}\input{{numbers}}\atlasNotebookGain\ \atlasNotebookGainUnit
+{inputs}
+\clearpage
+{floats}
+\end{{document}}"""
+    (paper / "paper.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", f"-output-directory={tmp_path}", "paper.tex"]
+    done = subprocess.run(command, cwd=paper, text=True, capture_output=True, errors="replace", timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert Path(tmp_path / "paper.pdf").stat().st_size > 100_000

@@ -1,0 +1,130 @@
+"""What the README says works: its commands run, its graph is the workflow's, its links lead somewhere."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from peft_atlas.config import load_config
+from peft_atlas.rulegraph import merge_figures, put_graph
+
+GRAPH = """---
+title: DAG
+---
+flowchart TB
+\tid0[all]
+\tid1[render_report]
+\tid2[draw_a]
+\tid3[draw_b]
+\tid4[load]
+\tstyle id0 fill:#D95757
+\tid1 --> id0
+\tid2 --> id1
+\tid3 --> id1
+\tid4 --> id2
+\tid4 --> id1
+"""
+
+
+def blocks(root, language):
+    """Return the README's fenced blocks in a language."""
+    text = (root / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands(root):
+    lines = [line for block in blocks(root, "sh") for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_figures_are_one_node_and_a_longer_way_replaces_an_edge():
+    lines = merge_figures(GRAPH).splitlines()
+    assert lines[0] == "flowchart LR"
+    assert [line.strip() for line in lines if "-->" in line] == ["draw_ --> render_report", "load --> draw_"]
+    page = put_graph("before\n```mermaid\nold\n```\nafter", "new")
+    assert page == "before\n```mermaid\nnew\n```\nafter"
+
+
+def test_the_links_of_the_readme_lead_to_files(root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []
+
+
+def test_the_example_of_a_configuration_is_one(root):
+    (example,) = blocks(root, "yaml")
+    assert load_config(yaml.safe_load(example)).figures.style.preset == "one_column"
+
+
+def test_every_make_target_of_the_readme_exists(root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    targets = {words[1] if len(words) > 1 else "all" for words in commands(root) if words and words[0] == "make"}
+    targets |= set(re.findall(r"`make ([a-z-]+)`", text))
+    assert {"all", "test", "bench", "docs", "fast-test"} <= targets
+    for target in sorted(targets):
+        done = subprocess.run(["make", "--dry-run", target], cwd=root, text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_graph_of_the_readme_is_the_workflows(root):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--rulegraph", "mermaid-js", "all"]
+    done = subprocess.run(command, cwd=root, text=True, capture_output=True, check=True)
+    assert blocks(root, "mermaid") == [merge_figures(done.stdout) + "\n"], "run `make docs`"
+
+
+@pytest.mark.slow
+def test_the_snakemake_commands_of_the_readme_run(root, project):
+    (example,) = blocks(root, "yaml")
+    (project.folder / "my.yaml").write_text(example, encoding="utf-8")
+    ran = [words[1:] for words in commands(root) if words and words[0] == "snakemake"]
+    assert len(ran) >= 6
+    for words in ran:
+        cores = words.index("--cores")
+        rest = words[:cores] + words[cores + 2 :]
+        # Another study and the tiny one through every rule take minutes; that they are planned is enough here.
+        dry = ["--dry-run"] if {"smoke", "my.yaml"} & set(rest) else []
+        # The study of the README's own, on top of the tiny one that this project has run.
+        own = [word for word in rest if word not in ("--configfile", "my.yaml")]
+        config = yaml.safe_load(example) if "my.yaml" in rest else None
+        done = project.snakemake(*own, *dry, config=config)
+        assert done.returncode == 0, done.stdout
+        assert not dry or "Job stats" in done.stdout
+
+
+@pytest.mark.slow
+def test_snakemakes_own_report_needs_no_network(project, browser):
+    done = project.snakemake("--report", "own.html")
+    assert done.returncode == 0, done.stdout
+    path = project.folder / "own.html"
+    text = path.read_text(encoding="utf-8")
+    for word in ("measured", "published", "recomputed", "configuration used", "Drawn from summary, contrasts"):
+        assert word in text
+    page = browser.new_page()
+    asked, said = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(path.as_uri(), wait_until="load")
+    page.get_by_text("published", exact=True).first.wait_for(timeout=20_000)
+    page.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_the_catalog_and_the_citation_are_whole(root):
+    catalog = yaml.safe_load((root / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))
+    assert catalog["usage"]["report"] is True
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "title", "version", "license", "authors"} <= set(citation)
+    version = subprocess.run(
+        [sys.executable, "-c", "import peft_atlas; print(peft_atlas.__version__)"],
+        text=True,
+        capture_output=True,
+        check=True,
+        cwd=root / "src",
+    )
+    assert citation["version"] == version.stdout.strip()
