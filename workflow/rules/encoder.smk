@@ -100,14 +100,13 @@ if "encoder" in CONFIG.studies:
         else []
     )
     COST_FILES += expand(
-        "results/benchmarks/{rule}/{text_task}.tsv",
-        rule=["prepare_text", "train_controls"],
+        "results/benchmarks/{program}/{text_task}.tsv",
+        program=["prepare_text", "train_controls"],
         text_task=TEXT_TASKS,
     )
-    COST_FILES += expand(
-        "results/benchmarks/{rule}/all.tsv",
-        rule=["fetch_texts", *(["fetch_model"] if MODEL_FOLDER != ENCODER.model else [])],
-    )
+    COST_FILES += ["results/benchmarks/fetch_texts/all.tsv"]
+    if MODEL_FOLDER != ENCODER.model:
+        COST_FILES += ["results/benchmarks/fetch_model/all.tsv"]
     RUN_COST_FILES += [f"{part}.costs.parquet" for part in TRAINED_PARTS]
 # Each rule gets the part of the study that its results depend on, and no more.
 TRAINING_CONFIG = ENCODER.model_dump(

@@ -1,0 +1,57 @@
+"""The encoder study in the report: every method on a pretrained transformer, and every measured cell."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from peft_atlas.report.content import Block, Paragraph, table
+from peft_atlas.report.material import Material
+from peft_atlas.report.studies.spec import AnswerPart, StudySpec
+from peft_atlas.report.tables import tasks_of
+
+SPEC = StudySpec(
+    name="encoder",
+    title="Measured: a pretrained transformer",
+    label="Measured on a pretrained transformer and real text",
+    about=(
+        "Section 5 of the seed notebook made real: every method on a pretrained encoder and labelled text, with "
+        "controls, rank curves and costs."
+    ),
+    order=3,
+    answers=(
+        AnswerPart("gain", "encoder_gain_*", "encoder_params", 3),
+        AnswerPart("rank", "encoder_rank_*", "encoder_ranks", 3),
+        AnswerPart("choice", "encoder_rates", "encoder_rates", 3),
+    ),
+    headlines=("encoder_gain_*",),
+)
+
+
+def blocks(material: Material) -> list[Block]:
+    """Return the study's figures and a table of its cells."""
+    cells = material.cells_of(SPEC.name)
+    names = {"params_percent": "% of parameters", "value": "test accuracy (%)", "n": "seeds", "task": "experiment"}
+    shown = cells[["task", "method", "setting", "rank", "alpha", "params_percent", "value", "low", "high", "n"]]
+    shown = shown.assign(task=shown["task"].str.removeprefix(f"{SPEC.name}: ")).rename(columns=names)
+    formats = {"% of parameters": ".3f", "test accuracy (%)": ".2f", "low": ".2f", "high": ".2f", "alpha": "g"}
+    caption = f"Mean test accuracy after the last epoch of every cell; low and high: {cells['interval'].iloc[0]}."
+    intro = Paragraph(
+        "Every method sees the same examples, epochs and number of learning rates, which validation chooses from with "
+        "the first seed; test is read once, at the chosen rate. The encoder draws no dropout. Intervals cover the "
+        "seed, which draws training examples, head, adapter and order, and not the choice of task or of test rows.",
+        "runs: study=encoder; contrasts: study=encoder",
+    )
+    return [intro, *material.figures_of(study=SPEC.name), table(caption, shown, formats)]
+
+
+def costs(material: Material) -> pd.DataFrame:
+    """Return the seconds and bytes of memory of a run of each cell, means over its runs."""
+    runs = material.tables["runs"]
+    runs = runs[runs["study"] == SPEC.name]
+    spent = material.tables["costs"].dropna(subset=["run_id"])
+    joined = runs.merge(spent[["run_id", "train_seconds", "peak_memory_mb"]], on="run_id", how="inner")
+    cells = joined.assign(
+        task=tasks_of(joined), seconds=joined["train_seconds"], memory_bytes=1e6 * joined["peak_memory_mb"]
+    )
+    names = ["task", "method", "setting", "rank", "alpha"]
+    return cells.groupby(names, dropna=False, sort=False)[["seconds", "memory_bytes"]].mean().reset_index()
