@@ -107,11 +107,14 @@ class Project:
         return sorted(str(file.relative_to(self.folder)) for file in hidden)
 
     def data_files(self) -> dict[str, str]:
-        """Return a digest of every data file; times stand in costs and benchmarks alone."""
+        """Return a digest of every data file; times stand in costs, in figures of them and in benchmarks alone."""
         files = [*self.folder.glob("results/**/*.parquet"), *self.folder.glob("figures/*.[!R]*")]
         timed = {spec.name for spec in all_figures() if "costs" in spec.tables}
-        files = [file for file in files if file.stem not in timed]
-        kept = [file for file in files if not file.name.endswith("costs.parquet") and "smoke" not in file.parts]
+        kept = [
+            file
+            for file in files
+            if not file.name.endswith("costs.parquet") and file.stem not in timed and "smoke" not in file.parts
+        ]
         return {str(f.relative_to(self.folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in kept}
 
     def jobs(self, *words: str, **options: Any) -> dict[str, int]:

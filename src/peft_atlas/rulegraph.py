@@ -20,7 +20,8 @@ def merge_figures(mermaid: str) -> str:
     names = {key: _name(rule) for key, rule in re.findall(r"^\s*(\w+)\[(\w+)\]", mermaid, flags=re.MULTILINE)}
     pairs = re.findall(r"^\s*(\w+) --> (\w+)", mermaid, flags=re.MULTILINE)
     named = {(names[left], names[right]) for left, right in pairs}
-    edges = _reduced({edge for edge in named if not set(edge) & set(_TARGETS)})
+    # A rule that reads what another job of its own wrote is one node without an edge to itself.
+    edges = _reduced({edge for edge in named if not set(edge) & set(_TARGETS) and edge[0] != edge[1]})
     nodes = sorted({name for edge in edges for name in edge})
     keys = {name: re.sub(r"\W", "", name) for name in nodes}
     lines = [f'    {keys[name]}["{name}"]' for name in nodes]
@@ -30,12 +31,20 @@ def merge_figures(mermaid: str) -> str:
 
 def _reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return the edges that no longer way between the same nodes makes needless."""
-    return {edge for edge in edges if not _reaches(*edge, edges - {edge})}
+    kept = set(edges)
+    for edge in sorted(edges):
+        if _reaches(*edge, kept - {edge}):
+            kept.remove(edge)
+    return kept
 
 
 def _reaches(start: str, end: str, edges: set[tuple[str, str]]) -> bool:
-    """Return whether a way leads from one node to another; the graph has no cycles."""
-    return any(right == end or _reaches(right, end, edges) for left, right in edges if left == start)
+    """Return whether a way leads from one node to another; rules whose jobs feed each other make a circle."""
+    found, new = {start}, {start}
+    while new:
+        new = {right for left, right in edges if left in new} - found
+        found |= new
+    return end in found
 
 
 def _name(rule: str) -> str:

@@ -156,7 +156,10 @@ def test_an_output_that_is_truncated_or_another_file(undisturbed, tmp_path):
 def test_two_drivers_at_once(half_done, undisturbed):
     first = half_done.start(*TABLES, config=TINY)
     wait_for(half_done.folder / "logs/train_sweep/block=0.log", first)
+    # Held where it is, it cannot end before the second one comes.
+    os.killpg(first.pid, signal.SIGSTOP)
     second = half_done.snakemake(*TABLES, config=TINY)
+    os.killpg(first.pid, signal.SIGCONT)
     assert second.returncode != 0
     assert "LockException" in second.stdout
     assert first.wait(timeout=120) == 0, half_done.printed()

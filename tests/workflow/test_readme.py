@@ -26,6 +26,7 @@ flowchart TB
 \tid3 --> id1
 \tid4 --> id2
 \tid4 --> id1
+\tid4 --> id4
 """
 
 
@@ -55,9 +56,9 @@ def test_the_links_of_the_readme_lead_to_files(root):
     assert [link for link in links if not (root / link).exists()] == []
 
 
-def test_the_example_of_a_configuration_is_one(root):
-    (example,) = blocks(root, "yaml")
-    assert load_config(yaml.safe_load(example)).figures.style.preset == "one_column"
+def test_the_examples_of_configurations_are_some(root):
+    read = [load_config(yaml.safe_load(example)) for example in blocks(root, "yaml")]
+    assert read[0].figures.style.preset == "one_column"
 
 
 def test_every_make_target_of_the_readme_exists(root):
@@ -79,7 +80,7 @@ def test_the_graph_of_the_readme_is_the_workflows(root):
 
 @pytest.mark.slow
 def test_the_snakemake_commands_of_the_readme_run(root, project):
-    (example,) = blocks(root, "yaml")
+    example = blocks(root, "yaml")[0]
     (project.folder / "my.yaml").write_text(example, encoding="utf-8")
     ran = [words[1:] for words in commands(root) if words and words[0] == "snakemake"]
     assert len(ran) >= 6

@@ -76,6 +76,8 @@ rule render_gallery:
         gallery="results/gallery.html",
     log:
         "logs/render_gallery.log",
+    benchmark:
+        "results/benchmarks/render_gallery/all.tsv"
     localrule: True
     conda:
         ENVIRONMENT

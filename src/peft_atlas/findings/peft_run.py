@@ -65,7 +65,9 @@ def through_peft(attached: Attached, folder: Path, classes: int, seed: int) -> P
         save_adapter(bare, Path(place), str(folder), task_type="FEATURE_EXTRACTION")
         # peft refuses to load a prefix as one that trains, so that it is set to train afterwards.
         prefix = attached.method.peft_type == "PREFIX_TUNING"
-        adapted = PeftModel.from_pretrained(BertModel.from_pretrained(folder), place, is_trainable=not prefix)
+        adapted = PeftModel.from_pretrained(
+            BertModel.from_pretrained(folder, use_safetensors=True), place, is_trainable=not prefix
+        )
     if prefix:
         adapted.prompt_encoder.requires_grad_(True)
         _shift_positions(adapted.get_base_model(), attached.method.peft_settings()["num_virtual_tokens"])

@@ -138,7 +138,7 @@ def load_encoder(folder: Path) -> nn.Module:
         return load_bert(folder)
     from transformers import AutoModel
 
-    return HuggingFaceEncoder(AutoModel.from_pretrained(folder))
+    return HuggingFaceEncoder(AutoModel.from_pretrained(folder, use_safetensors=True))
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -23,7 +23,7 @@ def answers_section(material: Material, studies: Sequence[StudyModule]) -> Secti
     asked = {name for spec in specs for part in spec.answers for name in matching(answers.index, part.finding)}
     others = [row for row in answers.itertuples() if row.Index not in asked]
     for row in others:
-        blocks.append(Answer(str(row.Index), row.statement, (AnswerText("", row.detail, row.evidence),)))
+        blocks.append(Answer(f"answer-{row.Index}", row.statement, (AnswerText("", row.detail, row.evidence),)))
     return Section("answers", "Answers", blocks)
 
 

@@ -49,7 +49,7 @@ def write_incomplete_report(
     missing = [str(figure) for figure in figures if figure not in shown]
     try:
         material = load_material(tables, shown, config, root, missing)
-        write_report(build_sections(material), stem.with_suffix(".html"), stem.with_suffix(".md"))
+        write_report(build_sections(material), stem.with_suffix(".html"), stem.with_suffix(".md"), material.tables)
     except AtlasError as error:
         return f"No report: {error}"
     return f"Incomplete report: {stem}.html; it says what is missing ({len(missing)} figures)."
