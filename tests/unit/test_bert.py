@@ -6,9 +6,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from peft_atlas.config import ENCODER_SETTINGS
 from peft_atlas.errors import AtlasError
+from peft_atlas.methods.attach import attach
+from peft_atlas.methods.lora import LoRA
+from peft_atlas.methods.method import Members
 from peft_atlas.models.bert import load_bert, random_bert, read_shape
-from peft_atlas.models.encoder import TextClassifier, load_encoder
+from peft_atlas.models.encoder import HEAD, TextClassifier, load_encoder
+from peft_atlas.population import SeedDropout
+from peft_atlas.studies.encoder import find_setting
 
 IDS = torch.tensor([[2, 5, 9, 30, 3], [2, 7, 3, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], dtype=torch.bool)
@@ -80,12 +86,35 @@ def test_random_weights_are_keyed_by_seed_and_have_berts_spread(tiny_model):
 
 
 def test_only_an_adapters_dropout_ever_trains(tiny_model):
-    from peft_atlas.methods.attach import attach
-    from peft_atlas.methods.lora import LoRA
-    from peft_atlas.population import SeedDropout
-
     attached = attach(TextClassifier(load_encoder(tiny_model), 2, 0), LoRA(lora_dropout=0.5, target_modules=("query",)))
     attached.model.train()
     training = [module for module in attached.model.encoder.modules() if module.training]
     assert training
     assert all(isinstance(module, SeedDropout) for module in training)
+
+
+@pytest.fixture(scope="module")
+def tiny_roberta(tmp_path_factory):
+    """Return the folder of a RoBERTa with two layers, 16 wide, which goes through `transformers` itself."""
+    from transformers import RobertaConfig, RobertaModel
+
+    folder = tmp_path_factory.mktemp("tiny_roberta")
+    config = RobertaConfig(
+        vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
+        max_position_embeddings=40, pad_token_id=1,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        RobertaModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", [name for name in ENCODER_SETTINGS if name != "head only"])
+def test_every_method_trains_on_an_encoder_of_transformers(tiny_roberta, name):
+    model = TextClassifier(load_encoder(tiny_roberta), 2, 0)
+    attached = attach(model, find_setting(name, 16).method, Members(seeds=(0,)), HEAD)
+    assert model.frozen_stages() == 0
+    loss = torch.nn.functional.cross_entropy(model(IDS, MASK), torch.tensor([0, 1]))
+    loss.backward()
+    adapter = {key: p for key, p in attached.trainable().items() if not key.startswith("head.")}
+    assert any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in adapter.values())

@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from peft_atlas.config import ENCODER_SETTINGS, PACKAGED_MODEL, PACKAGED_TASKS, EncoderConfig
+from peft_atlas.config import ENCODER_SETTINGS, PACKAGED_MODEL, PACKAGED_TASKS, EncoderConfig, FigureStyle
 from peft_atlas.costs import all_costs
 from peft_atlas.errors import AtlasError
+from peft_atlas.figures.render import build
+from peft_atlas.figures.spec import load_figure
 from peft_atlas.findings.encoder_answers import encoder_answers
 from peft_atlas.findings.encoder_checks import encoder_checks
 from peft_atlas.findings.evidence import rows_of
@@ -30,6 +32,7 @@ from peft_atlas.studies.encoder import (
 from peft_atlas.studies.encoder_contrasts import encoder_contrasts
 from peft_atlas.studies.encoder_controls import control_runs
 from peft_atlas.studies.encoder_names import CROSS_CHECKED, MAJORITY, RANK, RANK_CURVE, TFIDF, setting_name, slug
+from peft_atlas.studies.summary import summarise
 from peft_atlas.tasks.packages import MODELS
 from peft_atlas.tasks.sources import PACKAGED
 
@@ -124,7 +127,7 @@ def test_ranks_and_random_weights(tiny_part):
     part_runs = train_ranks(tiny_part, "DoRA", 0, 1e-2).runs
     assert {run["rank"]: run["alpha"] for run in part_runs} == {1: 2.0, 64: 128.0}
     random = train_random(tiny_part, "full", 0, 1e-3).runs[0]
-    assert random["method"] == "random weights"
+    assert random["method"] == "random encoder"
     assert random["validation_loss"] != train_setting(tiny_part, "full", 0, 1e-3).runs[0]["validation_loss"]
 
 
@@ -224,3 +227,21 @@ def test_costs_of_jobs_and_runs_stand_in_one_table(tmp_path, tables):
     assert whole["train_seconds"].tolist()[0] == 1.5
     assert whole["wall_seconds"].tolist()[1] == 2.5
     assert len(all_costs([benchmark], [])) == 1
+
+
+def test_figures_say_so_where_the_configuration_left_out_what_they_draw(tables):
+    rows = fabricated(full=(0.9, 0.7), BitFit=(0.88, 0.67))
+    keys = {column.name for column in CURVES.columns}
+    curves = [{**CURVES.blank(), **{k: v for k, v in row.items() if k in keys}, "epoch": 1} for row in rows]
+    columns = ["source", "base_model", "table", "task", "method", "metric", "qualifier", "printed", "value"]
+    known = {
+        "runs": tables(RUNS, rows),
+        "summary": pd.DataFrame(summarise(tables(RUNS, rows), tables(CURVES, curves), 0.95)),
+        "published": pd.DataFrame(columns=columns),
+    }
+    for name, words in (("encoder_ranks", "No rank curve"), ("encoder_ranking", "No method")):
+        module = load_figure(name)
+        plotted = module.select({table: known[table] for table in module.SPEC.tables})
+        figure = build(module, plotted, FigureStyle())
+        assert any(words in text.get_text() for text in figure.axes[0].texts)
+        assert words in module.describe(plotted).finding

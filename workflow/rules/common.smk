@@ -53,6 +53,11 @@ METHOD_MODULES = sorted(
 )
 
 
+def trained(stem):
+    """Return the outputs of a training job whose runs have costs of their own."""
+    return {kind: f"{stem}.{kind}.parquet" for kind in ("runs", "curves", "costs")}
+
+
 def results(*names):
     """Return the result tables of these names, as named inputs."""
     return {name: RESULTS.format(name=name) for name in names}

@@ -1,7 +1,13 @@
 """The encoder study: methods on a pretrained transformer and labelled text, one method, setting and seed a job."""
 
 from peft_atlas.config import PACKAGED_MODEL
-from peft_atlas.studies.encoder_names import CROSS_CHECKED, RANK, RANK_CURVE, slug
+from peft_atlas.studies.encoder_names import (
+    CROSS_CHECKED,
+    RANK,
+    RANK_CURVE,
+    benchmark_of,
+    slug,
+)
 
 ENCODER = CONFIG.encoder
 TEXT_TASKS = {task.name: task for task in ENCODER.tasks}
@@ -29,15 +35,7 @@ SETTING_PART = "results/runs/encoder/methods/{text_task}/{setting}"
 RANKS_PART = "results/runs/encoder/ranks/{text_task}/{setting}"
 CONTROLS_PART = "results/runs/encoder/controls/{text_task}"
 SEARCH = f"{SETTING_PART}/search"
-# What a training job writes, by the name that its rule gives it.
-TRAINED = ("runs", "curves", "costs")
-
-
-def trained(stem):
-    """Return the outputs of a training job."""
-    return {kind: f"{stem}.{kind}.parquet" for kind in TRAINED}
-
-
+FULL_SEARCH = f"{SETTING_PART}/search.runs.parquet".replace("{setting}", "full")
 SEARCHES = [
     SEARCH.format(text_task=task.name, setting=slug(name))
     for task in ENCODER.tasks
@@ -73,22 +71,6 @@ ENCODER_CHECK_FILES = [
     *expand(TEXT_CHECKS, text_task=TEXT_TASKS),
     *([ENCODER_CHECKS] if ENCODER.model == PACKAGED_MODEL and CHECKED else []),
 ]
-
-
-def benchmark_of(part):
-    """Return the benchmark file of a training job, by the file that it writes."""
-    kind, _, name = part.removeprefix("results/runs/encoder/").partition("/")
-    if kind == "methods":
-        kind = "search" if name.endswith("/search") else "setting"
-    program = {
-        "search": "search_rates",
-        "setting": "train_setting",
-        "ranks": "train_ranks",
-        "controls": "train_random",
-    }[kind]
-    return f"results/benchmarks/{program}/{name.replace('/', '_')}.tsv"
-
-
 if "encoder" in CONFIG.studies:
     RUN_FILES += ENCODER_RUNS
     CURVE_FILES += ENCODER_CURVES
@@ -99,6 +81,14 @@ if "encoder" in CONFIG.studies:
         if ENCODER_CHECKS in ENCODER_CHECK_FILES
         else []
     )
+    COST_FILES += expand(
+        "results/benchmarks/{program}/{text_task}.tsv",
+        program=["prepare_text", "train_controls"],
+        text_task=TEXT_TASKS,
+    )
+    COST_FILES += ["results/benchmarks/fetch_texts/all.tsv"]
+    if MODEL_FOLDER != ENCODER.model:
+        COST_FILES += ["results/benchmarks/fetch_model/all.tsv"]
     RUN_COST_FILES += [f"{part}.costs.parquet" for part in TRAINED_PARTS]
 # Each rule gets the part of the study that its results depend on, and no more.
 TRAINING_CONFIG = ENCODER.model_dump(
@@ -122,6 +112,8 @@ if MODEL_FOLDER != ENCODER.model:
             MODEL_FILES,
         log:
             "logs/fetch_model.log",
+        benchmark:
+            "results/benchmarks/fetch_model/all.tsv"
         localrule: True
         conda:
             ENVIRONMENT
@@ -144,6 +136,8 @@ rule fetch_texts:
         PACKAGED_TEXTS,
     log:
         "logs/fetch_texts.log",
+    benchmark:
+        "results/benchmarks/fetch_texts/all.tsv"
     localrule: True
     conda:
         ENVIRONMENT
@@ -168,6 +162,8 @@ rule prepare_text:
         findings=TEXT_CHECKS,
     log:
         "logs/prepare_text/{text_task}.log",
+    benchmark:
+        "results/benchmarks/prepare_text/{text_task}.tsv"
     localrule: True
     conda:
         ENVIRONMENT
@@ -230,7 +226,7 @@ rule train_setting:
         model=MODEL_FILES,
         search=f"{SEARCH}.runs.parquet",
     output:
-        **trained(SETTING_PART + "/seed={seed}"),
+        **trained(f"{SETTING_PART}/seed={{seed}}"),
     log:
         "logs/train_setting/{text_task}_{setting}_seed={seed}.log",
     benchmark:
@@ -261,7 +257,7 @@ rule train_ranks:
         model=MODEL_FILES,
         search=f"{SEARCH}.runs.parquet",
     output:
-        **trained(RANKS_PART + "/seed={seed}"),
+        **trained(f"{RANKS_PART}/seed={{seed}}"),
     log:
         "logs/train_ranks/{text_task}_{setting}_seed={seed}.log",
     benchmark:
@@ -290,12 +286,9 @@ rule train_random:
         library=library("train_encoder.py", *METHOD_MODULES),
         examples=EXAMPLES,
         model=MODEL_FILES,
-        search=lambda wildcards: SEARCH.format(
-            text_task=wildcards.text_task, setting="full"
-        )
-        + ".runs.parquet",
+        search=lambda wildcards: FULL_SEARCH.format(text_task=wildcards.text_task),
     output:
-        **trained(CONTROLS_PART + "/random_weights/seed={seed}"),
+        **trained(f"{CONTROLS_PART}/random_weights/seed={{seed}}"),
     log:
         "logs/train_random/{text_task}_seed={seed}.log",
     benchmark:
@@ -328,6 +321,8 @@ rule train_controls:
         curves=f"{CONTROLS_PART}/without_model.curves.parquet",
     log:
         "logs/train_controls/{text_task}.log",
+    benchmark:
+        "results/benchmarks/train_controls/{text_task}.tsv"
     conda:
         ENVIRONMENT
     threads: 1

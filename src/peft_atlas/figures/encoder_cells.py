@@ -9,6 +9,7 @@ from peft_atlas.figures.style import Mark, method_mark
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from peft_atlas.config import FigureStyle
 
@@ -53,6 +54,12 @@ def tasks_in_order(rows: pd.DataFrame) -> list[str]:
 def names_in_order(names: Sequence[str], style: FigureStyle) -> dict[str, Mark]:
     """Return the mark of each name; what stands on several places has one colour."""
     return {name: method_mark(name.removesuffix(_place(name)), style) for name in names}
+
+
+def say_nothing(axis: Axes, words: str) -> None:
+    """Write why a panel is empty, where the configuration left out what it draws."""
+    axis.text(0.5, 0.5, words, transform=axis.transAxes, ha="center", va="center")
+    axis.set(xticks=[], yticks=[])
 
 
 def _place(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from peft_atlas.figures.encoder_cells import encoder_rows
+from peft_atlas.figures.encoder_cells import encoder_rows, say_nothing
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import method_mark
 from peft_atlas.findings.ranking import BASE_MODEL, common_methods, rank_correlation
@@ -28,6 +28,7 @@ SPEC = FigureSpec(
     height=1.0,
 )
 _LEVEL = 0.95
+_NOTHING = "No method of this run is among the published ones."
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -60,6 +61,9 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw a point a method."""
     axis = axes[0]
+    if plotted.empty:
+        say_nothing(axis, _NOTHING)
+        return
     for row in plotted.itertuples():
         mark = method_mark(row.method, style)
         errors = [[row.mean - row.low], [row.high - row.mean]]
@@ -75,6 +79,8 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
 
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
+    if plotted.empty:
+        return Description(_NOTHING, _NOTHING)
     first = plotted.iloc[0]
     if first["correlation"] is None or first["correlation"] != first["correlation"]:
         finding = f"{len(plotted)} methods are too few to rank."

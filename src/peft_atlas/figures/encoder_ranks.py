@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from peft_atlas.figures.encoder_cells import chosen_means, encoder_rows, in_percent
+from peft_atlas.figures.encoder_cells import chosen_means, encoder_rows, in_percent, say_nothing
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import FULL_COLOUR, method_mark
 
@@ -25,6 +25,7 @@ SPEC = FigureSpec(
     width="one_column",
     height=0.85,
 )
+_NOTHING = "No rank curve in this run: it takes LoRA or DoRA and several ranks."
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     final = (rows["metric"] == "test_accuracy") & (rows["epoch"] == rows["epochs"])
     varied = in_percent(rows[final & (rows["experiment"] == "ranks")])
     chosen = chosen_means(tables["summary"])
-    chosen = chosen[chosen["task"] == varied["task"].iloc[0]]
+    chosen = chosen[chosen["task"].isin(varied["task"])]
     usual = chosen[chosen["name"].isin(varied["name"])]
     plotted = pd.concat([varied, usual, chosen[chosen["name"] == "full"]], ignore_index=True)
     columns = ["task", "name", "method", "rank", "alpha", "learning_rate", "mean", "low", "high", "interval", "n_ok"]
@@ -45,6 +46,9 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw a line a method and full fine-tuning as a band."""
     axis = axes[0]
+    if plotted.empty:
+        say_nothing(axis, _NOTHING)
+        return
     curves = plotted[plotted["name"] != "full"]
     for place, (method, line) in enumerate(curves.groupby("method", sort=True)):
         mark = method_mark(str(method), style)
@@ -64,6 +68,8 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
 
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
+    if plotted.empty:
+        return Description(_NOTHING, _NOTHING)
     curves = plotted[plotted["name"] != "full"]
     words = [
         f"{method} from {line['mean'].iloc[0]:.1f} % at rank {line['rank'].iloc[0]} to {line['mean'].iloc[-1]:.1f} % "

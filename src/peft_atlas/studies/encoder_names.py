@@ -10,7 +10,7 @@ RANK_CURVE = ("LoRA (query, key, value)", "DoRA")
 RANK, ALPHA_PER_RANK = 8, 2.0
 # Settings that are compared with peft: one of each kind that it has.
 CROSS_CHECKED = ("LoRA (query, key, value)", "DoRA", "PrefT", "(IA)3")
-RANDOM_WEIGHTS = "random weights"
+RANDOM_WEIGHTS = "random encoder"
 MAJORITY, TFIDF = "majority class", "TF-IDF + logistic regression"
 CONTROLS = (MAJORITY, TFIDF, RANDOM_WEIGHTS)
 
@@ -23,3 +23,12 @@ def slug(name: str) -> str:
 def setting_name(label: str, setting: str | None) -> str:
     """Return the name that the configuration gives a setting, for example ``LoRA (query, value)``."""
     return label if setting is None else f"{label} ({setting})"
+
+
+def benchmark_of(part: str) -> str:
+    """Return the benchmark file of the training job that writes a part under ``results/runs/encoder``."""
+    kind, _, name = part.removeprefix("results/runs/encoder/").partition("/")
+    if kind == "methods":
+        kind = "search" if name.endswith("/search") else "setting"
+    rules = {"search": "search_rates", "setting": "train_setting", "ranks": "train_ranks", "controls": "train_random"}
+    return f"results/benchmarks/{rules[kind]}/{name.replace('/', '_')}.tsv"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from peft_atlas.report.content import Block, Paragraph
+import pandas as pd
+
+from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
 from peft_atlas.report.studies.spec import AnswerPart, StudySpec
+from peft_atlas.report.tables import tasks_of
 
 SPEC = StudySpec(
     name="encoder",
@@ -23,9 +26,30 @@ SPEC = StudySpec(
 
 
 def blocks(material: Material) -> list[Block]:
-    """Return the study's figures."""
+    """Return the study's figures and a table of its cells."""
+    cells = material.cells_of(SPEC.name)
+    names = {"params_percent": "% of parameters", "value": "test accuracy (%)", "n": "seeds", "task": "experiment"}
+    shown = cells[["task", "method", "setting", "rank", "alpha", "params_percent", "value", "low", "high", "n"]]
+    shown = shown.assign(task=shown["task"].str.removeprefix(f"{SPEC.name}: ")).rename(columns=names)
+    formats = {"% of parameters": ".3f", "test accuracy (%)": ".2f", "low": ".2f", "high": ".2f", "alpha": "g"}
+    caption = f"Mean test accuracy after the last epoch of every cell; low and high: {cells['interval'].iloc[0]}."
     intro = Paragraph(
-        f"{SPEC.about} Learning rates are chosen on validation, test is read once, differences are paired by seed.",
+        "Every method sees the same examples, epochs and number of learning rates, which validation chooses from with "
+        "the first seed; test is read once, at the chosen rate. The encoder draws no dropout. Intervals cover the "
+        "seed, which draws training examples, head, adapter and order, and not the choice of task or of test rows.",
         "runs: study=encoder; contrasts: study=encoder",
     )
-    return [intro, *material.figures_of(study=SPEC.name)]
+    return [intro, *material.figures_of(study=SPEC.name), table(caption, shown, formats)]
+
+
+def costs(material: Material) -> pd.DataFrame:
+    """Return the seconds and bytes of memory of a run of each cell, means over its runs."""
+    runs = material.tables["runs"]
+    runs = runs[runs["study"] == SPEC.name]
+    spent = material.tables["costs"].dropna(subset=["run_id"])
+    joined = runs.merge(spent[["run_id", "train_seconds", "peak_memory_mb"]], on="run_id", how="inner")
+    cells = joined.assign(
+        task=tasks_of(joined), seconds=joined["train_seconds"], memory_bytes=1e6 * joined["peak_memory_mb"]
+    )
+    names = ["task", "method", "setting", "rank", "alpha"]
+    return cells.groupby(names, dropna=False, sort=False)[["seconds", "memory_bytes"]].mean().reset_index()
