@@ -54,11 +54,10 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
 
 def _draw_shift(axis: Axes, rows: pd.DataFrame, apart: float, colour: Any, last: int) -> None:
     """Draw LoRA over its rank on the targets of one shift, and full fine-tuning at the right end."""
-    lora = rows[rows["method"] == "LoRA"].sort_values("rank")
-    for line, form, x in ((lora, "o-", lora["rank"]), (rows[rows["method"] == "full"], "*", last)):
+    lora, full = rows[rows["method"] == "LoRA"].sort_values("rank"), rows[rows["method"] == "full"]
+    for line, form, size in ((lora, "o-", 3), (full.assign(rank=last), "*", 7)):
         errors = [line["mean"] - line["low"], line["high"] - line["mean"]]
-        places = [float(value) * apart for value in (x if form == "o-" else [x] * len(line))]
-        size = 3 if form == "o-" else 7
+        places = line["rank"].astype(float) * apart
         axis.errorbar(places, line["mean"], yerr=errors, fmt=form, color=colour, markersize=size, elinewidth=0.8)
     own = lora[lora["rank"] == rows["shift_rank"].iloc[0]] if len(rows) else lora
     axis.plot(own["rank"].astype(float) * apart, own["mean"], "o", markersize=9, markerfacecolor="none", color=colour)
