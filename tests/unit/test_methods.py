@@ -309,33 +309,53 @@ class TestEveryMethod:
         size = (tmp_path / "adapter_model.safetensors").stat().st_size
         assert (0 < adapter_bytes(attached) < size) or setting.label == "head only"
 
-    def test_merging_keeps_the_outputs_where_the_method_merges(self, setting):
-        if not hasattr(next(iter(attach(bert(), setting.method).targets().values()), None), "merge"):
-            if setting.method.target_modules:
-                with pytest.raises(AtlasError, match="cannot be merged"):
-                    attach(bert(), setting.method).merge()
-            return
-        for dtype, tolerance in MERGE_TOLERANCE.items():
-            attached = stirred(attach(bert(), setting.method, head=HEAD))
-            attached.model.to(dtype)
-            before = {name: p.clone() for name, p in attached.model.named_parameters()}
-            plain = logits(attached.model)
-            attached.merge()
-            attached.merge()
-            scale = plain.abs().max()
-            # A network of several layers rounds several times in bfloat16.
-            assert (logits(attached.model) - plain).abs().max() / scale <= tolerance * (
-                4 if dtype == torch.bfloat16 else 1
-            )
-            attached.unmerge()
-            assert torch.equal(logits(attached.model), plain)
-            assert all(torch.equal(p, before[name]) for name, p in attached.model.named_parameters())
-
     def test_the_same_seed_starts_alike_and_another_otherwise(self, setting):
         states = [attach(bert(), setting.method, Members(seeds=(seed,))).state() for seed in (0, 0, 1)]
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
         drawn = [name for name in states[0] if not torch.equal(states[0][name], states[2][name])]
         assert bool(drawn) is (setting.label not in ("full", "head only", "BitFit", "(IA)3"))
+
+
+CHANGES_WEIGHTS = ("LoRA", "LoRA+", "DoRA", "DoRA (half)", "(IA)3", "BitFit + LoRA")
+MERGING = [setting for setting in EVERY if setting.label in CHANGES_WEIGHTS]
+
+
+@pytest.mark.parametrize("setting", MERGING, ids=lambda setting: setting.label)
+def test_merging_keeps_the_networks_outputs_and_unmerging_restores_its_weights(setting):
+    attached = stirred(attach(bert(), setting.method, head=HEAD))
+    plain = logits(attached.model)
+    before = {name: p.clone() for name, p in attached.model.named_parameters()}
+    attached.merge()
+    attached.merge()
+    assert (logits(attached.model) - plain).abs().max() / plain.abs().max() <= MERGE_TOLERANCE[torch.float32]
+    assert any(not torch.equal(p, before[name]) for name, p in attached.model.named_parameters())
+    attached.unmerge()
+    assert torch.equal(logits(attached.model), plain)
+    assert all(torch.equal(p, before[name]) for name, p in attached.model.named_parameters())
+
+
+@pytest.mark.parametrize("dtype", MERGE_TOLERANCE, ids=str)
+@pytest.mark.parametrize("setting", MERGING, ids=lambda setting: setting.label)
+def test_a_merged_module_gives_its_outputs_within_the_tolerance_of_its_dtype(setting, dtype):
+    attached = stirred(attach(bert(), setting.method, head=HEAD))
+    for name, wrapper in attached.targets().items():
+        wrapper.to(dtype)
+        x = torch.randn(9, wrapper.base.in_features, generator=torch.Generator().manual_seed(4)).to(dtype)
+        plain = wrapper(x)
+        wrapper.merge()
+        assert (wrapper(x) - plain).abs().max() / plain.abs().max() <= MERGE_TOLERANCE[dtype], name
+
+
+@pytest.mark.parametrize("setting", [s for s in EVERY if s not in MERGING], ids=lambda setting: setting.label)
+def test_what_no_weight_can_hold_does_not_merge(setting):
+    attached = attach(bert(), setting.method)
+    if attached.targets():
+        with pytest.raises(AtlasError, match="cannot be merged"):
+            attached.merge()
+    else:
+        before = attached.state()
+        attached.merge()
+        assert all(torch.equal(values, before[name]) for name, values in attached.state().items())
 
 
 MLP_SITES = Sites(("fc1", "fc2"), ("fc1", "fc2"), ("fc1", "fc2"), ("fc1",), ("fc2",), ("fc1",), (), ("fc1",), 6)
