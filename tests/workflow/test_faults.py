@@ -111,7 +111,7 @@ def test_out_of_memory_is_tried_again_with_more(half_done, undisturbed):
 
 def test_a_full_disk(half_done, undisturbed):
     # A limit on the size of a file makes the same call fail in the same way, and needs no rights.
-    done = half_done.snakemake(*TABLES, config=TINY, prefix=("bash", "-c", 'ulimit -f 8; exec "$@"', "-"))
+    done = half_done.snakemake(*TABLES, config=TINY, prefix=("bash", "-c", 'ulimit -f 14; exec "$@"', "-"))
     assert done.returncode != 0
     assert "held_out/block=0.runs.parquet: not written: File too large" in done.stdout
     assert "Traceback" not in done.stdout

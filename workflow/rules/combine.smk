@@ -110,8 +110,8 @@ rule collect_findings:
 rule collect_costs:
     input:
         library=library("collect_costs.py"),
-        # A function, since the figures' files are added after this.
-        benchmarks=lambda wildcards: COST_FILES,
+        # Not those of figures, which are drawn from tables alone and may read the costs.
+        benchmarks=COST_FILES,
         runs=RUN_COST_FILES,
     output:
         **results("costs"),

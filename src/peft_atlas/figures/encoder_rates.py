@@ -24,6 +24,7 @@ SPEC = FigureSpec(
     order=22,
     tables=("runs",),
     height=0.62,
+    narrow_height=2.8,
     panels=(1, 3),
 )
 _LEVEL = 0.95

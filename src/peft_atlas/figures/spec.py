@@ -25,8 +25,8 @@ class FigureSpec:
     A figure is drawn where its study is one of the configured ones. ``order`` sorts the figures of a section;
     ``height`` is in units of the figure's width; ``tables`` are names of result tables; ``panels`` are rows and
     columns. In one column the panels stand one below the other; ``narrow_height``, in units of that width, and
-    ``narrow_panels`` say otherwise. ``exact_panels`` are those of a measured figure that show what was set or
-    chosen, which has no interval.
+    ``narrow_panels`` say otherwise. ``exact_panels`` are those of a measured figure that show what was set,
+    chosen or printed, which has no interval.
     """
 
     name: str
