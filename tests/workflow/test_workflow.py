@@ -67,7 +67,7 @@ def test_a_second_run_does_nothing(smoked):
 
 
 def test_another_run_elsewhere_with_other_cores_and_blocks_gives_the_same_files(smoked, fresh):
-    done = fresh.snakemake("--cores", "1", config={"notebook": {"seeds_per_job": 1}})
+    done = fresh.snakemake("--cores", "4", config={"notebook": {"seeds_per_job": 1}})
     assert done.returncode == 0, done.stdout
     left, right = smoked.data_files(), fresh.data_files()
     combined = {name for name in left if "/runs/" not in name}
