@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+from functools import cache
 from pathlib import Path
 
 _PACKAGE = "peft_atlas"
@@ -44,8 +45,9 @@ def library_sources(program: Path, source_root: Path) -> list[Path]:
     return sorted(found)
 
 
+@cache
 def _imported(program: Path, source_root: Path) -> set[Path]:
-    """Return the library files that a program's own import statements name."""
+    """Return the library files that a program's own import statements name; a file is parsed once a process."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(program.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

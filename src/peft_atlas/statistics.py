@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # which loads its parts where they are first used: scipy.stats takes half a second, scipy.special less
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def mean_interval(values: ArrayLike, confidence: float) -> Estimate:
     if n == 1:
         return Estimate(mean, None, None, None, 1)
     sd = float(numbers.std(ddof=1))
-    half = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * sd / n**0.5
+    half = float(scipy.special.stdtrit(n - 1, 0.5 + confidence / 2)) * sd / n**0.5
     return Estimate(mean, sd, mean - half, mean + half, n, _p_of_zero_mean(mean, sd, n))
 
 
@@ -57,12 +57,12 @@ def _p_of_zero_mean(mean: float, sd: float, n: int) -> float:
     """Return the two-sided p of Student's one-sample t-test; 1 or 0 where the values do not vary."""
     if sd == 0:
         return 1.0 if mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(mean) / (sd / n**0.5), n - 1))
+    return float(2 * scipy.special.stdtr(n - 1, -abs(mean) / (sd / n**0.5)))
 
 
 def proportion_interval(fraction: float, n: int, confidence: float) -> tuple[float, float]:
     """Return Wilson's interval of a fraction of n independent rows (Wilson 1927, JASA 22:209-212)."""
-    interval = stats.binomtest(round(fraction * n), n).proportion_ci(confidence, method="wilson")
+    interval = scipy.stats.binomtest(round(fraction * n), n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -124,8 +124,8 @@ def equivalence_p(differences: ArrayLike, margin: float) -> float | None:
     known = _finite(differences)
     if len(known) < 2 or known.std() == 0:
         return None
-    above = stats.ttest_1samp(known, -margin, alternative="greater").pvalue
-    below = stats.ttest_1samp(known, margin, alternative="less").pvalue
+    above = scipy.stats.ttest_1samp(known, -margin, alternative="greater").pvalue
+    below = scipy.stats.ttest_1samp(known, margin, alternative="less").pvalue
     return float(max(above, below))
 
 
@@ -142,4 +142,4 @@ def rising_p(outcomes: ArrayLike) -> float | None:
     whole = table[np.isfinite(table).all(axis=1)]
     if len(whole) < 2 or whole.shape[1] < 3:
         return None
-    return float(stats.page_trend_test(whole, method="asymptotic").pvalue)
+    return float(scipy.stats.page_trend_test(whole, method="asymptotic").pvalue)

@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.backend_bases import get_registered_canvas_class
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Annotation
@@ -54,12 +56,21 @@ def render(module: FigureModule, tables: Mapping[str, pd.DataFrame], style: Figu
     figure = draw_figure(module, plotted, style)
     with mpl.rc_context(settings(module.SPEC, style)):
         for ending in style.formats:
-            save = partial(figure.savefig, format=ending, metadata=_METADATA[ending])
-            write_whole(stem.with_suffix(f".{ending}"), save)
+            write_whole(stem.with_suffix(f".{ending}"), partial(_save, figure, ending, style.dpi))
     write_text(stem.with_suffix(".csv"), plotted.to_csv(index=False, lineterminator="\n"))
     write_text(stem.with_suffix(".txt"), f"{description.finding} {description.caption}\n")
     write_text(stem.with_suffix(".tex"), figure_float(module.SPEC, description, style))
     write_text(stem.with_suffix(".json"), json.dumps(_card(module.SPEC, description, style), **_JSON) + "\n")
+
+
+def _save(figure: Figure, ending: str, dpi: int, path: Path) -> None:
+    """Write a figure that is laid out, in one format.
+
+    ``Figure.savefig`` would draw it twice, the first time for a layout that is not asked for here.
+    """
+    figure.set_dpi(dpi)
+    canvas = get_registered_canvas_class(ending)(figure)
+    getattr(canvas, f"print_{ending}")(path, metadata=_METADATA[ending])
 
 
 def _card(spec: FigureSpec, description: Description, style: FigureStyle) -> dict[str, Any]:
@@ -86,7 +97,7 @@ def draw_figure(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle)
         figure = build(module, plotted, at_size(module.SPEC, style))
         magnify(figure, magnification(module.SPEC, style))
         # One layout for all formats; each would find its own, which takes longer than the drawing.
-        figure.draw_without_rendering()
+        cast(LayoutEngine, figure.get_layout_engine()).execute(figure)
         figure.set_layout_engine("none")
     return figure
 

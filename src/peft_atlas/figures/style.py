@@ -130,7 +130,6 @@ def rc_params(style: FigureStyle) -> dict[str, Any]:
         "lines.markersize": 0.55 * size,
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
-        "savefig.dpi": style.dpi,
         # The same input gives the same bytes.
         "svg.hashsalt": "peft-atlas",
         "svg.fonttype": "path",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import pandas as pd
+import scipy
 
 from peft_atlas.findings.evidence import select
 from peft_atlas.findings.finding import SEED_NOTEBOOK, Finding
@@ -305,9 +306,7 @@ def _one_sweep(source: str, model: str, method: str, sweep: pd.DataFrame) -> Fin
 
 def _one_trend(source: str, model: str, method: str, sweep: pd.DataFrame) -> Finding:
     """Return whether accuracy and rank go together over a sweep, by Kendall's tau with its exact test."""
-    from scipy.stats import kendalltau
-
-    test = kendalltau(sweep["rank"].astype(float), sweep["value"])
+    test = scipy.stats.kendalltau(sweep["rank"].astype(float), sweep["value"])
     tau, p = float(test.statistic), float(test.pvalue)
     return _claim(
         3,

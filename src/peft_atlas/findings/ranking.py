@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from scipy import stats
+import scipy
 
 from peft_atlas.findings.scores import COMMONSENSE, scores
 from peft_atlas.statistics import Estimate, mean_interval
@@ -43,4 +43,4 @@ def rank_correlation(common: pd.DataFrame, confidence: float) -> Estimate:
     if wide.shape[1] < 3:
         return Estimate(None, None, None, None, 0)
     printed = common.drop_duplicates("method").set_index("method")["published"].reindex(wide.columns)
-    return mean_interval([stats.spearmanr(row, printed).statistic for row in wide.to_numpy()], confidence)
+    return mean_interval([scipy.stats.spearmanr(row, printed).statistic for row in wide.to_numpy()], confidence)
