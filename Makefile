@@ -4,7 +4,8 @@
 # make smoke      a tiny study through every rule
 # make bench      speed of the population against the notebook's own loop
 # make bench-encoder  speed of the encoder study against transformers.Trainer with peft
-# make bench-published  time of all that rests on the published tables
+# make bench-published  time of all that rests on the published tables, after a change of one
+# make bench-style  time of all that a changed style of the figures draws and writes again
 #
 # Linux users without a GPU can keep CUDA packages out: TORCH_INDEX_URL=<PyTorch's index of CPU builds> make
 
@@ -16,7 +17,7 @@ INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-published schema docs clean
+.PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-published bench-style schema docs clean
 
 all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
@@ -41,7 +42,10 @@ bench-encoder: $(INSTALLED)
 	$(ACTIVE) python benchmarks/encoder_trainer.py
 
 bench-published: $(INSTALLED)
-	$(ACTIVE) python benchmarks/published.py
+	$(ACTIVE) python benchmarks/reruns.py published
+
+bench-style: $(INSTALLED)
+	$(ACTIVE) python benchmarks/reruns.py style
 
 # Writes the JSON schema of config.yaml anew, after a change of src/peft_atlas/config.py.
 schema: $(INSTALLED)

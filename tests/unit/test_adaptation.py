@@ -1,5 +1,7 @@
 """The adaptation study: rows, choice of the learning rate, and answers on runs made by hand with known truths."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from peft_atlas.findings.random_base import random_base
 from peft_atlas.methods.attach import attach
 from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.method import Members
-from peft_atlas.records import CONTRASTS, CURVES, RUNS, read_table, write_table
+from peft_atlas.records import CONTRASTS, COSTS, CURVES, RUNS, read_table, write_table
 from peft_atlas.statistics import equivalence_p, rising_p
 from peft_atlas.studies.adaptation import Study, Target, cells, choose_rate, pretrain, train_target
 from peft_atlas.studies.adaptation_contrasts import AGAINST_FULL, ALPHA, SATURATION, adaptation_contrasts
@@ -120,6 +122,23 @@ def test_every_row_fits_the_contract_of_the_curves(study, trained, tmp_path):
     points = train_target(study, trained[0], Target(*study.config.targets()["methods"][0]), "methods")[1]
     write_table(CURVES, points, tmp_path / "curves.parquet")
     assert set(read_table(CURVES, tmp_path / "curves.parquet").query("method == 'no adaptation'")["epoch"]) == {0}
+
+
+def test_costs_are_shared_by_the_runs_that_train_together(study, trained, tmp_path):
+    start = time.perf_counter()
+    runs, _, costs = train_target(
+        study, trained[0], Target(*study.config.targets()["shuffled_labels"][0]), "shuffled_labels"
+    )
+    elapsed = time.perf_counter() - start
+    write_table(COSTS, costs, tmp_path / "costs.parquet")
+    table = read_table(COSTS, tmp_path / "costs.parquet").set_index("run_id")
+    assert set(table.index) == {run["run_id"] for run in runs}
+    assert 0.1 * elapsed < table["train_seconds"].sum() < elapsed
+    methods = {run["run_id"]: run["method"] for run in runs}
+    assert table.groupby(methods)["train_seconds"].nunique().eq(1).all()
+    seen = pd.Series({run["run_id"]: run["epochs"] * run["train_examples"] for run in runs})
+    np.testing.assert_allclose((table["examples_per_second"] * table["train_seconds"]).astype(float), seen[table.index])
+    assert (table["peak_memory_mb"] > 100).all()
 
 
 def made_up(tmp_path, peak, alpha_effect=0.0, lora_less_full=0.0, leak=False):

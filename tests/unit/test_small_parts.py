@@ -109,3 +109,9 @@ def test_a_stream_is_the_same_in_every_process():
         for seed in ("0", "1")
     }
     assert keys == {f"{stream_key(7, 'order')}\n"}
+
+
+def test_a_short_job_never_searches_for_cycles():
+    program = "import gc, peft_atlas.short_job; print(gc.isenabled())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

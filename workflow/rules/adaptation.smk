@@ -5,14 +5,12 @@ PRETRAINED = "results/runs/adaptation/pretraining/base"
 ADAPTATION_SEEDS = list(CONFIG.seeds[: CONFIG.adaptation.seeds])
 # Target tasks, (rank of shift, examples), of each part of the study.
 ADAPTATION_TARGETS = CONFIG.adaptation.targets()
-ADAPTATION_PARTS = [
-    PRETRAINED,
-    *[
-        ADAPTATION.format(experiment=experiment, shift=shift, examples=examples)
-        for experiment, targets in ADAPTATION_TARGETS.items()
-        for shift, examples in targets
-    ],
+ADAPTED = [
+    ADAPTATION.format(experiment=experiment, shift=shift, examples=examples)
+    for experiment, targets in ADAPTATION_TARGETS.items()
+    for shift, examples in targets
 ]
+ADAPTATION_PARTS = [PRETRAINED, *ADAPTED]
 ADAPTATION_RUNS = [f"{part}.runs.parquet" for part in ADAPTATION_PARTS]
 ADAPTATION_CURVES = [f"{part}.curves.parquet" for part in ADAPTATION_PARTS]
 # What the bases depend on, and what each part of the study depends on beside its target task.
@@ -31,6 +29,7 @@ ADAPTATION_CONFIG = {
 if "adaptation" in CONFIG.studies:
     RUN_FILES += ADAPTATION_RUNS
     CURVE_FILES += ADAPTATION_CURVES
+    RUN_COST_FILES += [f"{part}.costs.parquet" for part in ADAPTED]
     COST_FILES += ["results/benchmarks/pretrain_adaptation/all.tsv"]
     COST_FILES += [
         f"results/benchmarks/train_adaptation/{experiment}_shift={shift}_examples={examples}.tsv"
@@ -78,8 +77,7 @@ rule train_adaptation:
         base=rules.pretrain_adaptation.output.base,
         library=library("train_adaptation.py", *METHOD_MODULES),
     output:
-        runs=f"{ADAPTATION}.runs.parquet",
-        curves=f"{ADAPTATION}.curves.parquet",
+        **trained(ADAPTATION),
     log:
         "logs/train_adaptation/{experiment}_shift={shift}_examples={examples}.log",
     benchmark:

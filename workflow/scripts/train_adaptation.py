@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from peft_atlas.config import AdaptationConfig
 from peft_atlas.job import job
-from peft_atlas.records import CURVES, RUNS, write_table
+from peft_atlas.records import COSTS, CURVES, RUNS, write_table
 from peft_atlas.studies.adaptation import Study, Target, train_target
 
 with job(snakemake.log[0]):
@@ -15,6 +15,7 @@ with job(snakemake.log[0]):
     params, wildcards = snakemake.params, snakemake.wildcards
     study = Study(AdaptationConfig.model_validate(params.config), tuple(params.seeds), params.device)
     target = Target(int(wildcards.shift), int(wildcards.examples))
-    runs, curves = train_target(study, load_file(snakemake.input.base), target, wildcards.experiment)
+    runs, curves, costs = train_target(study, load_file(snakemake.input.base), target, wildcards.experiment)
     write_table(RUNS, runs, Path(snakemake.output.runs))
     write_table(CURVES, curves, Path(snakemake.output.curves))
+    write_table(COSTS, costs, Path(snakemake.output.costs))

@@ -22,6 +22,17 @@ def tasks_of(runs: pd.DataFrame) -> pd.Series[str]:
     return runs["study"] + ": " + runs["experiment"] + ", " + runs["task"] + budget
 
 
+def costs_of(runs: pd.DataFrame, costs: pd.DataFrame, study: str) -> pd.DataFrame:
+    """Return the seconds and bytes of memory of a run of each cell of a study, means over the runs that have costs."""
+    spent = costs.dropna(subset=["run_id"])[["run_id", "train_seconds", "peak_memory_mb"]]
+    joined = runs[runs["study"] == study].merge(spent, on="run_id", how="inner")
+    cells = joined.assign(
+        task=tasks_of(joined), seconds=joined["train_seconds"], memory_bytes=1e6 * joined["peak_memory_mb"]
+    )
+    names = ["task", "method", "setting", "rank", "alpha"]
+    return cells.groupby(names, dropna=False, sort=False)[["seconds", "memory_bytes"]].mean().reset_index()
+
+
 def parameters_table(parameters: pd.DataFrame) -> Table:
     """Return the recomputed counts, and by which ways each was counted."""
     columns = ["base_model", "method", "setting", "trainable_params", "percent_with_adapter", "percent_without_adapter"]

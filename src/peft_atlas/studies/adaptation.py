@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -18,11 +18,12 @@ from peft_atlas.methods.method import Members, Method, Sites, Sizes
 from peft_atlas.methods.registry import study_settings
 from peft_atlas.methods.storage import adapter_bytes
 from peft_atlas.models.mlp import MLPShape, SimpleNN, simple_nn
-from peft_atlas.records import CURVES, RUNS
+from peft_atlas.records import COSTS, CURVES, RUNS
 from peft_atlas.studies.adaptation_names import NO_ADAPTATION, STUDY
 from peft_atlas.studies.outcomes import METRICS, first_divergence, known, outcome
 from peft_atlas.tasks.shifted import ShiftedSizes, shuffled, source_task, target_task
 from peft_atlas.tasks.synthetic import Task
+from peft_atlas.training.machine import Spent, measure
 from peft_atlas.training.population import Curves, TrainingPlan, evaluate, resolve_device, train_population
 
 Row = dict[str, Any]
@@ -167,8 +168,8 @@ def _controls(config: AdaptationConfig) -> list[Cell]:
 
 def train_target(
     study: Study, base: Mapping[str, Tensor], target: Target, experiment: str
-) -> tuple[list[Row], list[Row]]:
-    """Return runs and last points of the curves of one part of the study on one target task.
+) -> tuple[list[Row], list[Row], list[Row]]:
+    """Return runs, last points of the curves, and costs of one part of the study on one target task.
 
     Every cell trains at every learning rate of the grid; the rate with the best mean validation accuracy over
     seeds is chosen for the cell, and test and source are read at that rate alone.
@@ -193,17 +194,20 @@ def train_target(
         task = shuffled(task, study.seeds)
     before = evaluate(model, source.test, (len(study.seeds), 1))[1][:, 0]
     runs = _unadapted(study, model, task, target, before) if experiment == "methods" else []
+    costs = []
     for cell in cells(study.config, experiment):
-        runs += list(_train_cell(study, model, task, source, target, cell, before))
+        trained, spent = _train_cell(study, model, task, source, target, cell, before)
+        runs += trained
+        costs += _spent_each(trained, spent)
     names = set(CURVES.schema().names)
     points = [{**{k: v for k, v in run.items() if k in names}, "epoch": run["epochs"]} for run in runs]
-    return runs, points
+    return runs, points, costs
 
 
 def _train_cell(
     study: Study, model: SimpleNN, task: Task, source: Task, target: Target, cell: Cell, before: Tensor
-) -> Iterator[Row]:
-    """Yield the runs of a cell, one a seed and learning rate."""
+) -> tuple[list[Row], Spent]:
+    """Return the runs of a cell, one a seed and learning rate, and what training them together took."""
     config, population = study.config, study.population
     attached = attach(model, cell.method, Members(population, study.seeds), _HEAD if cell.label == "head only" else ())
     batches = -(-target.train_examples // config.batch_size)
@@ -211,14 +215,38 @@ def _train_cell(
     plan = TrainingPlan(-(-config.steps // batches), config.batch_size, rates.expand(population), False, False)
     learning, factors = attached.trainable(), attached.rate_factors()
     raised = {learning[name]: factor for name, factor in factors.items() if factor != 1}
-    curves = train_population(model, task, plan, population, study.seeds, raised)
+    with measure() as spent:
+        curves = train_population(model, task, plan, population, study.seeds, raised)
     after = evaluate(model, source.test, population)[1]
     shared = _costs(study, attached)
     attached.detach()
     chosen = choose_rate(curves.validation_accuracy[-1])
+    runs = []
     for row in _measured(study, curves, after, before, chosen):
         identity = _identity(study, target, cell, plan.epochs, row["seed"], row["learning_rate"])
-        yield {**RUNS.blank(), **identity, **shared, **row}
+        runs.append({**RUNS.blank(), **identity, **shared, **row})
+    return runs, spent
+
+
+def _spent_each(runs: Sequence[Row], spent: Spent) -> list[Row]:
+    """Return what each of the runs that trained together cost: an equal share of the time, and all of the memory.
+
+    The time holds reading validation and test once; the memory is the whole process's, with the data.
+    """
+    seconds = spent.seconds / len(runs)
+    return [
+        {
+            **COSTS.blank(),
+            "rule": "adapt",
+            "job": run["run_id"],
+            "run_id": run["run_id"],
+            "cpu_seconds": spent.cpu_seconds / len(runs),
+            "train_seconds": seconds,
+            "examples_per_second": run["epochs"] * run["train_examples"] / seconds,
+            "peak_memory_mb": spent.peak_megabytes,
+        }
+        for run in runs
+    ]
 
 
 def choose_rate(validation: Tensor) -> int:

@@ -1,8 +1,12 @@
-"""The largest memory that this process took since it was last asked."""
+"""What a part of this process took: time, and the largest memory since it was last asked."""
 
 from __future__ import annotations
 
 import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -24,3 +28,23 @@ def peak_megabytes() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
     return kilobytes * 1024 / 1e6
+
+
+@dataclass
+class Spent:
+    """Elapsed seconds, processor seconds and the largest resident set in MB; 0 until the measured part has ended."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_megabytes: float = 0.0
+
+
+@contextmanager
+def measure() -> Iterator[Spent]:
+    """Measure what the body of a ``with`` takes."""
+    spent = Spent()
+    forget_peak()
+    start, cpu_start = time.perf_counter(), time.process_time()
+    yield spent
+    spent.seconds, spent.cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    spent.peak_megabytes = peak_megabytes()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
 from peft_atlas.report.studies.spec import AnswerPart, StudySpec
+from peft_atlas.report.tables import costs_of
 
 SPEC = StudySpec(
     name="adaptation",
@@ -42,3 +45,8 @@ def blocks(material: Material) -> list[Block]:
     named = f"; low and high: {rows['interval'].dropna().iloc[0]}" if rows["interval"].notna().any() else ""
     caption = f"Test accuracy less that of full fine-tuning in percentage points, paired by seed{named}."
     return [intro, *material.figures_of(study=SPEC.name), table(caption, shown, formats)]
+
+
+def costs(material: Material) -> pd.DataFrame:
+    """Return the seconds and bytes of memory of a run of each cell; runs that train together share the time equally."""
+    return costs_of(material.tables["runs"], material.tables["costs"], SPEC.name)

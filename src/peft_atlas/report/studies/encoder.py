@@ -7,7 +7,7 @@ import pandas as pd
 from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
 from peft_atlas.report.studies.spec import AnswerPart, StudySpec
-from peft_atlas.report.tables import tasks_of
+from peft_atlas.report.tables import costs_of
 
 SPEC = StudySpec(
     name="encoder",
@@ -44,12 +44,4 @@ def blocks(material: Material) -> list[Block]:
 
 def costs(material: Material) -> pd.DataFrame:
     """Return the seconds and bytes of memory of a run of each cell, means over its runs."""
-    runs = material.tables["runs"]
-    runs = runs[runs["study"] == SPEC.name]
-    spent = material.tables["costs"].dropna(subset=["run_id"])
-    joined = runs.merge(spent[["run_id", "train_seconds", "peak_memory_mb"]], on="run_id", how="inner")
-    cells = joined.assign(
-        task=tasks_of(joined), seconds=joined["train_seconds"], memory_bytes=1e6 * joined["peak_memory_mb"]
-    )
-    names = ["task", "method", "setting", "rank", "alpha"]
-    return cells.groupby(names, dropna=False, sort=False)[["seconds", "memory_bytes"]].mean().reset_index()
+    return costs_of(material.tables["runs"], material.tables["costs"], SPEC.name)
