@@ -6,11 +6,12 @@ import json
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.methods.names import setting_names
 
 MAX_SEEDS = 10_000
 # A message names so many faults; a list of ten thousand wrong seeds needs no ten thousand lines.
@@ -113,25 +114,12 @@ class NotebookConfig(_Section):
     seeds_per_job: Count = Field(10, description="seeds trained together as one job; results do not depend on it")
 
 
-# What the encoder study can train, as the methods' own study settings name it; a test compares the two.
-EncoderSetting = Literal[
-    "full",
-    "head only",
-    "BitFit",
-    "LoRA (query, value)",
-    "LoRA (query, key, value)",
-    "LoRA (all linear modules)",
-    "LoRA+",
-    "DoRA",
-    "DoRA (half)",
-    "BitFit + LoRA",
-    "AdapterS",
-    "AdapterP",
-    "PrefT",
-    "LoReFT",
-    "(IA)3",
-]
-ENCODER_SETTINGS: tuple[EncoderSetting, ...] = get_args(EncoderSetting)
+# What the encoder study can train: the settings of every method, a new one too.
+if TYPE_CHECKING:
+    EncoderSetting: TypeAlias = str
+else:
+    EncoderSetting = Literal[setting_names()]
+ENCODER_SETTINGS: tuple[EncoderSetting, ...] = setting_names()
 _FEW_SETTINGS: tuple[EncoderSetting, ...] = ("full", "head only", "LoRA (query, value)")
 
 

@@ -13,6 +13,8 @@ from peft_atlas.methods.lora import LoRA, LoRALinear
 from peft_atlas.methods.method import Members, Sites, Sizes, StudySetting, widths
 from peft_atlas.population import member_linear, over_batch
 
+# What studies train of it; see `names`.
+SETTINGS = ("DoRA", "DoRA (half)")
 # peft saves the magnitude under this name.
 _OURS, _PEFTS = ".magnitude", ".lora_magnitude_vector"
 
@@ -76,7 +78,7 @@ class DoRA(LoRA):
         half = max(sizes.rank // 2, 1)
         return [
             StudySetting(label, None, cls(rank, sizes.alpha * rank / sizes.rank, sizes.dropout, sites.attention))
-            for label, rank in (("DoRA", sizes.rank), ("DoRA (half)", half))
+            for label, rank in zip(SETTINGS, (sizes.rank, half), strict=True)
         ]
 
     def wrap(self, base: nn.Module, name: str, members: Members) -> DoRALinear:

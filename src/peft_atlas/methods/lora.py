@@ -16,7 +16,10 @@ from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySettin
 from peft_atlas.methods.wrapper import MERGE_TOLERANCE, MergingWrapper
 from peft_atlas.population import Draws, PopulationLinear, SeedDropout, member_linear
 
-__all__ = ["MERGE_TOLERANCE", "LoRA", "LoRALinear", "lora_params", "redundant_rank"]
+__all__ = ["MERGE_TOLERANCE", "SETTINGS", "LoRA", "LoRALinear", "lora_params", "redundant_rank"]
+
+# What studies train of it where a network has attention; see `names`.
+SETTINGS = ("LoRA (query, value)", "LoRA (query, key, value)", "LoRA (all linear modules)")
 
 
 class LoRALinear(MergingWrapper):

@@ -1,0 +1,36 @@
+"""Names of what studies train, read from the methods' source: asking the methods would import torch, two seconds a job.
+
+A method's file says its ``name`` and, where studies train several settings of it on a network with attention, their
+names in ``SETTINGS``; a test compares them with what `Method.study_settings` returns.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def setting_names(folder: Path = Path(__file__).parent) -> tuple[str, ...]:
+    """Return the names of all settings of the methods in a folder, sorted by file."""
+    return tuple(name for path in sorted(folder.glob("*.py")) for name in _settings(path))
+
+
+def _settings(path: Path) -> tuple[str, ...]:
+    """Return the names of a file's settings: its ``SETTINGS``, else the ``name`` of each method."""
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    given = dict(_literals(module.body))
+    if "SETTINGS" in given:
+        return tuple(given["SETTINGS"])
+    classes = (node for node in module.body if isinstance(node, ast.ClassDef))
+    return tuple(value for node in classes for name, value in _literals(node.body) if name == "name")
+
+
+def _literals(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
+    """Yield name and value of each assignment of a literal to one of the two names."""
+    for node in body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name) and target.id in {"SETTINGS", "name"}:
+                    yield target.id, ast.literal_eval(node.value)

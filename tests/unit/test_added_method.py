@@ -1,0 +1,54 @@
+"""A new method is one more file: the configuration offers it and both studies train it, with nothing else edited."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+ROW_GAIN = '''
+"""A gain for each output, as a method that someone adds."""
+
+from dataclasses import dataclass
+
+from peft_atlas.methods.ia3 import IA3
+from peft_atlas.methods.method import StudySetting
+
+SETTINGS = ("RowGain (value)", "RowGain (key)")
+
+
+@dataclass(frozen=True)
+class RowGain(IA3):
+    """Rescales outputs; merging rescales weights."""
+
+    name = "RowGain"
+
+    @classmethod
+    def study_settings(cls, sites, sizes):
+        places = {place: (place,) if place in sites.attention else sites.linear for place in ("value", "key")}
+        return [StudySetting(cls.name, place, cls(modules)) for place, modules in places.items()]
+'''
+PROGRAM = """
+import json
+from peft_atlas.config import ENCODER_SETTINGS, AdaptationConfig, load_config
+from peft_atlas.studies.adaptation import cells
+from peft_atlas.studies.encoder import find_setting
+named = [name for name in ENCODER_SETTINGS if name.startswith("RowGain")]
+task = {"name": "trec6", "methods": ["full", *named]}
+chosen = load_config({"encoder": {"tasks": [task]}}).encoder.tasks[0].methods
+adapted = [cell.setting for cell in cells(AdaptationConfig(), "methods") if cell.label == "RowGain"]
+targets = [find_setting(name, 16).method.target_modules for name in named]
+print(json.dumps([named, chosen, adapted, targets, load_config({}).encoder.tasks[0].methods]))
+"""
+
+
+def test_a_new_file_is_all_that_a_new_method_takes(root, tmp_path):
+    shutil.copytree(root / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "src/peft_atlas/methods/row_gain.py").write_text(ROW_GAIN.lstrip(), encoding="utf-8")
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, cwd=tmp_path / "src", capture_output=True, text=True, check=True)
+    named, chosen, adapted, targets, offered = json.loads(done.stdout)
+    assert named == ["RowGain (value)", "RowGain (key)"]
+    assert chosen == ["full", *named]
+    assert adapted == ["value", "key"]
+    assert targets == [["value"], ["key"]]
+    assert set(named) < set(offered)
