@@ -28,15 +28,20 @@ class RowGain(IA3):
         return [StudySetting(cls.name, place, cls(modules)) for place, modules in places.items()]
 '''
 PROGRAM = """
-import json
+import json, sys
+import yaml
 from peft_atlas.config import ENCODER_SETTINGS, AdaptationConfig, load_config
-from peft_atlas.studies.adaptation import cells
+from peft_atlas.studies.adaptation import Study, Target, cells, pretrain, train_target
 from peft_atlas.studies.encoder import find_setting
 named = [name for name in ENCODER_SETTINGS if name.startswith("RowGain")]
 task = {"name": "trec6", "methods": ["full", *named]}
 chosen = load_config({"encoder": {"tasks": [task]}}).encoder.tasks[0].methods
-adapted = [cell.setting for cell in cells(AdaptationConfig(), "methods") if cell.label == "RowGain"]
+adapted = [cell.label for cell in cells(AdaptationConfig(), "methods") if "RowGain" in cell.label]
 targets = [find_setting(name, 16).method.target_modules for name in named]
+tiny = Study(load_config(yaml.safe_load(open(sys.argv[1]))).adaptation, (0, 1), "cpu")
+runs = train_target(tiny, pretrain(tiny)[0], Target(*tiny.config.targets()["methods"][0]), "methods")[0]
+ids = [run["run_id"] for run in runs]
+print(json.dumps([len(ids) - len(set(ids)), sum("RowGain" in name for name in ids)]))
 print(json.dumps([named, chosen, adapted, targets, load_config({}).encoder.tasks[0].methods]))
 """
 
@@ -44,11 +49,15 @@ print(json.dumps([named, chosen, adapted, targets, load_config({}).encoder.tasks
 def test_a_new_file_is_all_that_a_new_method_takes(root, tmp_path):
     shutil.copytree(root / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "src/peft_atlas/methods/row_gain.py").write_text(ROW_GAIN.lstrip(), encoding="utf-8")
-    command = [sys.executable, "-c", PROGRAM]
+    command = [sys.executable, "-c", PROGRAM, str(root / "workflow/smoke.yaml")]
     done = subprocess.run(command, cwd=tmp_path / "src", capture_output=True, text=True, check=True)
-    named, chosen, adapted, targets, offered = json.loads(done.stdout)
+    trained, names = done.stdout.splitlines()
+    repeated, added = json.loads(trained)
+    assert repeated == 0
+    assert added > 0
+    named, chosen, adapted, targets, offered = json.loads(names)
     assert named == ["RowGain (value)", "RowGain (key)"]
     assert chosen == ["full", *named]
-    assert adapted == ["value", "key"]
+    assert adapted == named
     assert targets == [["value"], ["key"]]
     assert set(named) < set(offered)

@@ -15,6 +15,7 @@ from peft_atlas.findings.encoder_checks import encoder_checks
 from peft_atlas.findings.evidence import rows_of
 from peft_atlas.findings.ranking import rank_correlation
 from peft_atlas.methods.method import Sizes
+from peft_atlas.methods.names import setting_name
 from peft_atlas.methods.registry import study_settings
 from peft_atlas.models.encoder import encoder_sites
 from peft_atlas.records import COSTS, CURVES, RUNS, read_table, write_table
@@ -31,7 +32,7 @@ from peft_atlas.studies.encoder import (
 )
 from peft_atlas.studies.encoder_contrasts import encoder_contrasts
 from peft_atlas.studies.encoder_controls import control_runs
-from peft_atlas.studies.encoder_names import CROSS_CHECKED, MAJORITY, RANK, RANK_CURVE, TFIDF, setting_name, slug
+from peft_atlas.studies.encoder_names import CROSS_CHECKED, MAJORITY, RANK, RANK_CURVE, TFIDF, slug
 from peft_atlas.studies.summary import summarise
 from peft_atlas.tasks.packages import MODELS
 from peft_atlas.tasks.sources import PACKAGED

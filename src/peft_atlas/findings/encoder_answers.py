@@ -11,6 +11,7 @@ import pandas as pd
 from peft_atlas.findings.finding import ATLAS, Finding, effect_of, effect_of_estimate, in_words
 from peft_atlas.findings.ranking import BASE_MODEL, common_methods, rank_correlation
 from peft_atlas.findings.scores import SOURCE
+from peft_atlas.methods.names import setting_name
 from peft_atlas.statistics import interval_name, mean_interval, slope_interval
 from peft_atlas.studies.encoder_contrasts import (
     AGAINST_FULL,
@@ -20,7 +21,7 @@ from peft_atlas.studies.encoder_contrasts import (
     main_task,
     rank_runs,
 )
-from peft_atlas.studies.encoder_names import RANDOM_WEIGHTS, STUDY, setting_name
+from peft_atlas.studies.encoder_names import RANDOM_WEIGHTS, STUDY
 
 POINTS = "percentage points"
 

@@ -17,6 +17,11 @@ def setting_names(folder: Path = Path(__file__).parent) -> tuple[str, ...]:
     return tuple(name for path in sorted(folder.glob("*.py")) for name in _settings(path))
 
 
+def setting_name(label: str, setting: str | None) -> str:
+    """Return the name of a method's setting, for example ``LoRA (query, value)``."""
+    return label if setting is None else f"{label} ({setting})"
+
+
 def _settings(path: Path) -> tuple[str, ...]:
     """Return the names of a file's settings: its ``SETTINGS``, else the ``name`` of each method."""
     module = ast.parse(path.read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ from peft_atlas.methods.attach import Attached, attach
 from peft_atlas.methods.full import FullFineTuning
 from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.method import Members, Method, Sites, Sizes
+from peft_atlas.methods.names import setting_name
 from peft_atlas.methods.registry import study_settings
 from peft_atlas.methods.storage import adapter_bytes
 from peft_atlas.models.mlp import MLPShape, SimpleNN, simple_nn
@@ -140,7 +141,8 @@ def _sizes(config: AdaptationConfig) -> Sizes:
 
 def _methods(config: AdaptationConfig) -> list[Cell]:
     """Return every method that can be attached to a network without attention."""
-    return [Cell("methods", s.label, s.method, s.setting) for s in study_settings(_SITES, _sizes(config))]
+    found = study_settings(_SITES, _sizes(config))
+    return [Cell("methods", setting_name(s.label, s.setting), s.method) for s in found]
 
 
 def _ranks(config: AdaptationConfig) -> list[Cell]:

@@ -18,12 +18,13 @@ from peft_atlas.config import EncoderConfig
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.attach import attach
 from peft_atlas.methods.method import Members, Sizes, StudySetting
+from peft_atlas.methods.names import setting_name
 from peft_atlas.methods.registry import study_settings
 from peft_atlas.methods.storage import adapter_bytes
 from peft_atlas.models.bert import BertEncoder, random_bert
 from peft_atlas.models.encoder import HEAD, TextClassifier, encoder_sites, load_encoder, parameter_count
 from peft_atlas.records import COSTS, CURVES, RUNS
-from peft_atlas.studies.encoder_names import ALPHA_PER_RANK, RANDOM_WEIGHTS, RANK, STUDY, setting_name
+from peft_atlas.studies.encoder_names import ALPHA_PER_RANK, RANDOM_WEIGHTS, RANK, STUDY
 from peft_atlas.tasks.examples import Texts
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint

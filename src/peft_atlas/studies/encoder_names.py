@@ -20,11 +20,6 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower().replace("+", " plus ")).strip("_")
 
 
-def setting_name(label: str, setting: str | None) -> str:
-    """Return the name that the configuration gives a setting, for example ``LoRA (query, value)``."""
-    return label if setting is None else f"{label} ({setting})"
-
-
 def benchmark_of(part: str) -> str:
     """Return the benchmark file of the training job that writes a part under ``results/runs/encoder``."""
     kind, _, name = part.removeprefix("results/runs/encoder/").partition("/")
