@@ -246,6 +246,10 @@ def test_what_a_printed_cell_says(text, printed):
         (("68.9", "-0"), "t.csv:2: value = '-0': allowed in the unit percent: 0 or more"),
         (("68.9", "<101"), "t.csv:2: value = '<101': allowed in the unit percent: 0 to 100"),
         (("LoRA", "Lo\u200bRA"), "t.csv:2: method = 'Lo\\u200bRA': allowed: printable characters"),
+        (
+            ("LoRA", "L\u043eRA"),
+            "t.csv:2: method = 'L\u043eRA': allowed: letters of one alphabet, not of CYRILLIC and LATIN",
+        ),
         (("Table 1", "x" * 200_000), "t.csv:2: not CSV (field larger than field limit"),
         (("68.9", "=1+1"), "t.csv:2: value = '=1+1': allowed: a number"),
         (("68.9", "\u0663"), "t.csv:2: value = '\u0663': allowed: a number"),

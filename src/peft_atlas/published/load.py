@@ -10,6 +10,7 @@ import csv
 import io
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,14 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _one_alphabet(text: str) -> str:
+    """Return a name as it is; a letter of another alphabet looks alike and makes another name."""
+    alphabets = {unicodedata.name(character, "another").split()[0] for character in text if character.isalpha()}
+    if len(alphabets) > 1:
+        raise ValueError(f"allowed: letters of one alphabet, not of {' and '.join(sorted(alphabets))}")
+    return text
+
+
 def _matching(pattern: str, allowed: str) -> AfterValidator:
     """Return a check that a whole text matches a pattern; ``allowed`` says in words what does."""
     compiled = re.compile(pattern)
@@ -101,6 +110,7 @@ def _matching(pattern: str, allowed: str) -> AfterValidator:
 
 Remark = Annotated[str, AfterValidator(_one_line)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+Name = Annotated[Text, AfterValidator(_one_alphabet)]
 ArxivId = Annotated[str, _matching(r"[0-9]{4}\.[0-9]{4,5}", "an arXiv id without version, as 2404.03592")]
 Rank = Annotated[str, _matching(r"(?:[1-9][0-9]{0,8})?", "nothing or a whole number from 1")]
 Spread = Annotated[str, _matching(r"(?:[0-9]+(?:\.[0-9]+)?)?", "nothing, or what is printed after a ±, as 2.1")]
@@ -134,10 +144,10 @@ def _known_source(source: str, info: ValidationInfo) -> str:
 class Cell(_Sourced):
     """A printed cell; ``unit`` stands before ``value`` because it limits it."""
 
-    base_model: Text
-    method: Text
-    task: Text
-    metric: Text
+    base_model: Name
+    method: Name
+    task: Name
+    metric: Name
     unit: Unit
     value: Text
     locator: Text
