@@ -43,6 +43,18 @@ def test_another_process_draws_the_same_bytes(name, results, smoked, tmp_path):
         assert path.read_bytes() == (drawn / path.name).read_bytes(), path.name
 
 
+def test_the_files_are_those_that_savefig_writes(results, tmp_path):
+    name = "pareto_fronts"
+    module = load_figure(name)
+    render(module, tables_of(name, results), STYLE, tmp_path / "ours")
+    figure = draw_figure(module, module.select(tables_of(name, results)), STYLE)
+    bare = {"pdf": ("CreationDate", "Producer", "Creator"), "svg": ("Date", "Creator"), "png": ("Software",)}
+    for ending in STYLE.formats:
+        with mpl.rc_context(settings(module.SPEC, STYLE)):
+            figure.savefig(tmp_path / f"theirs.{ending}", dpi=STYLE.dpi, metadata=dict.fromkeys(bare[ending]))
+        assert (tmp_path / f"ours.{ending}").read_bytes() == (tmp_path / f"theirs.{ending}").read_bytes()
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_legible_wherever_it_stands(name, preset, results):

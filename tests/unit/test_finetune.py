@@ -1,5 +1,7 @@
 """A run of the encoder study against a plain loop, killed and resumed, and with what is frozen kept."""
 
+import gc
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -185,3 +187,17 @@ def test_a_run_that_diverges_stops(tiny_part):
     history = run.train(tiny_part.labelled(tiny_part.texts.split("validation")))
     assert history.diverged
     assert history.train_loss == history.validation_loss == []
+
+
+@pytest.mark.parametrize("method", [LOW, DROPPED, PLUS, FullFineTuning(), HeadOnly()], ids=repr)
+def test_an_epoch_leaves_no_reference_cycles(tiny_part, method):
+    # Jobs train with the search for them switched off, so that any would add up.
+    run = start(tiny_part, method)
+    run.train_epoch(0)
+    gc.collect()
+    gc.disable()
+    try:
+        run.train_epoch(1)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -1,5 +1,6 @@
 """A population trained as one batch against a plain loop over textbook layers."""
 
+import gc
 import math
 
 import pytest
@@ -189,3 +190,20 @@ def test_asking_for_cuda_where_there_is_none_is_an_error():
     with pytest.raises(AtlasError, match="device = 'cuda'"):
         resolve_device("cuda")
     assert resolve_device("auto") == torch.device("cpu")
+
+
+def test_epochs_of_a_population_leave_no_reference_cycles():
+    # Jobs train with the search for them switched off, so that any would add up.
+    def left_by(epochs):
+        model = simple_nn(SHAPE, (len(SEEDS),), SEEDS)
+        task = make_task("held_out", SIZES, SEEDS)
+        gc.collect()
+        train_population(model, task, TrainingPlan(epochs, 16, 1e-2), (len(SEEDS),), SEEDS)
+        return gc.collect()
+
+    gc.disable()
+    try:
+        left_by(1)
+        assert left_by(9) == left_by(1) < 50
+    finally:
+        gc.enable()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.config import EncoderConfig
 from peft_atlas.findings.encoder_checks import encoder_checks
 from peft_atlas.findings.finding import as_rows

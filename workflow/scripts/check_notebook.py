@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.config import NotebookConfig
 from peft_atlas.findings.finding import as_rows
 from peft_atlas.findings.notebook_checks import notebook_checks

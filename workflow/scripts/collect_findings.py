@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import peft_atlas.short_job  # noqa: F401
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.findings.all_findings import LITERATURE, MEASUREMENTS, all_findings
 from peft_atlas.job import job
 from peft_atlas.records import CONTRACTS, FINDINGS, read_table, write_table

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import peft_atlas.short_job  # noqa: F401
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.accounting.attached import parameter_table
 from peft_atlas.job import job
 from peft_atlas.records import PARAMETERS, write_table

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import peft_atlas.short_job  # noqa: F401
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.config import FigureStyle
 from peft_atlas.figures.render import render
 from peft_atlas.figures.spec import load_figure

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.job import job
 from peft_atlas.models.fetch import fetch_model
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.config import AdaptationConfig
 from peft_atlas.files import write_whole
 from peft_atlas.job import job

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import peft_atlas.short_job  # noqa: F401
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.files import write_text
 from peft_atlas.job import job
 from peft_atlas.report.answers import headlines

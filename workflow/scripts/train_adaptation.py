@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.config import AdaptationConfig
 from peft_atlas.job import job
 from peft_atlas.records import COSTS, CURVES, RUNS, write_table

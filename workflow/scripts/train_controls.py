@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.job import job
 from peft_atlas.records import CURVES, RUNS, write_table
 from peft_atlas.studies.encoder_controls import control_runs

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+import peft_atlas.without_gc  # noqa: F401
 from peft_atlas.config import EncoderConfig
 from peft_atlas.job import job
 from peft_atlas.records import COSTS, CURVES, RUNS, read_table, write_table

@@ -35,12 +35,17 @@ class BertShape:
     initializer_range: float = 0.02
 
 
+def _table(rows: int, width: int) -> nn.Embedding:
+    """Return a table that learns, without values: drawing them on the meta device would import torch's compiler."""
+    return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
+
+
 class _Embeddings(nn.Module):
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
-        self.word_embeddings = nn.Embedding(shape.vocab_size, shape.hidden_size)
-        self.position_embeddings = nn.Embedding(shape.max_position_embeddings, shape.hidden_size)
-        self.token_type_embeddings = nn.Embedding(shape.type_vocab_size, shape.hidden_size)
+        self.word_embeddings = _table(shape.vocab_size, shape.hidden_size)
+        self.position_embeddings = _table(shape.max_position_embeddings, shape.hidden_size)
+        self.token_type_embeddings = _table(shape.type_vocab_size, shape.hidden_size)
         self.LayerNorm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
 
     def forward(self, ids: Tensor) -> Tensor:
