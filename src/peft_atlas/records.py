@@ -372,18 +372,18 @@ FINDINGS = Contract(
 )
 COSTS = Contract(
     "costs",
-    2,
+    3,
     ("rule", "job", "run_id"),
     (
         _text("rule", "rule that ran"),
         _text("job", "its job, or one run of it"),
         _text("run_id", "run of the runs table that the row is of; null for a whole job", required=False),
         _number("wall_seconds", "elapsed time of a job", "s"),
-        _number("cpu_seconds", "processor time of a job; of a run, that of its training", "s"),
+        _number("cpu_seconds", "processor time of a run's training; null for a whole job", "s"),
         _number("train_seconds", "time that a run trained for, without loading the model; a share of its block's", "s"),
         _number("evaluation_seconds", "time that a run's evaluations took", "s"),
         _number("examples_per_second", "training examples over train_seconds", "examples/s"),
-        _number("peak_memory_mb", "largest resident set; null where the job ended before it was sampled", "MB"),
+        _number("peak_memory_mb", "largest resident set; of a whole job the largest that was sampled, or null", "MB"),
     ),
 )
 CONTRACTS = {

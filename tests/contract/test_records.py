@@ -84,13 +84,13 @@ def test_a_truncated_file_is_named(cut, tmp_path_factory):
 def test_a_foreign_table_is_named(path):
     path.parent.mkdir()
     pq.write_table(pa.table({"x": [1]}), path)
-    with pytest.raises(AtlasError, match=r"holds a foreign table version none, expected costs version 2"):
+    with pytest.raises(AtlasError, match=r"holds a foreign table version none, expected costs version 3"):
         read_table(COSTS, path)
 
 
 def test_a_table_of_another_contract_is_named(path):
     write_table(COSTS, ROWS, path)
-    with pytest.raises(AtlasError, match="holds costs version 2, expected findings version 1"):
+    with pytest.raises(AtlasError, match="holds costs version 3, expected findings version 1"):
         read_table(FINDINGS, path)
 
 

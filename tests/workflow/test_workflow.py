@@ -48,7 +48,7 @@ def test_the_costs_hold_every_rule(smoked):
     assert set(costs["rule"]) == set(smoked.jobs("--forceall")) - later
     assert (costs["wall_seconds"] > 0).all()
     heavy = costs[costs["rule"].str.startswith("train_")]
-    assert heavy[["cpu_seconds", "peak_memory_mb"]].notna().all().all()
+    assert heavy["peak_memory_mb"].notna().all()
 
 
 def test_every_measured_mean_carries_a_named_interval(smoked):

@@ -149,18 +149,20 @@ def _cost(material: Material) -> Section:
     shown = by_rule.agg(
         jobs=("job", "size"),
         wall=("wall_seconds", "sum"),
-        cpu=("cpu_seconds", "sum"),
         peak=("peak_memory_mb", "max"),
     ).reset_index()
     total = shown.loc[shown["rule"].str.startswith("train_"), "wall"].sum()
-    names = {"wall": "seconds", "cpu": "CPU seconds", "peak": "largest job (MB)"}
-    formats = {"seconds": ".1f", "CPU seconds": ".1f", "largest job (MB)": ".0f"}
+    names = {"wall": "seconds", "peak": "largest job (MB)"}
+    formats = {"seconds": ".1f", "largest job (MB)": ".0f"}
     intro = Paragraph(
         f"Training took {total:.0f} s of job time for {len(runs):,} runs, {1000 * total / len(runs):.0f} ms a run, of "
         "which starting Python and importing torch is a part in every job.",
         "costs; runs",
     )
-    caption = "Time and memory by rule, from Snakemake's benchmark files; a dash: too short to sample."
+    caption = (
+        "Elapsed time and memory by rule, from Snakemake's benchmark files. Memory is sampled, each half second at "
+        "first and every 30 s after 15 s, so that a short peak can be missed; a dash: too short to sample."
+    )
     return Section("cost", "Cost", [intro, table(caption, shown.rename(columns=names), formats)])
 
 

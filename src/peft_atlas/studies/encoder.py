@@ -109,15 +109,20 @@ def find_setting(name: str, width: int, rank: int = RANK) -> StudySetting:
 
 
 class Run:
-    """One run of a trial: a classifier with its method attached, trained, and what it measured."""
+    """One run of a trial: a classifier with its method attached, trained, and what it measured.
 
-    def __init__(self, part: Part, trial: Trial, encoder: nn.Module | None = None) -> None:
+    ``before`` are the embeddings of the drift texts by the pretrained encoder, where another run has them.
+    """
+
+    def __init__(
+        self, part: Part, trial: Trial, encoder: nn.Module | None = None, before: Tensor | None = None
+    ) -> None:
         forget_peak()
         self.part, self.trial = part, trial
         config, device = part.config, resolve_device(part.device)
         classifier = TextClassifier(encoder or load_encoder(part.model), len(part.texts.classes), trial.seed)
         classifier.to(device)
-        self._before = self._embeddings(classifier)
+        self.before = self._embeddings(classifier) if before is None else before
         self.full_params = parameter_count(classifier)
         self.attached = attach(classifier, trial.setting.method, Members(seeds=(trial.seed,)), HEAD)
         self.bytes = adapter_bytes(self.attached) if self.attached.adapter_params() else 0
@@ -149,11 +154,11 @@ class Run:
 
     def similarity(self) -> float | None:
         """Return the mean cosine of the drift texts' embeddings before and after training."""
-        if self.history.diverged or self._before is None:
+        if self.history.diverged or self.before is None:
             return None
         after = self._embeddings(self._finetuning.model)
         assert after is not None
-        return float(F.cosine_similarity(self._before, after).mean())
+        return float(F.cosine_similarity(self.before, after).mean())
 
     @torch.no_grad()
     def _embeddings(self, classifier: TextClassifier) -> Tensor | None:
@@ -193,7 +198,8 @@ def search_rates(part: Part, name: str, seed: int, rates: Sequence[float]) -> Ta
     best: Run | None = None
     outcomes: list[Tables] = []
     for rate in rates:
-        run = Run(part, Trial("methods", setting, rate, seed)).train()
+        before = None if best is None else best.before
+        run = Run(part, Trial("methods", setting, rate, seed), before=before).train()
         # Only the best so far is kept in memory.
         better, worse = (run, best) if best is None or _validation(run) > _validation(best) else (best, run)
         outcomes += [] if worse is None else [_tables(worse, selected=False)]
@@ -221,7 +227,12 @@ def train_ranks(part: Part, name: str, seed: int, rate: float) -> Tables:
     """Return the runs of a setting at the other ranks of the rank curve, at the rate chosen for its own rank."""
     ranks = [rank for rank in part.config.ranks if rank != RANK]
     trials = [Trial("ranks", find_setting(name, model_width(part), rank), rate, seed) for rank in ranks]
-    return Tables.joined(_tables(Run(part, trial).train().read_test(), selected=None) for trial in trials)
+    outcomes: list[Tables] = []
+    before: Tensor | None = None
+    for trial in trials:
+        run = Run(part, trial, before=before).train().read_test()
+        outcomes, before = [*outcomes, _tables(run, selected=None)], run.before
+    return Tables.joined(outcomes)
 
 
 def train_random(part: Part, name: str, seed: int, rate: float) -> Tables:
