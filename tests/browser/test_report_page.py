@@ -151,6 +151,18 @@ def test_the_explorer_shows_two_metrics_and_its_front_follows_the_filters(open_r
     assert page.said == []
 
 
+def test_an_axis_of_the_explorer_has_several_ticks_however_narrow(open_report):
+    page = open_report()
+    explorer, left = page.locator("#explorer"), page.locator(".panel").first
+    left.get_by_label("Study").select_option("adaptation")
+    for task in left.get_by_label("Task").locator("option").all_inner_texts():
+        left.get_by_label("Task").select_option(task)
+        for metric in ("seconds", "memory_bytes", "trainable_params", "params_percent"):
+            explorer.get_by_label("Across").select_option(metric)
+            chart = left.locator("svg.chart")
+            assert chart.locator("text[text-anchor=middle]").count() >= 4, (task, metric)  # two are the axes' names
+
+
 def test_the_keyboard_reaches_everything(open_report):
     page = open_report()
     page.keyboard.press("Tab")

@@ -172,19 +172,21 @@
     const place = (value) => from + ((to - from) * ((log ? Math.log10(Math.max(value, 1e-12)) : value) - low)) / (high - low);
     return { place, ticks: ticks(low, high, log) };
   };
-  const ticks = (low, high, log) => {
-    if (log) {
-      const factors = high - low > 4 ? [1] : high - low > 1.2 ? [1, 3] : [1, 2, 5];
-      const found = [];
-      for (let power = Math.floor(low); power <= high; power += 1) for (const f of factors) found.push(f * 10 ** power);
-      return found.filter((v) => Math.log10(v) >= low && Math.log10(v) <= high);
-    }
+  const evenTicks = (low, high) => {
     const rough = (high - low) / 5;
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough);
     const found = [];
     for (let v = Math.ceil(low / step) * step; v <= high; v += step) found.push(Number(v.toPrecision(12)));
     return found;
+  };
+  const ticks = (low, high, log) => {
+    if (!log) return evenTicks(low, high);
+    const factors = high - low > 4 ? [1] : high - low > 1.2 ? [1, 3] : [1, 2, 5];
+    const found = [];
+    for (let power = Math.floor(low); power <= high; power += 1) for (const f of factors) found.push(f * 10 ** power);
+    const inside = found.filter((v) => Math.log10(v) >= low && Math.log10(v) <= high);
+    return inside.length > 2 ? inside : evenTicks(10 ** low, 10 ** high);
   };
 
   const told = (point, x, y, front) => {
