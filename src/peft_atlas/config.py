@@ -115,11 +115,11 @@ class NotebookConfig(_Section):
 
 
 # What the encoder study can train: the settings of every method, a new one too.
+ENCODER_SETTINGS = setting_names()
 if TYPE_CHECKING:
     EncoderSetting: TypeAlias = str
 else:
-    EncoderSetting = Literal[setting_names()]
-ENCODER_SETTINGS: tuple[EncoderSetting, ...] = setting_names()
+    EncoderSetting = Literal[ENCODER_SETTINGS]
 _FEW_SETTINGS: tuple[EncoderSetting, ...] = ("full", "head only", "LoRA (query, value)")
 
 

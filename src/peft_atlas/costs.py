@@ -13,12 +13,15 @@ from peft_atlas.records import COSTS, read_tables
 
 # Not the processor time: after 15 s Snakemake samples it every 30 s, so that it lacks up to the last 30 s of a job.
 _COLUMNS = {"wall_seconds": "s", "peak_memory_mb": "max_rss"}
+# Snakemake's megabytes are of 2^20 bytes, ours of 10^6.
+_SCALES = {"peak_memory_mb": 1024**2 / 1e6}
 
 
 def read_costs(benchmarks: Iterable[Path]) -> list[dict[str, Any]]:
     """Return one row a job, for files named ``<rule>/<job>.tsv``.
 
-    Snakemake samples memory every few seconds and writes ``NA`` for a job that ended before; that is null.
+    Snakemake samples memory, each half second at first and every 30 s after 15 s, and writes ``NA`` for a job that
+    ended before; that is null.
 
     Raises
     ------
@@ -41,5 +44,8 @@ def _measured(path: Path) -> dict[str, float | None]:
     missing = sorted(set(_COLUMNS.values()) - set(table.columns))
     if missing:
         raise AtlasError(f"{path}: lacks the columns {missing} of a Snakemake benchmark")
-    numbers = {name: pd.to_numeric(table[column], errors="coerce").mean() for name, column in _COLUMNS.items()}
+    numbers = {
+        name: pd.to_numeric(table[column], errors="coerce").mean() * _SCALES.get(name, 1)
+        for name, column in _COLUMNS.items()
+    }
     return {name: None if pd.isna(value) else float(value) for name, value in numbers.items()}

@@ -380,10 +380,14 @@ COSTS = Contract(
         _text("run_id", "run of the runs table that the row is of; null for a whole job", required=False),
         _number("wall_seconds", "elapsed time of a job", "s"),
         _number("cpu_seconds", "processor time of a run's training; null for a whole job", "s"),
-        _number("train_seconds", "time that a run trained for, without loading the model; a share of its block's", "s"),
+        _number(
+            "train_seconds", "time of training: of a run, or an equal share of a block's, which reads accuracy too", "s"
+        ),
         _number("evaluation_seconds", "time that a run's evaluations took", "s"),
         _number("examples_per_second", "training examples over train_seconds", "examples/s"),
-        _number("peak_memory_mb", "largest resident set; of a whole job the largest that was sampled, or null", "MB"),
+        _number(
+            "peak_memory_mb", "largest resident set: of the process in a run or its block; of a job as sampled", "MB"
+        ),
     ),
 )
 CONTRACTS = {

@@ -1,4 +1,4 @@
-"""No search for reference cycles in a process that imports this, first.
+"""No search for reference cycles in a process that imports this, before the library.
 
 Importing, drawing, training and taking all apart at the end make many objects and next to no garbage that counting
 references does not give back at once: a step of training leaves none, which a test holds. Searching them again and
@@ -9,4 +9,5 @@ import atexit
 import gc
 
 gc.disable()
+# The interpreter searches once more when it ends; what is frozen it leaves to the system.
 atexit.register(gc.freeze)

@@ -5,6 +5,11 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
+from peft_atlas.errors import AtlasError
+from peft_atlas.methods.names import setting_names
+
 ROW_GAIN = '''
 """A gain for each output, as a method that someone adds."""
 
@@ -61,3 +66,9 @@ def test_a_new_file_is_all_that_a_new_method_takes(root, tmp_path):
     assert adapted == named
     assert targets == [["value"], ["key"]]
     assert set(named) < set(offered)
+
+
+def test_names_that_cannot_be_read_are_named_with_their_place(tmp_path):
+    (tmp_path / "odd.py").write_text("SETTINGS = tuple(places())\n", encoding="utf-8")
+    with pytest.raises(AtlasError, match=r"odd\.py:1: SETTINGS: allowed: a literal$"):
+        setting_names(tmp_path)

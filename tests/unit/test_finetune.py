@@ -13,8 +13,9 @@ from peft_atlas.methods.full import FullFineTuning
 from peft_atlas.methods.head_only import HeadOnly
 from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.lora_plus import LoRAPlus
-from peft_atlas.methods.method import Members
-from peft_atlas.models.encoder import HEAD, TextClassifier, load_encoder
+from peft_atlas.methods.method import Members, Sizes
+from peft_atlas.methods.registry import study_settings
+from peft_atlas.models.encoder import HEAD, TextClassifier, encoder_sites, load_encoder
 from peft_atlas.seeds import generator
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
@@ -189,7 +190,9 @@ def test_a_run_that_diverges_stops(tiny_part):
     assert history.train_loss == history.validation_loss == []
 
 
-@pytest.mark.parametrize("method", [LOW, DROPPED, PLUS, FullFineTuning(), HeadOnly()], ids=repr)
+@pytest.mark.parametrize(
+    "method", [s.method for s in study_settings(encoder_sites(16), Sizes(2))] + [DROPPED], ids=repr
+)
 def test_an_epoch_leaves_no_reference_cycles(tiny_part, method):
     # Jobs train with the search for them switched off, so that any would add up.
     run = start(tiny_part, method)

@@ -248,7 +248,11 @@ def test_what_a_printed_cell_says(text, printed):
         (("LoRA", "Lo\u200bRA"), "t.csv:2: method = 'Lo\\u200bRA': allowed: printable characters"),
         (
             ("LoRA", "L\u043eRA"),
-            "t.csv:2: method = 'L\u043eRA': allowed: letters of one alphabet, not of CYRILLIC and LATIN",
+            "t.csv:2: method = 'L\u043eRA': allowed: Latin letters, not CYRILLIC SMALL LETTER O, which looks like",
+        ),
+        (
+            ("LoRA", "LoR\u0391"),
+            "t.csv:2: method = 'LoR\u0391': allowed: Latin letters, not GREEK CAPITAL LETTER ALPHA",
         ),
         (("Table 1", "x" * 200_000), "t.csv:2: not CSV (field larger than field limit"),
         (("68.9", "=1+1"), "t.csv:2: value = '=1+1': allowed: a number"),
@@ -292,6 +296,13 @@ def test_a_spread_is_nothing_or_a_number(folder, spread):
 @pytest.mark.parametrize("rank", ["0", "-4", "8.0", "eight"])
 def test_a_rank_is_nothing_or_a_whole_number(folder, rank):
     assert f"t.csv:2: rank = '{rank}': allowed: nothing or a whole" in fault(folder, f"{HEADER},rank\n{GOOD},{rank}\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["\u03b1NLI", "LoRA (\u03b1 = 16)", "\u00b5Transfer", "\u041c\u0435\u0434\u0443\u0437\u0430"]
+)
+def test_other_alphabets_are_no_fault(folder, name):
+    assert load(folder, f"{HEADER}\n{GOOD.replace('LoRA', name)}\n")["method"].tolist() == [name]
 
 
 @pytest.mark.parametrize("change", [("LoRA", "Lora"), ("BoolQ", "boolq"), ("LLaMA-7B", "Llama-7B")])

@@ -73,6 +73,13 @@ def test_costs_are_read_and_what_was_not_sampled_is_missing(tmp_path):
         read_costs([path])
 
 
+def test_megabytes_of_a_benchmark_are_of_a_million_bytes(tmp_path):
+    path = tmp_path / "rule" / "all.tsv"
+    path.parent.mkdir()
+    path.write_text(BENCHMARK + "2.5\t0:00:02\t1000\tNA\tNA\tNA\tNA\tNA\tNA\t2.0\n")
+    assert read_costs([path])[0]["peak_memory_mb"] == pytest.approx(1048.576)
+
+
 def test_versions_are_those_installed(tmp_path):
     assert package_versions()["torch"].startswith(torch.__version__.split("+")[0])
     assert code_version(tmp_path).startswith("unknown")
@@ -112,7 +119,9 @@ def test_a_stream_is_the_same_in_every_process():
     assert keys == {f"{stream_key(7, 'order')}\n"}
 
 
-def test_a_job_never_searches_for_cycles():
+def test_a_job_never_searches_for_cycles(root):
     program = "import gc, peft_atlas.without_gc; print(gc.isenabled())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+    for script in (root / "workflow/scripts").glob("*.py"):
+        assert "\nimport peft_atlas.without_gc" in script.read_text(encoding="utf-8"), script.name

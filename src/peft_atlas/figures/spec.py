@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from peft_atlas.config import FigureStyle
 
-_DEFINES_SPEC = "\nSPEC"
+_DEFINES_SPEC = re.compile(r"^SPEC\b\s*[:=]", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,6 @@ def all_figures() -> list[FigureSpec]:
     The other modules are left alone: some import Matplotlib, for which the workflow itself need not wait.
     """
     folder = Path(peft_atlas.figures.__path__[0])
-    names = [path.stem for path in folder.glob("*.py") if _DEFINES_SPEC in path.read_text(encoding="utf-8")]
+    names = [path.stem for path in folder.glob("*.py") if _DEFINES_SPEC.search(path.read_text(encoding="utf-8"))]
     specs = [load_figure(name).SPEC for name in names]
     return sorted(specs, key=lambda spec: (spec.section, spec.order, spec.name))

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from peft_atlas.errors import AtlasError
+
 
 def setting_names(folder: Path = Path(__file__).parent) -> tuple[str, ...]:
     """Return the names of all settings of the methods in a folder, sorted by file."""
@@ -25,17 +27,26 @@ def setting_name(label: str, setting: str | None) -> str:
 def _settings(path: Path) -> tuple[str, ...]:
     """Return the names of a file's settings: its ``SETTINGS``, else the ``name`` of each method."""
     module = ast.parse(path.read_text(encoding="utf-8"))
-    given = dict(_literals(module.body))
-    if "SETTINGS" in given:
-        return tuple(given["SETTINGS"])
+    given = list(_literals(module.body, "SETTINGS", path))
+    if given:
+        return tuple(given[-1])
     classes = (node for node in module.body if isinstance(node, ast.ClassDef))
-    return tuple(value for node in classes for name, value in _literals(node.body) if name == "name")
+    return tuple(value for node in classes for value in _literals(node.body, "name", path))
 
 
-def _literals(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
-    """Yield name and value of each assignment of a literal to one of the two names."""
+def _literals(body: list[ast.stmt], name: str, path: Path) -> Iterator[Any]:
+    """Yield the value of each assignment to a name.
+
+    Raises
+    ------
+    AtlasError
+        If it is no literal.
+    """
     for node in body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name) and target.id in {"SETTINGS", "name"}:
-                    yield target.id, ast.literal_eval(node.value)
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                try:
+                    yield ast.literal_eval(node.value)
+                except ValueError:
+                    raise AtlasError(f"{path}:{node.lineno}: {name}: allowed: a literal") from None

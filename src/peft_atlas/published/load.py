@@ -88,11 +88,19 @@ def _one_line(text: str) -> str:
     return text
 
 
+_GREEK_LOOK_ALIKES = "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο"  # noqa: RUF001
+
+
 def _one_alphabet(text: str) -> str:
-    """Return a name as it is; a letter of another alphabet looks alike and makes another name."""
-    alphabets = {unicodedata.name(character, "another").split()[0] for character in text if character.isalpha()}
-    if len(alphabets) > 1:
-        raise ValueError(f"allowed: letters of one alphabet, not of {' and '.join(sorted(alphabets))}")
+    """Return a name as it is; a letter among Latin ones that only looks like one of them makes another name."""
+    names = [unicodedata.name(character, "") for character in text]
+    alike = [
+        name
+        for name, character in zip(names, text, strict=True)
+        if "CYRILLIC" in name or character in _GREEK_LOOK_ALIKES
+    ]
+    if alike and any(name.startswith("LATIN") for name in names):
+        raise ValueError(f"allowed: Latin letters, not {alike[0]}, which looks like one of them")
     return text
 
 

@@ -36,7 +36,9 @@ METRICS = {
     "params_percent": Metric("Trainable parameters", "%", True, True, "share of the full model's parameters"),
     "trainable_params": Metric("Trainable parameters, count", "", True, True, "parameters that training changes"),
     "accuracy": Metric("Accuracy", "%", False, False, "test accuracy after the last epoch, or as printed"),
-    "seconds": Metric("Training time", "s", True, True, "seconds of job time a run"),
+    "seconds": Metric(
+        "Training time", "s", True, True, "seconds of training a run; a share of a block's, or of the job's"
+    ),
     "memory_bytes": Metric("Memory", "bytes", True, True, "peak of the job, or weights to optimiser recomputed"),
     "forgetting": Metric("Forgetting", "points", False, True, "source accuracy lost by adapting"),
     "adapter_bytes": Metric("Adapter file", "bytes", True, True, "bytes of the saved adapter"),

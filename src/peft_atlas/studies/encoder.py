@@ -117,12 +117,12 @@ class Run:
     def __init__(
         self, part: Part, trial: Trial, encoder: nn.Module | None = None, before: Tensor | None = None
     ) -> None:
-        forget_peak()
         self.part, self.trial = part, trial
         config, device = part.config, resolve_device(part.device)
         classifier = TextClassifier(encoder or load_encoder(part.model), len(part.texts.classes), trial.seed)
         classifier.to(device)
         self.before = self._embeddings(classifier) if before is None else before
+        forget_peak()
         self.full_params = parameter_count(classifier)
         self.attached = attach(classifier, trial.setting.method, Members(seeds=(trial.seed,)), HEAD)
         self.bytes = adapter_bytes(self.attached) if self.attached.adapter_params() else 0

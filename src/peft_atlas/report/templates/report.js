@@ -127,14 +127,20 @@
     if (marker === "X") attributes.transform = "rotate(45)";
     return draw("path", attributes);
   };
-  const show = (value, key) => {
+  const show = (value, key, digits = 3) => {
     const { unit } = metrics.get(key);
     if (unit === "bytes") {
       const step = Math.min(4, Math.floor(Math.log10(Math.max(1, Math.abs(value))) / 3));
-      return `${Number((value / 1000 ** step).toPrecision(3))} ${["B", "kB", "MB", "GB", "TB"][step]}`;
+      return `${Number((value / 1000 ** step).toPrecision(digits))} ${["B", "kB", "MB", "GB", "TB"][step]}`;
     }
-    const text = Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
+    const text = Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(digits)));
     return unit ? `${text} ${unit}` : text;
+  };
+  // As few digits as tell the ticks of an axis apart; the axis names their unit.
+  const tickTexts = (values, key) => {
+    const written = (digits) => values.map((value) => show(value, key, digits).replace(/ [%s]$| points$/, ""));
+    const told = [3, 4, 5, 6, 7].map(written).find((texts) => new Set(texts).size === texts.length);
+    return told ?? written(3);
   };
   const axisName = (key) => {
     const { name, unit, log } = metrics.get(key);
@@ -182,7 +188,7 @@
   };
   const ticks = (low, high, log) => {
     if (!log) return evenTicks(low, high);
-    const factors = high - low > 4 ? [1] : high - low > 1.2 ? [1, 3] : [1, 2, 5];
+    const factors = high - low > 4 ? [1] : high - low > 1.53 ? [1, 3] : [1, 2, 5];
     const found = [];
     for (let power = Math.floor(low); power <= high; power += 1) for (const f of factors) found.push(f * 10 ** power);
     const inside = found.filter((v) => Math.log10(v) >= low && Math.log10(v) <= high);
@@ -256,15 +262,16 @@
     const across = scale(x, shared, left, right), up = scale(y, shared, bottom, top);
     const text = (value, attributes) => { const t = draw("text", attributes); t.textContent = value; chart.append(t); };
     let last = -99;
-    for (const tick of across.ticks) {
+    const [acrossTexts, upTexts] = [tickTexts(across.ticks, x), tickTexts(up.ticks, y)];
+    for (const [index, tick] of across.ticks.entries()) {
       const place = across.place(tick);
       chart.append(draw("line", { class: "grid", x1: place, x2: place, y1: top, y2: bottom }));
-      if (place - last > 46) { text(show(tick, x).replace(/ [%s]$| points$/, ""), { x: place, y: bottom + 17, "text-anchor": "middle" }); last = place; }
+      if (place - last > 46) { text(acrossTexts[index], { x: place, y: bottom + 17, "text-anchor": "middle" }); last = place; }
     }
-    for (const tick of up.ticks) {
+    for (const [index, tick] of up.ticks.entries()) {
       const place = up.place(tick);
       chart.append(draw("line", { class: "grid", x1: left, x2: right, y1: place, y2: place }));
-      text(show(tick, y).replace(/ [%s]$| points$/, ""), { x: left - 6, y: place + 4, "text-anchor": "end" });
+      text(upTexts[index], { x: left - 6, y: place + 4, "text-anchor": "end" });
     }
     text(axisName(x), { x: (left + right) / 2, y: height - 8, "text-anchor": "middle" });
     text(axisName(y), { x: 14, y: (top + bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(top + bottom) / 2})` });
