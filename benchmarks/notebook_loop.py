@@ -94,7 +94,7 @@ def measure(side: str, seeds: int) -> None:
     start = time.perf_counter()
     runs = measure_loop(study) if side == "loop" else measure_population(study)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     print(json.dumps({"side": side, "seeds": seeds, "runs": runs, "seconds": seconds, "peak_mb": peak}))
 
 

@@ -38,7 +38,7 @@ def record():
     name = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "-"
     with open(os.path.join({folder!r}, str(os.getpid())), "w") as stream:
         torch = "torch" in sys.modules
-        stream.write(f"{{name}} {{used.ru_utime + used.ru_stime}} {{used.ru_maxrss / 1024}} {{torch:d}}")
+        stream.write(f"{{name}} {{used.ru_utime + used.ru_stime}} {{used.ru_maxrss * 1024 / 1e6}} {{torch:d}}")
 atexit.register(record)
 """
 

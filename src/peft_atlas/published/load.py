@@ -88,18 +88,15 @@ def _one_line(text: str) -> str:
     return text
 
 
+# Of the Greek letters only these; alpha and beta stand in names as themselves.
 _GREEK_LOOK_ALIKES = "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο"  # noqa: RUF001
 
 
-def _one_alphabet(text: str) -> str:
+def _no_look_alike(text: str) -> str:
     """Return a name as it is; a letter among Latin ones that only looks like one of them makes another name."""
-    names = [unicodedata.name(character, "") for character in text]
-    alike = [
-        name
-        for name, character in zip(names, text, strict=True)
-        if "CYRILLIC" in name or character in _GREEK_LOOK_ALIKES
-    ]
-    if alike and any(name.startswith("LATIN") for name in names):
+    names = {character: unicodedata.name(character, "") for character in text}
+    alike = [name for character, name in names.items() if "CYRILLIC" in name or character in _GREEK_LOOK_ALIKES]
+    if alike and any(name.startswith("LATIN") for name in names.values()):
         raise ValueError(f"allowed: Latin letters, not {alike[0]}, which looks like one of them")
     return text
 
@@ -118,7 +115,7 @@ def _matching(pattern: str, allowed: str) -> AfterValidator:
 
 Remark = Annotated[str, AfterValidator(_one_line)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
-Name = Annotated[Text, AfterValidator(_one_alphabet)]
+Name = Annotated[Text, AfterValidator(_no_look_alike)]
 ArxivId = Annotated[str, _matching(r"[0-9]{4}\.[0-9]{4,5}", "an arXiv id without version, as 2404.03592")]
 Rank = Annotated[str, _matching(r"(?:[1-9][0-9]{0,8})?", "nothing or a whole number from 1")]
 Spread = Annotated[str, _matching(r"(?:[0-9]+(?:\.[0-9]+)?)?", "nothing, or what is printed after a ±, as 2.1")]

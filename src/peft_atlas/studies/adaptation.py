@@ -24,7 +24,7 @@ from peft_atlas.studies.adaptation_names import NO_ADAPTATION, STUDY
 from peft_atlas.studies.outcomes import METRICS, first_divergence, known, outcome
 from peft_atlas.tasks.shifted import ShiftedSizes, shuffled, source_task, target_task
 from peft_atlas.tasks.synthetic import Task
-from peft_atlas.training.machine import Spent, measure
+from peft_atlas.training.machine import Spent, measured
 from peft_atlas.training.population import Curves, TrainingPlan, evaluate, resolve_device, train_population
 
 Row = dict[str, Any]
@@ -217,7 +217,7 @@ def _train_cell(
     plan = TrainingPlan(-(-config.steps // batches), config.batch_size, rates.expand(population), False, False)
     learning, factors = attached.trainable(), attached.rate_factors()
     raised = {learning[name]: factor for name, factor in factors.items() if factor != 1}
-    with measure() as spent:
+    with measured() as spent:
         curves = train_population(model, task, plan, population, study.seeds, raised)
     after = evaluate(model, source.test, population)[1]
     shared = _costs(study, attached)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from peft_atlas.models.encoder import TextClassifier
 from peft_atlas.seeds import generator
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
+from peft_atlas.training.machine import timed
 from peft_atlas.training.schedule import ScheduledAdamW
 
 _EVALUATION_ROWS = 64
@@ -133,12 +133,12 @@ class Finetuning:
     @contextmanager
     def _clock(self, name: str) -> Iterator[None]:
         """Add the time that something takes to one of the history's sums."""
-        start, cpu_start = time.perf_counter(), time.process_time()
-        yield
+        with timed() as spent:
+            yield
         history = self.history
-        setattr(history, name, getattr(history, name) + time.perf_counter() - start)
+        setattr(history, name, getattr(history, name) + spent.seconds)
         if name == "train_seconds":
-            history.train_cpu_seconds += time.process_time() - cpu_start
+            history.train_cpu_seconds += spent.cpu_seconds
 
     def _precision(self) -> AbstractContextManager[Any]:
         if not self.plan.bfloat16:

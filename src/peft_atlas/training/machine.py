@@ -40,11 +40,18 @@ class Spent:
 
 
 @contextmanager
-def measure() -> Iterator[Spent]:
-    """Measure what the body of a ``with`` takes."""
+def timed() -> Iterator[Spent]:
+    """Measure the time that the body of a ``with`` takes, and leave the peak of memory alone."""
     spent = Spent()
-    forget_peak()
     start, cpu_start = time.perf_counter(), time.process_time()
     yield spent
     spent.seconds, spent.cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+
+
+@contextmanager
+def measured() -> Iterator[Spent]:
+    """Measure time and memory that the body of a ``with`` takes."""
+    forget_peak()
+    with timed() as spent:
+        yield spent
     spent.peak_megabytes = peak_megabytes()
