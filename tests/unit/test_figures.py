@@ -67,7 +67,10 @@ def test_a_figure_is_legible_wherever_it_stands(name, preset, results):
     assert width <= most + 1e-9
     assert height <= (0.52 * style.slide + 1e-9 if preset == "slide" else 9.5)
     with mpl.rc_context(settings(module.SPEC, style)):
-        assert faults_of_text(figure) == []
+        # As laid out, and as the PNG and the vector formats show it: type is as wide in all.
+        for dpi in (figure.dpi, style.dpi, 400):
+            figure.set_dpi(dpi)
+            assert faults_of_text(figure) == [], dpi
         assert marks_under_legends(figure) == []
     if name in MEASURED:
         assert marks_without_interval(figure, SPECS[name].exact_panels) == []

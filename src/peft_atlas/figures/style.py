@@ -130,6 +130,8 @@ def rc_params(style: FigureStyle) -> dict[str, Any]:
         "lines.markersize": 0.55 * size,
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
+        # One layout serves all formats, so type must be as wide in pixels as in outlines.
+        "text.hinting": "no_hinting",
         # The same input gives the same bytes.
         "svg.hashsalt": "peft-atlas",
         "svg.fonttype": "path",
