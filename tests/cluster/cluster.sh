@@ -1,29 +1,38 @@
 #!/usr/bin/env bash
-# cluster.sh start|stop DIR: a throwaway one-node Slurm in DIR, on loopback, without systemd.
+# cluster.sh start|stop DIR: a throwaway one-node Slurm in DIR, on loopback, without systemd. Everything of it is in
+# DIR and its ports are free ones, so that clusters run side by side and a killed one is in nobody's way.
+# Use it with SLURM_CONF=DIR/slurm.conf and with DIR/bin first on PATH.
 set -euo pipefail
 command=${1:?start or stop}
 dir=$(realpath -m "${2:?directory}")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export SLURM_CONF=$dir/slurm.conf
-link=/etc/slurm/slurm.conf
+
+# free_ports: two ports of loopback that nobody listens on, both held until both are known.
+free_ports() {
+  python3 - <<'END'
+import socket
+with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+    print(one.getsockname()[1], other.getsockname()[1])
+END
+}
 
 start() {
-  if [ -e "$link" ] && [ "$(readlink "$link")" != "$SLURM_CONF" ]; then
-    echo "slurm: $link belongs to another cluster" >&2
-    exit 1
-  fi
-  mkdir -p "$dir"/{munge,state,spool}
+  local ports
+  read -ra ports < <(free_ports)
+  mkdir -p "$dir"/{bin,munge,state,spool}
   # munged and slurmctld refuse folders that others could write.
   chmod 755 "$dir" "$dir/munge"
   chmod 700 "$dir/state"
   sed -e "s|@HOST@|$(hostname -s)|g; s|@DIR@|$dir|g; s|@CPUS@|$(nproc)|" \
     -e "s|@MEMORY@|$(awk '/MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)|" \
-    -e "s|@CTLD_PORT@|${SLURM_TEST_PORT:-16817}|; s|@SLURMD_PORT@|$((${SLURM_TEST_PORT:-16817} + 1))|" \
+    -e "s|@CTLD_PORT@|${ports[0]}|; s|@SLURMD_PORT@|${ports[1]}|" \
     "$here/slurm.conf.in" >"$SLURM_CONF"
   cp "$here/gres.conf" "$dir/gres.conf"
-  # The plugin that runs a job inside its allocation drops SLURM_CONF, so this is where srun finds it.
-  mkdir -p /etc/slurm
-  ln -sfn "$SLURM_CONF" "$link"
+  # The plugin that runs a job inside its allocation drops SLURM_CONF, so srun is told again where nobody names one.
+  printf '#!/bin/sh\nexport SLURM_CONF="${SLURM_CONF:-%s}"\nexec "%s" "$@"\n' "$SLURM_CONF" "$(command -v srun)" \
+    >"$dir/bin/srun"
+  chmod 755 "$dir/bin/srun"
   (umask 077 && head -c 128 /dev/urandom >"$dir/munge/munge.key")
   munged --force --key-file="$dir/munge/munge.key" --socket="$dir/munge/munge.socket" \
     --pid-file="$dir/munge/munged.pid" --log-file="$dir/munge/munged.log" \
@@ -58,7 +67,6 @@ stop() {
       sleep 0.1
     done
   done
-  if [ "$(readlink "$link" || true)" = "$SLURM_CONF" ]; then rm "$link"; fi
 }
 
 case $command in

@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -98,6 +100,18 @@ class Cluster:
         raise AssertionError(f"no job of {rule} became {state}: {self.jobs(folder)}")
 
 
+@contextmanager
+def running_cluster(folder: Path) -> Iterator[dict[str, str]]:
+    """Run a cluster in a folder and yield the environment of its users."""
+    started = subprocess.run([HERE / "cluster.sh", "start", folder], capture_output=True, text=True, timeout=60)
+    assert started.returncode == 0, started.stderr
+    try:
+        path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        yield {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
+    finally:
+        subprocess.run([HERE / "cluster.sh", "stop", folder], capture_output=True, timeout=60, check=True)
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     """Return a cluster that stops when the tests end."""
@@ -106,13 +120,17 @@ def cluster(tmp_path_factory):
         pytest.fail(reason)
     if reason:
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("slurm")
-    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
-    started = subprocess.run([HERE / "cluster.sh", "start", folder], capture_output=True, text=True, timeout=60)
-    assert started.returncode == 0, started.stderr
-    yield Cluster()
-    subprocess.run([HERE / "cluster.sh", "stop", folder], capture_output=True, timeout=60, check=True)
-    del os.environ["SLURM_CONF"]
+    with running_cluster(tmp_path_factory.mktemp("slurm")) as environment, pytest.MonkeyPatch.context() as patch:
+        for name in ("SLURM_CONF", "PATH"):
+            patch.setenv(name, environment[name])
+        yield Cluster()
+
+
+@pytest.fixture
+def second_cluster(cluster, tmp_path):
+    """Return the environment of another cluster, which runs beside the first."""
+    with running_cluster(tmp_path) as environment:
+        yield environment
 
 
 @pytest.fixture(scope="session")

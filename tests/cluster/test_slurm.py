@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -133,3 +134,12 @@ def test_a_cluster_that_does_not_answer_is_named(cluster, tmp_path, monkeypatch)
     with pytest.raises(AtlasError, match="squeue: ") as caught:
         find_orphans(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_second_cluster_disturbs_nothing_and_finds_its_own_node(cluster, second_cluster):
+    # As inside a job, where the plugin has dropped what names the configuration.
+    environment = {name: value for name, value in second_cluster.items() if name != "SLURM_CONF"}
+    words = ("srun", "--partition", "cpu", "printenv", "SLURM_JOB_ID")
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.returncode) == ("1\n", 0), done.stderr
+    assert cluster.run("sinfo", "--noheader", "--partition", "cpu", "-o", "%T").strip() in {"idle", "mixed"}
