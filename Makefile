@@ -53,7 +53,7 @@ schema: $(INSTALLED)
 
 # Draws the graph of the rules in the README anew, after a change of the rules.
 docs: $(INSTALLED)
-	$(ACTIVE) python -c "import subprocess, sys; from pathlib import Path; from peft_atlas.rulegraph import write_graph; write_graph(Path('README.md'), subprocess.run([sys.executable, '-m', 'snakemake', '--cores', '1', '--rulegraph', 'mermaid-js', 'all'], capture_output=True, text=True, check=True).stdout)"
+	$(ACTIVE) python -c "import subprocess, sys; from pathlib import Path; from peft_atlas.snakemake_support.rulegraph import write_graph; write_graph(Path('README.md'), subprocess.run([sys.executable, '-m', 'snakemake', '--cores', '1', '--rulegraph', 'mermaid-js', 'all'], capture_output=True, text=True, check=True).stdout)"
 
 # torch first and by itself, so that no other package can ask for another build of it.
 $(INSTALLED): constraints.txt pyproject.toml

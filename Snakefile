@@ -17,10 +17,14 @@ configfile: ROOT / "config.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/notebook.smk"
-include: "workflow/rules/encoder.smk"
-include: "workflow/rules/adaptation.smk"
-include: "workflow/rules/published.smk"
+
+
+# The rules of each study; a study is found by its folder in src/peft_atlas/studies.
+for study in all_studies():
+
+    include: f"workflow/rules/{study.name}.smk"
+
+
 include: "workflow/rules/combine.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
@@ -29,10 +33,6 @@ include: "workflow/rules/run.smk"
 
 localrules:
     all,
-    notebook,
-    encoder,
-    adaptation,
-    published,
     figures,
     report,
 
@@ -44,24 +44,15 @@ rule all:
         TABLES,
 
 
-rule notebook:
-    input:
-        NOTEBOOK_RUNS,
+# A target per study, also for one that the configuration leaves out.
+for study in all_studies():
 
-
-rule encoder:
-    input:
-        ENCODER_RUNS,
-
-
-rule adaptation:
-    input:
-        ADAPTATION_RUNS,
-
-
-rule published:
-    input:
-        PUBLISHED_TABLES,
+    rule:
+        name:
+            study.name
+        input:
+            OUTPUTS[study.name].target,
+        localrule: True
 
 
 rule figures:

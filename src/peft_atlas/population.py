@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.seeds import generators
+from peft_atlas.rng import generators
 
 
 def member_linear(x: Tensor, weight: Tensor, addend: Tensor | None = None) -> Tensor:

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.orphans import Orphan, cancel_orphans, find_orphans
+from peft_atlas.snakemake_support.stale_slurm_jobs import Orphan, cancel_orphans, find_orphans
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 

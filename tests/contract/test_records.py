@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.records import CONTRACTS, COSTS, FINDINGS, read_table, read_tables, write_table
+from peft_atlas.tables.contract import read_table, read_tables, write_table
+from peft_atlas.tables.schemas import CONTRACTS, COSTS, FINDINGS
 
 ROWS = [
     {**COSTS.blank(), "rule": "b", "job": "2", "wall_seconds": 2.0, "peak_memory_mb": 10.0},

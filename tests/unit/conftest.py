@@ -10,10 +10,10 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from peft_atlas.config import EncoderConfig
-from peft_atlas.studies.encoder import Part
-from peft_atlas.tasks.examples import Texts
-from peft_atlas.tasks.text import SplitSizes, clean, drift_texts, examples, split
+from peft_atlas.studies.encoder.config import EncoderConfig
+from peft_atlas.studies.encoder.data.examples import Texts
+from peft_atlas.studies.encoder.data.text import SplitSizes, clean, drift_texts, examples, split
+from peft_atlas.studies.encoder.train import Part
 
 WORDS = [f"w{place}" for place in range(60)]
 SIZES = SplitSizes(24, 8, 12)

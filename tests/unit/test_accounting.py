@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peft_atlas.accounting.geometry import BERT_BASE, DECODERS, LLAMA_7B, LLAMA_13B, DecoderGeometry, LinearShape
+from peft_atlas.accounting.architectures import BERT_BASE, DECODERS, LLAMA_7B, LLAMA_13B, DecoderGeometry, LinearShape
 from peft_atlas.accounting.memory import GIGABYTE, GPU_GIGABYTES, PRECISIONS, memory_table, training_bytes
 from peft_atlas.accounting.parameters import (
     SETTINGS,
@@ -25,8 +25,9 @@ from peft_atlas.accounting.parameters import (
     percent_of_base,
     percent_of_total,
 )
-from peft_atlas.published.load import load_published
-from peft_atlas.records import PARAMETERS, read_table
+from peft_atlas.studies.literature.data import load_published
+from peft_atlas.tables.contract import read_table
+from peft_atlas.tables.schemas import PARAMETERS
 
 FOLDER = Path(__file__).parents[2] / "data" / "published"
 
@@ -120,7 +121,7 @@ def test_bert_counts_are_those_that_peft_prints(closed):
 
 def test_closed_form_needs_neither_torch_nor_matplotlib():
     code = (
-        "import sys; import peft_atlas.accounting.memory as m, peft_atlas.published.load; m.memory_table();"
+        "import sys; import peft_atlas.accounting.memory as m, peft_atlas.studies.literature.data; m.memory_table();"
         "print(sorted({'torch', 'transformers', 'peft', 'matplotlib'} & set(sys.modules)))"
     )
     environment = {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
@@ -173,7 +174,8 @@ socket.getaddrinfo = socket.create_connection = refuse
 socket.socket.connect = socket.socket.connect_ex = refuse
 
 from peft_atlas.accounting.attached import parameter_table
-from peft_atlas.records import PARAMETERS, write_table
+from peft_atlas.tables.contract import write_table
+from peft_atlas.tables.schemas import PARAMETERS
 
 write_table(PARAMETERS, parameter_table(), Path(sys.argv[1]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1))

@@ -9,19 +9,20 @@ import torch
 import yaml
 from scipy import stats
 
+from peft_atlas.analysis.statistics import equivalence_p, rising_p
 from peft_atlas.config import load_config
-from peft_atlas.findings.adaptation_answers import adaptation_answers, slopes
-from peft_atlas.findings.adaptation_checks import adaptation_checks
-from peft_atlas.findings.adaptation_claims import adaptation_claims
-from peft_atlas.findings.random_base import random_base
 from peft_atlas.methods.attach import attach
 from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.method import Members
-from peft_atlas.records import CONTRASTS, COSTS, CURVES, RUNS, read_table, write_table
-from peft_atlas.statistics import equivalence_p, rising_p
-from peft_atlas.studies.adaptation import Study, Target, cells, choose_rate, pretrain, train_target
-from peft_atlas.studies.adaptation_contrasts import AGAINST_FULL, ALPHA, SATURATION, adaptation_contrasts
-from peft_atlas.studies.adaptation_names import EXPERIMENTS
+from peft_atlas.studies.adaptation.answers import adaptation_answers, slopes
+from peft_atlas.studies.adaptation.checks import adaptation_checks
+from peft_atlas.studies.adaptation.claims import adaptation_claims
+from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA, SATURATION, adaptation_contrasts
+from peft_atlas.studies.adaptation.jobs import EXPERIMENTS
+from peft_atlas.studies.adaptation.train import Study, Target, cells, choose_rate, pretrain, train_target
+from peft_atlas.studies.notebook.random_base import random_base
+from peft_atlas.tables.contract import read_table, write_table
+from peft_atlas.tables.schemas import CONTRASTS, COSTS, CURVES, RUNS
 from peft_atlas.training.population import TrainingPlan, evaluate, train_population
 
 SEEDS = (0, 1, 2)

@@ -35,9 +35,11 @@ class RowGain(IA3):
 PROGRAM = """
 import json, sys
 import yaml
-from peft_atlas.config import ENCODER_SETTINGS, AdaptationConfig, load_config
-from peft_atlas.studies.adaptation import Study, Target, cells, pretrain, train_target
-from peft_atlas.studies.encoder import find_setting
+from peft_atlas.studies.encoder.config import ENCODER_SETTINGS
+from peft_atlas.studies.adaptation.config import AdaptationConfig
+from peft_atlas.config import load_config
+from peft_atlas.studies.adaptation.train import Study, Target, cells, pretrain, train_target
+from peft_atlas.studies.encoder.train import find_setting
 named = [name for name in ENCODER_SETTINGS if name.startswith("RowGain")]
 task = {"name": "trec6", "methods": ["full", *named]}
 chosen = load_config({"encoder": {"tasks": [task]}}).encoder.tasks[0].methods

@@ -8,17 +8,18 @@ import pytest
 
 from peft_atlas.accounting.memory import memory_table
 from peft_atlas.accounting.parameters import closed_form_table
+from peft_atlas.analysis.evidence import rows_of
+from peft_atlas.analysis.finding import as_rows
 from peft_atlas.config import FigureStyle
 from peft_atlas.figures.render import build
 from peft_atlas.figures.spec import all_figures, load_figure
 from peft_atlas.figures.style import rc_params
-from peft_atlas.findings.conflicts import conflicts
-from peft_atlas.findings.evidence import rows_of
-from peft_atlas.findings.finding import as_rows
-from peft_atlas.findings.published_findings import published_findings
-from peft_atlas.findings.scores import scores
-from peft_atlas.published import load
-from peft_atlas.records import FINDINGS, write_table
+from peft_atlas.studies.literature import data as load
+from peft_atlas.studies.literature.conflicts import conflicts
+from peft_atlas.studies.literature.findings import published_findings
+from peft_atlas.studies.literature.scores import scores
+from peft_atlas.tables.contract import write_table
+from peft_atlas.tables.schemas import FINDINGS
 
 CELL = "{},{},{},{},{},percent,reft_v3,Table 99,verbatim,added"
 PUBLISHED = [spec.name for spec in all_figures() if spec.study == "published"]

@@ -5,10 +5,10 @@ import os
 import pytest
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.estimate import describe, earlier_seconds, request_of
-from peft_atlas.orphans import cancel_orphans
-from peft_atlas.progress import TimeLeft, in_words
-from peft_atlas.site import gpu_request, share_gpus
+from peft_atlas.snakemake_support.estimate import describe, earlier_seconds, request_of
+from peft_atlas.snakemake_support.gpu_resources import gpu_request, share_gpus
+from peft_atlas.snakemake_support.progress import TimeLeft, in_words
+from peft_atlas.snakemake_support.stale_slurm_jobs import cancel_orphans
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from peft_atlas.config import ENCODER_SETTINGS
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.attach import attach
 from peft_atlas.methods.lora import LoRA
@@ -14,7 +13,8 @@ from peft_atlas.methods.method import Members
 from peft_atlas.models.bert import load_bert, random_bert, read_shape
 from peft_atlas.models.encoder import HEAD, TextClassifier, load_encoder
 from peft_atlas.population import SeedDropout
-from peft_atlas.studies.encoder import find_setting
+from peft_atlas.studies.encoder.config import ENCODER_SETTINGS
+from peft_atlas.studies.encoder.train import find_setting
 
 IDS = torch.tensor([[2, 5, 9, 30, 3], [2, 7, 3, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], dtype=torch.bool)

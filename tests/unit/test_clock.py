@@ -5,7 +5,7 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from peft_atlas.clock import bring_to_the_present
+from peft_atlas.snakemake_support.mtimes import bring_to_the_present
 
 NOW = 1_700_000_000 * 10**9
 

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from peft_atlas.records import CONTRASTS, CURVES, RUNS, SUMMARY, read_table, write_table
-from peft_atlas.studies.contrasts import Comparison, by_seed, compare
-from peft_atlas.studies.notebook_contrasts import notebook_contrasts, selected_cell
-from peft_atlas.studies.summary import summarise
+from peft_atlas.analysis.contrasts import Comparison, by_seed, compare
+from peft_atlas.analysis.summary import summarise
+from peft_atlas.studies.notebook.contrasts import notebook_contrasts, selected_cell
+from peft_atlas.tables.contract import read_table, write_table
+from peft_atlas.tables.schemas import CONTRASTS, CURVES, RUNS, SUMMARY
 
 
 def row(experiment, task, method, seed, accuracy, rank=None, alpha=None, validation=None, epoch=None, epochs=2):

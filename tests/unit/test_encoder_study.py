@@ -5,23 +5,29 @@ import pandas as pd
 import pytest
 import torch
 
-from peft_atlas.config import ENCODER_SETTINGS, PACKAGED_MODEL, PACKAGED_TASKS, EncoderConfig, FigureStyle
-from peft_atlas.costs import all_costs
+from peft_atlas.analysis.evidence import rows_of
+from peft_atlas.analysis.statistics import proportion_interval
+from peft_atlas.analysis.summary import summarise
+from peft_atlas.config import FigureStyle
 from peft_atlas.errors import AtlasError
 from peft_atlas.figures.render import build
 from peft_atlas.figures.spec import load_figure
-from peft_atlas.findings.encoder_answers import encoder_answers
-from peft_atlas.findings.encoder_checks import encoder_checks
-from peft_atlas.findings.evidence import rows_of
-from peft_atlas.findings.ranking import rank_correlation
 from peft_atlas.methods.method import Sizes
 from peft_atlas.methods.names import setting_name
 from peft_atlas.methods.registry import study_settings
 from peft_atlas.models.encoder import encoder_sites
-from peft_atlas.records import COSTS, CURVES, RUNS, read_table, write_table
-from peft_atlas.statistics import proportion_interval
-from peft_atlas.studies.encoder import Run as EncoderRun
-from peft_atlas.studies.encoder import (
+from peft_atlas.snakemake_support.costs import all_costs
+from peft_atlas.studies.encoder.answers import encoder_answers
+from peft_atlas.studies.encoder.checks import encoder_checks
+from peft_atlas.studies.encoder.config import ENCODER_SETTINGS, PACKAGED_MODEL, PACKAGED_TASKS, EncoderConfig
+from peft_atlas.studies.encoder.contrasts import encoder_contrasts
+from peft_atlas.studies.encoder.controls import control_runs
+from peft_atlas.studies.encoder.data.packages import MODELS
+from peft_atlas.studies.encoder.data.sources import PACKAGED
+from peft_atlas.studies.encoder.jobs import CROSS_CHECKED, MAJORITY, RANK, RANK_CURVE, TFIDF, slug
+from peft_atlas.studies.encoder.ranking import rank_correlation
+from peft_atlas.studies.encoder.train import Run as EncoderRun
+from peft_atlas.studies.encoder.train import (
     Trial,
     find_setting,
     search_rates,
@@ -30,12 +36,8 @@ from peft_atlas.studies.encoder import (
     train_ranks,
     train_setting,
 )
-from peft_atlas.studies.encoder_contrasts import encoder_contrasts
-from peft_atlas.studies.encoder_controls import control_runs
-from peft_atlas.studies.encoder_names import CROSS_CHECKED, MAJORITY, RANK, RANK_CURVE, TFIDF, slug
-from peft_atlas.studies.summary import summarise
-from peft_atlas.tasks.packages import MODELS
-from peft_atlas.tasks.sources import PACKAGED
+from peft_atlas.tables.contract import read_table, write_table
+from peft_atlas.tables.schemas import COSTS, CURVES, RUNS
 
 LORA = "LoRA (query, key, value)"
 

@@ -14,7 +14,7 @@ from peft_atlas.config import STUDIES, FigureStyle
 from peft_atlas.figures.render import draw_figure, render, settings
 from peft_atlas.figures.spec import all_figures, load_figure
 from peft_atlas.figures.style import METHODS, method_mark
-from peft_atlas.records import read_results
+from peft_atlas.tables.schemas import read_results
 
 pytestmark = pytest.mark.slow
 STYLE = FigureStyle()

@@ -16,7 +16,7 @@ from peft_atlas.methods.lora_plus import LoRAPlus
 from peft_atlas.methods.method import Members, Sizes
 from peft_atlas.methods.registry import study_settings
 from peft_atlas.models.encoder import HEAD, TextClassifier, encoder_sites, load_encoder
-from peft_atlas.seeds import generator
+from peft_atlas.rng import generator
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
 from peft_atlas.training.finetune import FinetunePlan, Finetuning

@@ -15,9 +15,9 @@ from peft_atlas.config import FigureStyle, StudyConfig, load_config
 from peft_atlas.errors import AtlasError
 from peft_atlas.figures.render import render
 from peft_atlas.figures.spec import load_figure
-from peft_atlas.published.load import CELL_COLUMNS, SOURCES_FILE, load_published, load_sources
 from peft_atlas.report.content import Answer, AnswerText, Code, FigureBlock, Paragraph, Section, table
 from peft_atlas.report.render import render_html
+from peft_atlas.studies.literature.data import CELL_COLUMNS, SOURCES_FILE, load_published, load_sources
 
 CASES = 1000
 HOSTILE = [

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from peft_atlas.imports import library_sources
+from peft_atlas.snakemake_support.source_dependencies import library_sources
 
 
 def test_packages_and_modules_are_followed(tmp_path):

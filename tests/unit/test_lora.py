@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.findings.notebook_checks import published_forward
 from peft_atlas.methods.lora import MERGE_TOLERANCE, LoRALinear, lora_params, redundant_rank
 from peft_atlas.population import PopulationLinear
+from peft_atlas.studies.notebook.checks import published_forward
 
 
 def random_lora(d_in=12, d_out=7, r=3, alpha=8.0, dtype=torch.float64, **options):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peft_atlas.findings.pareto import dominated, dominators
+from peft_atlas.analysis.pareto import dominated, dominators
 
 # Few distinct values, so that ties in one or both coordinates are common.
 POINTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12)

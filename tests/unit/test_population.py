@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.population import PopulationLinear, SeedDropout, member_linear, uniform_by_seed
-from peft_atlas.seeds import generator
+from peft_atlas.rng import generator
 
 widths = st.integers(1, 7)
 

@@ -16,16 +16,17 @@ from hypothesis import strategies as st
 
 from peft_atlas.accounting.memory import COLUMNS, memory_table
 from peft_atlas.accounting.parameters import closed_form_table
+from peft_atlas.analysis.evidence import rows_of, select, select_lines
+from peft_atlas.analysis.finding import Finding, as_rows
 from peft_atlas.errors import AtlasError
-from peft_atlas.findings.conflicts import conflicts
-from peft_atlas.findings.evidence import rows_of, select, select_lines
-from peft_atlas.findings.finding import Finding, as_rows
-from peft_atlas.findings.printed_numbers import agree, agree_unpadded, place, rounds_to, unpadded
-from peft_atlas.findings.published_findings import published_findings
-from peft_atlas.findings.recomputation import NOTHING, match_printed
-from peft_atlas.findings.scores import scores
-from peft_atlas.published import load
-from peft_atlas.records import CONFLICTS, CONTRACTS, FINDINGS, MEMORY, read_results, read_table, write_table
+from peft_atlas.studies.literature import data as load
+from peft_atlas.studies.literature.conflicts import conflicts
+from peft_atlas.studies.literature.findings import published_findings
+from peft_atlas.studies.literature.printed_numbers import agree, agree_unpadded, place, rounds_to, unpadded
+from peft_atlas.studies.literature.recomputation import NOTHING, match_printed
+from peft_atlas.studies.literature.scores import scores
+from peft_atlas.tables.contract import read_table, write_table
+from peft_atlas.tables.schemas import CONFLICTS, CONTRACTS, FINDINGS, MEMORY, read_results
 
 HEADER = ",".join(load.CELL_COLUMNS)
 
@@ -515,6 +516,6 @@ def test_without_conflicts_the_table_is_empty_and_keeps_its_columns(tables, tmp_
 
 
 def test_judging_the_literature_imports_no_torch(root):
-    code = "import sys, peft_atlas.findings.published_findings; print('torch' in sys.modules)"
+    code = "import sys, peft_atlas.studies.literature.findings; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=root / "src", text=True, capture_output=True, check=True)
     assert done.stdout.strip() == "False"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.published.load import (
+from peft_atlas.studies.literature.data import (
     CELL_COLUMNS,
     Printed,
     load_application_verdicts,
@@ -22,7 +22,8 @@ from peft_atlas.published.load import (
     parse_printed,
     require_verdicts,
 )
-from peft_atlas.records import PUBLISHED, read_table, write_table
+from peft_atlas.tables.contract import read_table, write_table
+from peft_atlas.tables.schemas import PUBLISHED
 
 FOLDER = Path(__file__).parents[2] / "data" / "published"
 HEADER = ",".join(CELL_COLUMNS)

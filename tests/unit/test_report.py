@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from peft_atlas.records import FINDINGS, RUNS, read_table
 from peft_atlas.report.content import Answer, AnswerText, Explorer, Paragraph, Section, table
 from peft_atlas.report.render import render_html, render_markdown
+from peft_atlas.tables.contract import read_table
+from peft_atlas.tables.schemas import FINDINGS, RUNS
 
 EVIL = "<script>alert(1)</script> & | `x` \\"
 

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from peft_atlas.latex import booktabs, command_name, escape
-from peft_atlas.records import CONTRACTS, read_results
 from peft_atlas.report.answers import answers_section, headlines
 from peft_atlas.report.evidence import SHOWN, Evidence
 from peft_atlas.report.material import Material
 from peft_atlas.report.paper import write_paper
 from peft_atlas.report.sections import build_sections
-from peft_atlas.report.studies.spec import QUESTIONS, AnswerPart, StudySpec, all_studies
+from peft_atlas.studies.study import QUESTIONS, AnswerPart, StudySpec, all_studies
+from peft_atlas.tables.schemas import CONTRACTS, read_results
 
 RUNS = pd.DataFrame(
     {
@@ -39,7 +39,9 @@ def test_evidence_leads_to_its_rows_and_to_the_first_of_many():
     assert (block.total, len(block.rows.rows)) == (20, SHOWN)
 
 
-@pytest.mark.parametrize("evidence", ["tasks/synthetic.py: held_out, all seeds", "runs: study=none", "what is seen"])
+@pytest.mark.parametrize(
+    "evidence", ["studies/notebook/data.py: held_out, all seeds", "runs: study=none", "what is seen"]
+)
 def test_what_selects_no_row_is_no_link(evidence):
     assert Evidence(TABLES).links(evidence) == []
 

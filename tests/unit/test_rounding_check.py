@@ -5,7 +5,7 @@ import math
 import pytest
 
 from peft_atlas.config import load_config
-from peft_atlas.findings import rounding_check as module
+from peft_atlas.studies.notebook.train import rounding_check as module
 
 SMALL = load_config({"seeds": 1, "notebook": {"ranks": [1, 8], "alphas": [16], "epochs": 2}}).notebook
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peft_atlas.models.mlp import MLPShape, simple_nn
-from peft_atlas.tasks.shifted import ShiftedSizes, shuffled, source_task, target_task, teacher, weight_shift
-from peft_atlas.tasks.synthetic import shared_rows
+from peft_atlas.studies.adaptation.data import ShiftedSizes, shuffled, source_task, target_task, teacher, weight_shift
+from peft_atlas.studies.notebook.data import shared_rows
 
 SIZES = ShiftedSizes(6, 8, 3, 40, 30, 50)
 SEEDS = (0, 5)

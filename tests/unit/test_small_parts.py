@@ -7,13 +7,12 @@ import sys
 import pytest
 import torch
 
-from peft_atlas.costs import read_costs
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_text, write_whole
-from peft_atlas.job import job
-from peft_atlas.provenance import code_version, package_versions
-from peft_atlas.seeds import generator, generators
-from peft_atlas.streams import ROLES, stream_key
+from peft_atlas.rng import ROLES, generator, generators, stream_key
+from peft_atlas.snakemake_support.costs import read_costs
+from peft_atlas.snakemake_support.job_log import job
+from peft_atlas.snakemake_support.provenance import code_version, package_versions
 
 BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 
@@ -105,7 +104,7 @@ def test_streams_are_keyed_by_seed_and_role_and_leave_global_state_alone():
 
 
 def test_a_stream_is_the_same_in_every_process():
-    program = "from peft_atlas.streams import stream_key; print(stream_key(7, 'order'))"
+    program = "from peft_atlas.rng import stream_key; print(stream_key(7, 'order'))"
     keys = {
         subprocess.run(
             [sys.executable, "-c", program],
@@ -120,8 +119,8 @@ def test_a_stream_is_the_same_in_every_process():
 
 
 def test_a_job_never_searches_for_cycles(root):
-    program = "import gc, peft_atlas.without_gc; print(gc.isenabled())"
+    program = "import gc, peft_atlas.snakemake_support.disable_gc; print(gc.isenabled())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
     for script in (root / "workflow/scripts").glob("*.py"):
-        assert "\nimport peft_atlas.without_gc" in script.read_text(encoding="utf-8"), script.name
+        assert "\nimport peft_atlas.snakemake_support.disable_gc" in script.read_text(encoding="utf-8"), script.name

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from peft_atlas.statistics import holm, interval_name, mean_interval, paired_difference, slope_interval
+from peft_atlas.analysis.statistics import holm, interval_name, mean_interval, paired_difference, slope_interval
 
 values = st.lists(st.floats(-100, 100), min_size=2, max_size=30).filter(lambda v: np.std(v) > 1e-6)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.tasks.synthetic import (
+from peft_atlas.studies.notebook.data import (
     TaskSizes,
     make_task,
     notebook_sample,

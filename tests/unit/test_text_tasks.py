@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.models.fetch import fetch_model
-from peft_atlas.records import write_table
-from peft_atlas.tasks.example_records import EXAMPLES
-from peft_atlas.tasks.examples import read_texts
-from peft_atlas.tasks.packages import Package, fetch
-from peft_atlas.tasks.prepare import prepare
-from peft_atlas.tasks.sources import Source, read_source
-from peft_atlas.tasks.text import SplitSizes, clean, near_duplicates, normalised, shared_texts, split
+from peft_atlas.studies.encoder.data.example_contract import EXAMPLES
+from peft_atlas.studies.encoder.data.examples import read_texts
+from peft_atlas.studies.encoder.data.model import fetch_model
+from peft_atlas.studies.encoder.data.packages import Package, fetch
+from peft_atlas.studies.encoder.data.prepare import prepare
+from peft_atlas.studies.encoder.data.sources import Source, read_source
+from peft_atlas.studies.encoder.data.text import SplitSizes, clean, near_duplicates, normalised, shared_texts, split
+from peft_atlas.tables.contract import write_table
 
 MANY = pd.DataFrame({"text": [f"text number {n}" for n in range(200)], "label": ["a", "b"] * 100})
 FEW = SplitSizes(20, 5, 10)

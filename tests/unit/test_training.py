@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from peft_atlas.config import NotebookConfig
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.lora import LoRALinear
 from peft_atlas.models.mlp import MLPShape, adapt, simple_nn
-from peft_atlas.seeds import generator
-from peft_atlas.studies.notebook import Block, train_baseline, train_sweep
-from peft_atlas.tasks.synthetic import TaskSizes, make_task
+from peft_atlas.rng import generator
+from peft_atlas.studies.notebook.config import NotebookConfig
+from peft_atlas.studies.notebook.data import TaskSizes, make_task
+from peft_atlas.studies.notebook.train import Block, train_baseline, train_sweep
 from peft_atlas.training.population import TrainingPlan, resolve_device, train_population
 
 SIZES = TaskSizes(12, 72, 20, 24, 16, 0.1)

@@ -10,7 +10,8 @@ import time
 import psutil
 import pytest
 
-from peft_atlas.records import RUNS, read_table
+from peft_atlas.tables.contract import read_table
+from peft_atlas.tables.schemas import RUNS
 
 pytestmark = pytest.mark.slow
 
@@ -214,7 +215,7 @@ def test_a_figure_that_fails_costs_nothing_else(smoked, tmp_path):
 
 def test_a_second_process_waits_for_the_first_to_end_the_same_job(tmp_path, root):
     program = (
-        "import sys, time\nfrom peft_atlas.job import job\n"
+        "import sys, time\nfrom peft_atlas.snakemake_support.job_log import job\n"
         "with job(sys.argv[1]):\n    print('in', time.monotonic(), flush=True)\n    time.sleep(0.5)\n"
         "    print('out', time.monotonic(), flush=True)\n"
     )

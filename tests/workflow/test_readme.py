@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from peft_atlas.config import load_config
-from peft_atlas.rulegraph import merge_figures, put_graph
+from peft_atlas.snakemake_support.rulegraph import merge_figures, put_graph
 
 GRAPH = """---
 title: DAG

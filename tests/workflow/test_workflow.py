@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from peft_atlas.figures.spec import all_figures
-from peft_atlas.records import CONTRACTS, COSTS, FINDINGS, RUNS, SUMMARY, read_table, write_table
+from peft_atlas.tables.contract import read_table, write_table
+from peft_atlas.tables.schemas import CONTRACTS, COSTS, FINDINGS, RUNS, SUMMARY
 
 pytestmark = pytest.mark.slow
 
@@ -125,8 +126,12 @@ def test_a_changed_confidence_trains_nothing(smoked):
     [
         ("population.py", {"train_baseline", "train_sweep", "check_notebook"}, {"load_published", "compute_memory"}),
         ("statistics.py", {"summarise_runs", "check_notebook"}, {"train_sweep", "load_published"}),
-        ("figures/learning_curves.py", {"draw_learning_curves", "render_report"}, {"draw_rank_alpha_heatmap"}),
-        ("published/load.py", {"load_published"}, {"train_sweep", "summarise_runs"}),
+        (
+            "studies/notebook/figures/learning_curves.py",
+            {"draw_learning_curves", "render_report"},
+            {"draw_rank_alpha_heatmap"},
+        ),
+        ("studies/literature/data.py", {"load_published"}, {"train_sweep", "summarise_runs"}),
         ("report/sections.py", {"render_report"}, {"collect_findings", *FIGURES}),
     ],
 )

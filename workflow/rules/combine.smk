@@ -1,16 +1,12 @@
 """Combine: all runs in one table, their means, comparisons, findings and costs."""
 
-COST_FILES += expand(
-    "results/benchmarks/{name}/all.tsv",
-    name=["combine_runs", "summarise_runs", "compare_sources", "collect_findings"],
-)
+COMBINING = ["combine_runs", "summarise_runs", "compare_sources", "collect_findings"]
 
 
-rule combine_runs:
+use rule _light_step as combine_runs with:
     input:
-        library=library("combine_runs.py"),
-        runs=RUN_FILES,
-        curves=CURVE_FILES,
+        runs=outputs("runs"),
+        curves=outputs("curves"),
     output:
         **results("runs", "curves"),
     log:
@@ -18,22 +14,18 @@ rule combine_runs:
     benchmark:
         "results/benchmarks/combine_runs/all.tsv"
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
     resources:
         mem_mb=megabytes(1000),
-        runtime=5,
+        runtime=minutes(5),
+    params:
+        **step("analysis.combine:combine_step"),
     message:
         "combining all runs"
-    script:
-        "../scripts/combine_runs.py"
 
 
-rule summarise_runs:
+use rule _light_step as summarise_runs with:
     input:
         **results("runs", "curves"),
-        library=library("summarise_runs.py"),
     output:
         **results("summary", "contrasts"),
     log:
@@ -41,25 +33,20 @@ rule summarise_runs:
     benchmark:
         "results/benchmarks/summarise_runs/all.tsv"
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
     resources:
         mem_mb=megabytes(1000),
-        runtime=5,
+        runtime=minutes(5),
     params:
+        **step("studies.contrasts:summarise_step", "studies/*/contrasts.py"),
         confidence=CONFIG.statistics.confidence,
         margin=CONFIG.adaptation.equivalence_margin,
     message:
-        "means, intervals and paired comparisons over seeds"
-    script:
-        "../scripts/summarise_runs.py"
+        "computing means, intervals and paired comparisons over seeds"
 
 
-rule compare_sources:
+use rule _light_step as compare_sources with:
     input:
         **results("summary", "published"),
-        library=library("compare_sources.py"),
     output:
         **results("comparison"),
     log:
@@ -67,25 +54,18 @@ rule compare_sources:
     benchmark:
         "results/benchmarks/compare_sources/all.tsv"
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(500),
-        runtime=5,
+    params:
+        **step("analysis.comparison:compare_step"),
     message:
-        "measured beside published"
-    script:
-        "../scripts/compare_sources.py"
+        "combining measured and published accuracies"
 
 
-rule collect_findings:
+use rule _light_step as collect_findings with:
     input:
         **results("runs", "curves", "summary", "contrasts"),
         **results("published", "application_verdicts", "references"),
         **results("parameters", "memory", "conflicts"),
-        library=library("collect_findings.py"),
-        checks=CHECK_FILES,
+        checks=outputs("checks"),
     output:
         **results("findings"),
     log:
@@ -93,38 +73,27 @@ rule collect_findings:
     benchmark:
         "results/benchmarks/collect_findings/all.tsv"
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(500),
-        runtime=5,
     params:
+        **step("studies.findings:findings_step", "studies/*/findings.py"),
         confidence=CONFIG.statistics.confidence,
     message:
-        "answers, errata and checks, each with its evidence"
-    script:
-        "../scripts/collect_findings.py"
+        "collecting answers, errata and checks, each with its evidence"
 
 
-rule collect_costs:
+use rule _light_step as collect_costs with:
     input:
-        library=library("collect_costs.py"),
         # Not those of figures, which are drawn from tables alone and may read the costs.
-        benchmarks=COST_FILES,
-        runs=RUN_COST_FILES,
+        benchmarks=[
+            *outputs("benchmarks"),
+            *expand("results/benchmarks/{name}/all.tsv", name=COMBINING),
+        ],
+        runs=outputs("run_costs"),
     output:
         **results("costs"),
     log:
         "logs/collect_costs.log",
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(500),
-        runtime=5,
+    params:
+        **step("snakemake_support.costs:costs_step"),
     message:
-        "costs of the jobs"
-    script:
-        "../scripts/collect_costs.py"
+        "collecting the costs of the jobs"

@@ -1,11 +1,15 @@
-"""What the rules share: the checked configuration, declared library sources, resources."""
+"""What the rules share: the checked configuration, the steps and their code, resources, and two rules to inherit."""
 
 import sys
 
 from peft_atlas.config import load_config
 from peft_atlas.errors import AtlasError
-from peft_atlas.imports import library_sources, share_with_jobs
-from peft_atlas.site import GRES, gpu_request, share_gpus
+from peft_atlas.snakemake_support.gpu_resources import GRES, gpu_request, share_gpus
+from peft_atlas.snakemake_support.source_dependencies import (
+    share_with_jobs,
+    source_digest,
+)
+from peft_atlas.studies.study import all_studies, studies_of
 
 LIMITS = {name: limit.value for name, limit in workflow.global_resources.items()}
 DEFAULTS = workflow.resource_settings.default_resources or {}
@@ -26,9 +30,14 @@ GPU = gpu_request(
     str(DEFAULTS[GRES].raw) if GRES in DEFAULTS else None,
 )
 RESULTS = "results/{name}.parquet"
+# The files that the jobs of each study write, and the names of the studies of this run.
+OUTPUTS = {study.name: study.part("jobs").outputs(CONFIG) for study in all_studies()}
+STUDIES = [study.name for study in studies_of(CONFIG.studies)]
 
-# What the rules that combine read; the file of each study adds its own.
-RUN_FILES, CURVE_FILES, CHECK_FILES, COST_FILES, RUN_COST_FILES = [], [], [], [], []
+
+def outputs(kind):
+    """Return the files of one kind that the jobs of all studies of this run write."""
+    return [file for study in STUDIES for file in getattr(OUTPUTS[study], kind)]
 
 
 def source(path):
@@ -38,19 +47,19 @@ def source(path):
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def library(script, *modules):
-    """Return the library files that a script, and modules that it loads by name, depend on."""
-    programs = [ROOT / "workflow/scripts" / script] + [
-        SOURCES / "peft_atlas" / module for module in modules
+def step(function, *modules):
+    """Return the parameters that name a rule's step and the code it depends on.
+
+    A changed digest reruns the rule, and nothing else. Modules that the step finds by itself, which no import names,
+    are given as patterns of paths in the library.
+    """
+    own = f"{function.partition(':')[0].replace('.', '/')}.py"
+    library = SOURCES / "peft_atlas"
+    found = [
+        path for module in (own, *modules) for path in sorted(library.glob(module))
     ]
-    found = {file for program in programs for file in library_sources(program, SOURCES)}
-    return sorted(source(file) for file in found)
-
-
-# Methods are found by looking into their folder, so no script names them.
-METHOD_MODULES = sorted(
-    f"methods/{path.name}" for path in (SOURCES / "peft_atlas/methods").glob("*.py")
-)
+    script = ROOT / "workflow/scripts/run_step.py"
+    return {"step": function, "code": source_digest([script, *found], SOURCES)}
 
 
 def trained(stem):
@@ -59,15 +68,41 @@ def trained(stem):
 
 
 def results(*names):
-    """Return the result tables of these names, as named inputs."""
+    """Return the result tables of these names, as named inputs or outputs."""
     return {name: RESULTS.format(name=name) for name in names}
 
 
 def megabytes(first):
-    """Return a function that asks for this much memory, and for that much more at each further attempt."""
+    """Return memory, scaled by the attempt number."""
     return lambda wildcards, attempt: first * attempt
 
 
 def minutes(first):
-    """Return a function that asks for this much time, and for that much more at each further attempt."""
+    """Return time, scaled by the attempt number."""
     return lambda wildcards, attempt: first * attempt
+
+
+# Rules that others inherit by `use rule ... as ... with`. A `resources` there replaces the whole block here.
+
+
+rule _light_step:
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=minutes(5),
+    script:
+        "../scripts/run_step.py"
+
+
+rule _heavy_step:
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=minutes(20),
+    script:
+        "../scripts/run_step.py"

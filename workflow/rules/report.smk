@@ -15,22 +15,14 @@ REPORT_TABLES = [
 TEMPLATES = [
     source(path) for path in sorted((SOURCES / "peft_atlas/report/templates").iterdir())
 ]
-STUDY_SECTIONS = [
-    str(path.relative_to(SOURCES / "peft_atlas"))
-    for path in sorted((SOURCES / "peft_atlas/report/studies").glob("*.py"))
-]
-# Asked for by name: a table that a failed job took away is missed even where all that was made of it still stands.
-TABLES = [
-    RESULTS.format(name=name)
-    for name in (*REPORT_TABLES, "curves", "summary", "contrasts")
-]
+# Asked for by name: a table that a failed job took away is missed even where all that was made of it is still there.
+TABLES = [RESULTS.format(name=name) for name in REPORT_TABLES]
 
 
-rule render_report:
+use rule _light_step as render_report with:
     input:
         **results(*REPORT_TABLES),
         figures=FIGURE_FILES,
-        library=library("render_report.py", *STUDY_SECTIONS),
         templates=TEMPLATES,
     output:
         html=report(
@@ -50,27 +42,23 @@ rule render_report:
     log:
         "logs/render_report.log",
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(500),
-        runtime=5,
     params:
+        **step(
+            "report.page:report_step",
+            "studies/*/section.py",
+            "studies/*/description.py",
+        ),
         tables=REPORT_TABLES,
         figures=[f"figures/{name}" for name in FIGURES],
         config=CONFIG.model_dump(mode="json"),
         root=str(ROOT),
     message:
         "writing the report"
-    script:
-        "../scripts/render_report.py"
 
 
-rule render_gallery:
+use rule _light_step as render_gallery with:
     input:
         figures=FIGURE_FILES,
-        library=library("render_gallery.py"),
         templates=TEMPLATES,
     output:
         gallery="results/gallery.html",
@@ -79,43 +67,28 @@ rule render_gallery:
     benchmark:
         "results/benchmarks/render_gallery/all.tsv"
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(500),
-        runtime=5,
     params:
+        **step("report.gallery:gallery_step"),
         figures=[f"figures/{name}" for name in FIGURES],
     message:
         "writing the gallery"
-    script:
-        "../scripts/render_gallery.py"
 
 
-rule write_paper:
+use rule _light_step as write_paper with:
     input:
         **results(*PAPER_TABLES),
-        library=library("write_paper.py"),
     output:
         numbers="results/paper/numbers.tex",
         tables=PAPER_FILES,
     log:
         "logs/write_paper.log",
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(500),
-        runtime=5,
     params:
+        **step("report.paper:paper_step"),
         tables=PAPER_TABLES,
         studies=list(CONFIG.studies),
     message:
         "writing numbers and tables for LaTeX"
-    script:
-        "../scripts/write_paper.py"
 
 
 rule smoke:

@@ -2,10 +2,10 @@
 
 import logging
 
-from peft_atlas.clock import bring_to_the_present
-from peft_atlas.estimate import describe, earlier_seconds, request_of
-from peft_atlas.orphans import cancel_orphans
-from peft_atlas.progress import TimeLeft, Watcher
+from peft_atlas.snakemake_support.mtimes import bring_to_the_present
+from peft_atlas.snakemake_support.estimate import describe, earlier_seconds, request_of
+from peft_atlas.snakemake_support.stale_slurm_jobs import cancel_orphans
+from peft_atlas.snakemake_support.progress import TimeLeft, Watcher
 from peft_atlas.report.incomplete import write_incomplete_report
 
 HEADLINES = Path("results/headlines.txt")

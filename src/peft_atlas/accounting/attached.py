@@ -19,7 +19,7 @@ from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForCausalLM
 
 from peft_atlas.accounting import parameters
-from peft_atlas.accounting.geometry import BERT_BASE, DECODERS, DecoderGeometry
+from peft_atlas.accounting.architectures import BERT_BASE, DECODERS, DecoderGeometry
 from peft_atlas.methods.attach import attach as attach_method
 from peft_atlas.methods.loreft import LoReFT
 from peft_atlas.methods.parallel_adapter import ParallelAdapter

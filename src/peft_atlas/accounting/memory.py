@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from peft_atlas.accounting.geometry import DECODERS
+from peft_atlas.accounting.architectures import DECODERS
 from peft_atlas.accounting.parameters import Count, decoder_counts
 
 GIGABYTE = 10**9

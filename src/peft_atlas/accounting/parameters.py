@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from peft_atlas.accounting.geometry import BERT_BASE, DECODERS, DecoderGeometry, LinearShape
+from peft_atlas.accounting.architectures import BERT_BASE, DECODERS, DecoderGeometry, LinearShape
 
 CLOSED_FORM = "closed_form"
 COLUMNS = (

@@ -21,9 +21,10 @@ from matplotlib.text import Annotation
 
 from peft_atlas.config import FigureStyle
 from peft_atlas.figures.latex import figure_float
-from peft_atlas.figures.spec import Description, FigureModule, FigureSpec
+from peft_atlas.figures.spec import Description, FigureModule, FigureSpec, load_figure
 from peft_atlas.figures.style import at_size, figure_size, magnification, panel_grid, rc_params
 from peft_atlas.files import write_text, write_whole
+from peft_atlas.step import Step
 
 # Dates and program versions would make two equal runs differ.
 _METADATA: dict[str, dict[str, Any]] = {
@@ -131,3 +132,10 @@ def magnify(figure: Figure, factor: float) -> None:
 def _literal(plotted: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose texts Matplotlib draws as they are: a name between dollar signs is no formula."""
     return plotted.map(lambda value: value.replace("$", r"\$") if isinstance(value, str) else value)
+
+
+def draw_step(step: Step) -> None:
+    """Draw one figure from the result tables that it names."""
+    tables = {name: step.read(name) for name in step.params["tables"]}
+    style = FigureStyle.model_validate(step.params["style"])
+    render(load_figure(step.params["name"]), tables, style, step.output("svg").with_suffix(""))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
-import peft_atlas.figures
+from peft_atlas.discovery import modules_in
+from peft_atlas.studies.study import all_studies
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
     from peft_atlas.config import FigureStyle
-
-_DEFINES_SPEC = re.compile(r"^SPEC\b\s*[:=]", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class FigureSpec:
     name: str
     title: str
     section: Literal["measured", "published", "recomputed"]
-    study: Literal["notebook", "adaptation", "encoder", "published"]
+    study: str
     order: int
     tables: tuple[str, ...]
     width: Literal["one_column", "two_columns"] = "two_columns"
@@ -68,17 +65,20 @@ class FigureModule(Protocol):
         """Return caption and finding."""
 
 
+@cache
+def figure_modules() -> dict[str, FigureModule]:
+    """Return the module of every figure by name, in the report's order; a study's figures are in its own folder."""
+    folders = [f"peft_atlas.studies.{study.name}.figures" for study in all_studies() if study.has("figures")]
+    modules = [module for folder in folders for module in modules_in(folder) if hasattr(module, "SPEC")]
+    found = sorted(modules, key=lambda module: (module.SPEC.section, module.SPEC.order, module.SPEC.name))
+    return {module.SPEC.name: cast(FigureModule, module) for module in found}
+
+
 def load_figure(name: str) -> FigureModule:
     """Return the module of the figure with this name."""
-    return cast(FigureModule, importlib.import_module(f"{peft_atlas.figures.__name__}.{name}"))
+    return figure_modules()[name]
 
 
 def all_figures() -> list[FigureSpec]:
-    """Return the SPEC of every module of this package that defines one, in the report's order.
-
-    The other modules are left alone: some import Matplotlib, for which the workflow itself need not wait.
-    """
-    folder = Path(peft_atlas.figures.__path__[0])
-    names = [path.stem for path in folder.glob("*.py") if _DEFINES_SPEC.search(path.read_text(encoding="utf-8"))]
-    specs = [load_figure(name).SPEC for name in names]
-    return sorted(specs, key=lambda spec: (spec.section, spec.order, spec.name))
+    """Return what is known of every figure, in the report's order."""
+    return [module.SPEC for module in figure_modules().values()]

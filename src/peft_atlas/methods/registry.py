@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 
-import peft_atlas.methods
+from peft_atlas.discovery import modules_in
 from peft_atlas.methods.method import Method, Sites, Sizes, StudySetting
 
 
 def all_methods() -> dict[str, type[Method]]:
     """Return every method by its name, sorted by it."""
-    modules = [module.name for module in pkgutil.iter_modules(peft_atlas.methods.__path__)]
     found: dict[str, type[Method]] = {}
-    for name in modules:
-        module = importlib.import_module(f"{peft_atlas.methods.__name__}.{name}")
+    for module in modules_in("peft_atlas.methods"):
         for _, kind in inspect.getmembers(module, inspect.isclass):
             if issubclass(kind, Method) and not inspect.isabstract(kind) and kind.__module__ == module.__name__:
                 found[kind.name] = kind

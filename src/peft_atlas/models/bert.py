@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.seeds import generator
+from peft_atlas.rng import generator
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.methods.method import Sites
 from peft_atlas.models.bert import load_bert
 from peft_atlas.population import SeedDropout
-from peft_atlas.seeds import generator
+from peft_atlas.rng import generator
 
 # Families whose modules are named as BERT's are, so that the same sites fit.
 FAMILIES = ("bert", "camembert", "electra", "roberta", "xlm-roberta")

@@ -9,15 +9,15 @@ import pandas as pd
 
 from peft_atlas.report.content import Answer, AnswerText, Block, FigureBlock, Paragraph, Section
 from peft_atlas.report.material import Material
-from peft_atlas.report.studies.spec import QUESTIONS, AnswerPart, QuestionId, StudyModule, StudySpec
+from peft_atlas.studies.study import QUESTIONS, AnswerPart, QuestionId, Study
 
 HEADLINES = 3
 
 
-def answers_section(material: Material, studies: Sequence[StudyModule]) -> Section:
+def answers_section(material: Material, studies: Sequence[Study]) -> Section:
     """Return one paragraph and one figure a question, and after them the answers that belong to no question."""
     answers = material.findings("answer").set_index("id")
-    specs = [module.SPEC for module in studies if module.SPEC.name in material.studies]
+    specs = [study for study in studies if study.name in material.studies]
     figures = {figure.name: figure for figure in material.figures}
     blocks: list[Block] = [_answer(question, specs, answers, figures) for question in QUESTIONS]
     asked = {name for spec in specs for part in spec.answers for name in matching(answers.index, part.finding)}
@@ -28,7 +28,7 @@ def answers_section(material: Material, studies: Sequence[StudyModule]) -> Secti
 
 
 def _answer(
-    question: QuestionId, specs: Sequence[StudySpec], answers: pd.DataFrame, figures: dict[str, FigureBlock]
+    question: QuestionId, specs: Sequence[Study], answers: pd.DataFrame, figures: dict[str, FigureBlock]
 ) -> Block:
     """Return what the studies answer to a question; a study's findings make one text."""
     texts, shown = [], list[AnswerPart]()
@@ -52,7 +52,7 @@ def _told(part: AnswerPart, answers: pd.DataFrame) -> str:
     return " ".join(row["detail"] if len(rows) == 1 else f"{row['statement']} {row['detail']}" for row in rows)
 
 
-def headlines(findings: pd.DataFrame, specs: Iterable[StudySpec]) -> list[str]:
+def headlines(findings: pd.DataFrame, specs: Iterable[Study]) -> list[str]:
     """Return the findings that a run ends with: the first of each study, then the next of each, three in all."""
     details = findings[findings["kind"] == "answer"].set_index("id")["detail"].to_dict()
     named = [(place, matching(details, pattern)) for spec in specs for place, pattern in enumerate(spec.headlines)]

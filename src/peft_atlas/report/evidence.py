@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from peft_atlas.analysis.evidence import rows_of
 from peft_atlas.errors import AtlasError
-from peft_atlas.findings.evidence import rows_of
 from peft_atlas.report.content import EvidenceBlock, table
 
 SHOWN = 8

@@ -8,16 +8,16 @@ from typing import Any
 
 import pandas as pd
 
+from peft_atlas.analysis.statistics import Estimate, mean_interval
 from peft_atlas.config import FigureStyle
 from peft_atlas.figures.style import CONTROLS, METHODS, method_mark
 from peft_atlas.report.content import Explorer
 from peft_atlas.report.material import Material
-from peft_atlas.report.studies.spec import StudyModule
 from peft_atlas.report.tables import MEASURED, tasks_of
-from peft_atlas.statistics import Estimate, mean_interval
+from peft_atlas.studies.study import Study
 
 # The task that a panel starts with, where it is not the first of the study.
-START = {"published": "commonsense: Avg", "notebook": "sweep, held_out"}
+START = {"literature": "commonsense: Avg", "notebook": "sweep, held_out"}
 _KEYS = ["task", "method", "setting", "rank", "alpha"]
 
 
@@ -45,7 +45,7 @@ METRICS = {
 }
 
 
-def explorer(material: Material, studies: Iterable[StudyModule]) -> Explorer:
+def explorer(material: Material, studies: Iterable[Study]) -> Explorer:
     """Return the explorer's points, metrics and marks."""
     points = [*_measured(material, studies), *_published(material)]
     used = [key for key in METRICS if any(point["values"].get(key) is not None for point in points)]
@@ -63,15 +63,14 @@ def explorer(material: Material, studies: Iterable[StudyModule]) -> Explorer:
     )
 
 
-def _measured(material: Material, studies: Iterable[StudyModule]) -> list[dict[str, Any]]:
+def _measured(material: Material, studies: Iterable[Study]) -> list[dict[str, Any]]:
     """Return the measured cells."""
     points = []
-    for module in studies:
-        spec = module.SPEC
-        cells = material.cells_of(spec.name) if spec.name in material.studies else pd.DataFrame()
+    for study in studies:
+        cells = material.cells_of(study.name) if study.name in material.studies else pd.DataFrame()
         if cells.empty:
             continue
-        costs, means = _costs(module, material), _of_runs(material, spec.name)
+        costs, means = _costs(study, material), _of_runs(material, study.name)
         for row in cells.to_dict("records"):
             key = _key(row)
             values = {"accuracy": _number(row["value"]), "params_percent": _number(row["params_percent"])}
@@ -82,7 +81,7 @@ def _measured(material: Material, studies: Iterable[StudyModule]) -> list[dict[s
                 if name == "forgetting":
                     intervals[name] = (_number(estimate.low), _number(estimate.high))
             seeds = f"{int(row['n'])} seeds" if _known(row["n"]) else "no seeds"
-            points.append(_point(row, spec.name, values, intervals, f"Measured here, {seeds}, {row['interval']}"))
+            points.append(_point(row, study.name, values, intervals, f"Measured here, {seeds}, {row['interval']}"))
     return points
 
 
@@ -99,9 +98,9 @@ def _number(value: Any) -> float | None:
     return round(float(value), 6) if _known(value) else None
 
 
-def _costs(module: StudyModule, material: Material) -> dict[tuple[str, ...], dict[str, float | None]]:
+def _costs(study: Study, material: Material) -> dict[tuple[str, ...], dict[str, float | None]]:
     """Return seconds and memory by cell, where the study gives them."""
-    give = getattr(module, "costs", None)
+    give = getattr(study.part("section"), "costs", None)
     if give is None:
         return {}
     costs = give(material)
@@ -139,7 +138,7 @@ def _published(material: Material) -> list[dict[str, Any]]:
         where = f"{title}, {version}" if _known(version) else str(title)
         values = {"accuracy": _number(row["value"]), "params_percent": _number(row["params_percent"])}
         values |= _recomputed(material, row)
-        points.append(_point(row, "published", values, {}, f"{row['source']}: {where}; no interval printed"))
+        points.append(_point(row, "literature", values, {}, f"{row['source']}: {where}; no interval printed"))
     return points
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from peft_atlas.costs import read_costs
 from peft_atlas.errors import AtlasError
-from peft_atlas.records import COSTS, write_table
 from peft_atlas.report.material import load_material
 from peft_atlas.report.render import write_report
 from peft_atlas.report.sections import build_sections
+from peft_atlas.snakemake_support.costs import read_costs
+from peft_atlas.tables.contract import write_table
+from peft_atlas.tables.schemas import COSTS
 
 _FIGURE_FILES = (".svg", ".json")
 

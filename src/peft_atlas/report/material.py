@@ -11,11 +11,13 @@ import pandas as pd
 import yaml
 
 from peft_atlas.config import StudyConfig
-from peft_atlas.provenance import code_version, machine, package_versions
-from peft_atlas.records import CONTRACTS, read_table
 from peft_atlas.report.content import FigureBlock
 from peft_atlas.report.render import read_figures
 from peft_atlas.report.tables import cells_of
+from peft_atlas.snakemake_support.provenance import code_version, machine, package_versions
+from peft_atlas.studies.study import studies_of
+from peft_atlas.tables.contract import read_table
+from peft_atlas.tables.schemas import CONTRACTS
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def load_material(
     return Material(
         tables={name: read_table(CONTRACTS[name], Path(path)) for name, path in tables.items()},
         figures=read_figures(figures),
-        studies=("published", *study.studies),
+        studies=tuple(each.name for each in studies_of(study.studies)),
         config=yaml.safe_dump(dict(config), sort_keys=False),
         seeds=tuple(study.seeds),
         confidence=study.statistics.confidence,

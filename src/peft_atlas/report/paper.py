@@ -11,6 +11,7 @@ from peft_atlas.files import write_text
 from peft_atlas.latex import booktabs, command_name, escape, new_command
 from peft_atlas.report.content import Table, table
 from peft_atlas.report.tables import cells_of, memory_table, parameters_table
+from peft_atlas.step import Step
 
 _HEAD = "% Written by the rule write_paper from the result tables; needs the packages {packages}.\n"
 
@@ -71,3 +72,9 @@ def write_paper(tables: Mapping[str, pd.DataFrame], studies: Sequence[str], fold
     for name, shown in paper_tables(tables, studies).items():
         head = _HEAD.format(packages="booktabs") + f"% {shown.caption}\n"
         write_text(folder / f"{name}.tex", head + booktabs(shown.header, shown.rows, shown.numeric))
+
+
+def paper_step(step: Step) -> None:
+    """Write numbers and tables for LaTeX."""
+    tables = {name: step.read(name) for name in step.params["tables"]}
+    write_paper(tables, step.params["studies"], step.output("numbers").parent)

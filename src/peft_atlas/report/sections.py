@@ -10,24 +10,19 @@ from peft_atlas.report.answers import answers_section
 from peft_atlas.report.content import Block, Code, Paragraph, Section, table
 from peft_atlas.report.explorer import explorer
 from peft_atlas.report.material import Material
-from peft_atlas.report.studies.spec import StudyModule, all_studies
 from peft_atlas.report.tables import memory_table, parameters_table
-from peft_atlas.streams import ROLES
-
-PUBLISHED = "published"
+from peft_atlas.rng import ROLES
+from peft_atlas.studies.study import Study, all_studies
 
 
 def build_sections(material: Material) -> list[Section]:
     """Return all sections, the answers first."""
     studies = all_studies()
-    measured = [module for module in studies if module.SPEC.name != PUBLISHED]
-    published = [module for module in studies if module.SPEC.name == PUBLISHED]
     return [
         *_missing(material),
         answers_section(material, studies),
         _explore(material, studies),
-        *(_study(module, material) for module in measured),
-        *(_study(module, material) for module in published),
+        *(_study(study, material) for study in studies),
         _recomputed(material),
         _conflicts(material),
         _claims(material),
@@ -48,7 +43,7 @@ def _missing(material: Material) -> list[Section]:
     return [Section("missing", "Missing", [Paragraph(f"{text}{', '.join(material.missing)}.", "the run's logs")])]
 
 
-def _explore(material: Material, studies: Sequence[StudyModule]) -> Section:
+def _explore(material: Material, studies: Sequence[Study]) -> Section:
     """Return the explorer."""
     intro = Paragraph(
         "Two metrics against each other, in two panels with common axes. A Pareto front joins the points that no "
@@ -59,15 +54,14 @@ def _explore(material: Material, studies: Sequence[StudyModule]) -> Section:
     return Section("explore", "Explore", [intro, explorer(material, studies)])
 
 
-def _study(module: StudyModule, material: Material) -> Section:
+def _study(study: Study, material: Material) -> Section:
     """Return the section of a study, or what it would measure where it was not run."""
-    spec = module.SPEC
-    if spec.name in material.studies:
-        return Section(spec.name, spec.title, module.blocks(material))
+    if study.name in material.studies:
+        return Section(study.name, study.title, study.part("section").blocks(material))
     absent = Paragraph(
-        f"Not part of this run. {spec.about} To run it, name {spec.name} under studies in the configuration."
+        f"Not part of this run. {study.about} To run it, name {study.name} under studies in the configuration."
     )
-    return Section(spec.name, f"{spec.title} (not run)", [absent])
+    return Section(study.name, f"{study.title} (not run)", [absent])
 
 
 def _findings_table(caption: str, rows: pd.DataFrame) -> Block:

@@ -1,1 +1,1 @@
-"""The studies: each turns its section of the configuration into runs."""
+"""The studies: a folder each, with the same file names in every one; `peft_atlas.studies.study` finds them."""

@@ -1,90 +1,39 @@
-"""Paired comparisons over seeds: each cell of a study against a reference."""
+"""The paired comparisons of every study of a run, and the summaries over seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from peft_atlas.statistics import equivalence_p, holm, interval_name, paired_difference
-
-METRIC, UNIT = "test_accuracy", "fraction"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One cell's outcomes against a reference's, both a Series indexed by seed; the reference itself has none."""
-
-    question: str
-    task: str
-    method: str
-    rank: int | None
-    alpha: float | None
-    reference: str
-    left: pd.Series[float]
-    right: pd.Series[float]
-    setting: str | None = None
-    shift_rank: int | None = None
-    train_examples: int | None = None
-    metric: str = METRIC
-    margin: float | None = None
+from peft_atlas.analysis.contrasts import Levels
+from peft_atlas.analysis.summary import summarise
+from peft_atlas.step import Step
+from peft_atlas.studies.study import studies_of
 
 
-def by_seed(runs: pd.DataFrame, metric: str = METRIC, **cell: object) -> pd.Series[float]:
-    """Return a metric of the runs of one cell, indexed by seed; nan where a run has none."""
-    chosen = runs
-    for name, value in cell.items():
-        chosen = chosen[chosen[name].isna() if value is None else chosen[name] == value]
-    return chosen.set_index("seed")[metric].astype(float).sort_index()
+def all_contrasts(runs: pd.DataFrame, curves: pd.DataFrame, levels: Levels) -> list[dict[str, Any]]:
+    """Return the comparisons of each study that has runs, as rows of the contract ``contrasts``.
 
-
-def compare(study: str, comparisons: Sequence[Comparison], confidence: float) -> list[dict[str, Any]]:
-    """Return one row a comparison, p adjusted by Holm's method within each question.
-
-    A cell is ``indistinguishable`` from its reference where the adjusted paired t-test does not reject at
-    1 - confidence; a comparison that cannot be made (fewer than two seeds) has null there.
+    Parameters
+    ----------
+    runs, curves
+        Tables of those contracts.
+    levels
+        Confidence level of the intervals and margin of equivalence.
     """
-    rows = [_row(study, comparison, confidence) for comparison in comparisons]
-    for question in dict.fromkeys(row["question"] for row in rows):
-        family = [row for row in rows if row["question"] == question]
-        adjusted = holm([float("nan") if row["p_value"] is None else row["p_value"] for row in family])
-        for row, p in zip(family, adjusted, strict=True):
-            known = row["p_value"] is not None
-            row["p_adjusted"] = float(p) if known else None
-            row["indistinguishable"] = bool(p >= 1 - confidence) if known else None
-            row["adjustment"] = f"Holm, {sum(r['p_value'] is not None for r in family)} comparisons"
-    return rows
+    return [
+        row
+        for study in studies_of(tuple(runs["study"].unique()))
+        if study.has("contrasts")
+        for row in study.part("contrasts").contrasts(
+            runs[runs["study"] == study.name], curves[curves["study"] == study.name], levels
+        )
+    ]
 
 
-def _row(study: str, comparison: Comparison, confidence: float) -> dict[str, Any]:
-    """Return a comparison's estimate, before adjustment."""
-    left, right = comparison.left.align(comparison.right, join="outer")
-    estimate = paired_difference(left.to_numpy(), right.to_numpy(), confidence)
-    margin = comparison.margin
-    return {
-        "study": study,
-        "question": comparison.question,
-        "task": comparison.task,
-        "method": comparison.method,
-        "setting": comparison.setting,
-        "rank": comparison.rank,
-        "alpha": comparison.alpha,
-        "shift_rank": comparison.shift_rank,
-        "train_examples": comparison.train_examples,
-        "metric": comparison.metric,
-        "unit": UNIT,
-        "reference": comparison.reference,
-        "difference": estimate.mean,
-        "low": estimate.low,
-        "high": estimate.high,
-        "interval": interval_name(confidence) + ", paired",
-        "n": estimate.n,
-        "p_value": estimate.p_value,
-        "p_adjusted": None,
-        "adjustment": None,
-        "margin": margin,
-        "p_equivalence": None if margin is None else equivalence_p((left - right).to_numpy(), margin),
-        "indistinguishable": None,
-    }
+def summarise_step(step: Step) -> None:
+    """Summarise the runs over seeds: means with intervals, and paired comparisons."""
+    runs, curves, params = step.read("runs"), step.read("curves"), step.params
+    step.write("summary", summarise(runs, curves, params["confidence"]))
+    step.write("contrasts", all_contrasts(runs, curves, Levels(params["confidence"], params["margin"])))

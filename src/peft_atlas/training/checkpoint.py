@@ -7,17 +7,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from peft_atlas.files import write_whole
 from peft_atlas.population import SeedDropout
+from peft_atlas.training.history import Adapted, History
 from peft_atlas.training.schedule import ScheduledAdamW
-
-if TYPE_CHECKING:
-    from peft_atlas.training.finetune import Adapted, History
 
 _log = logging.getLogger(__name__)
 

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from peft_atlas.models.encoder import TextClassifier
-from peft_atlas.seeds import generator
+from peft_atlas.rng import generator
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
-from peft_atlas.training.machine import timed
+from peft_atlas.training.divergence import DIVERGED_LOSS
+from peft_atlas.training.history import Adapted, History
+from peft_atlas.training.resource_usage import timed
 from peft_atlas.training.schedule import ScheduledAdamW
 
 _EVALUATION_ROWS = 64
-
-
-class Adapted(Protocol):
-    """What a run asks of a network with a method attached; see `peft_atlas.methods.attach.Attached`."""
-
-    @property
-    def model(self) -> nn.Module:
-        """Return the network."""
-
-    def trainable(self) -> dict[str, nn.Parameter]:
-        """Return every parameter that learns, by name."""
-
-    def rate_factors(self) -> dict[str, float]:
-        """Return what the rate of each is multiplied by."""
-
-    def state(self) -> dict[str, Tensor]:
-        """Return a copy of every parameter that learns."""
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Set them."""
-
-
-# A uniform guess costs ln(classes) nats; beyond this the run is lost, if its loss is finite at all.
-DIVERGED_LOSS = 1e4
 
 
 @dataclass(frozen=True)
@@ -78,20 +56,6 @@ class FinetunePlan:
     learning_rate: float
     warmup: float = 0.1
     bfloat16: bool = False
-
-
-@dataclass
-class History:
-    """What was measured after each epoch, the sum of losses of the one under way, and the seconds it took."""
-
-    train_loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    validation_accuracy: list[float] = field(default_factory=list)
-    running_loss: float = 0.0
-    diverged: bool = False
-    train_seconds: float = 0.0
-    train_cpu_seconds: float = 0.0
-    evaluation_seconds: float = 0.0
 
 
 class Finetuning:

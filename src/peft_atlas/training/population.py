@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.models.mlp import SimpleNN
-from peft_atlas.seeds import generators
-from peft_atlas.tasks.synthetic import Split, Task
+from peft_atlas.rng import generators
 from peft_atlas.training.optimizer import PopulationAdamW
+from peft_atlas.training.task import Split, Task
 
 # Rows evaluated at a time: bounds the hidden activations of a block of runs to tens of megabytes.
 _EVALUATION_ROWS = 128

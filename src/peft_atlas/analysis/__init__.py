@@ -1,0 +1,1 @@
+"""What studies share once their runs are in tables: statistics, contrasts, summaries, findings, evidence."""

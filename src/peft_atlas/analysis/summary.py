@@ -1,0 +1,72 @@
+"""Means with intervals over seeds, for every cell, epoch and metric of the learning curves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from peft_atlas.analysis.statistics import interval_name, mean_interval
+from peft_atlas.step import Step
+from peft_atlas.tables.schemas import CELL_KEYS
+
+CURVE_UNITS = {
+    "train_loss": "nats",
+    "validation_loss": "nats",
+    "validation_accuracy": "fraction",
+    "test_loss": "nats",
+    "test_accuracy": "fraction",
+}
+# Read once a run, at its end.
+RUN_UNITS = {"source_accuracy": "fraction", "embedding_similarity": "cosine"}
+
+
+def summarise(runs: pd.DataFrame, curves: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
+    """Return one row for each cell, epoch and metric that was read, with the mean over its seeds.
+
+    A run without a value (diverged, or not read) counts in ``n_runs`` and not in ``n_ok``.
+
+    Parameters
+    ----------
+    runs, curves
+        Tables of those contracts.
+    confidence
+        Confidence level of the intervals.
+    """
+    ends = runs.assign(epoch=runs["epochs"])
+    return [*_means(curves, CURVE_UNITS, confidence), *_means(ends, RUN_UNITS, confidence)]
+
+
+def _means(table: pd.DataFrame, units: dict[str, str], confidence: float) -> list[dict[str, Any]]:
+    """Return the rows of the metrics that one table holds."""
+    rows: list[dict[str, Any]] = []
+    name = interval_name(confidence)
+    for keys, group in table.groupby([*CELL_KEYS, "epoch"], dropna=False, sort=False):
+        cell = {key: None if pd.isna(value) else value for key, value in zip([*CELL_KEYS, "epoch"], keys, strict=True)}
+        for metric, unit in units.items():
+            estimate = mean_interval(group[metric].to_numpy(dtype=float, na_value=np.nan), confidence)
+            if estimate.n == 0 and not _ever_read(table, group, metric):
+                continue
+            row = {"mean": estimate.mean, "sd": estimate.sd, "low": estimate.low, "high": estimate.high}
+            counts = {"n_runs": len(group), "n_ok": estimate.n}
+            rows.append({**cell, "metric": metric, "unit": unit, **counts, **row, "interval": name})
+    return rows
+
+
+def _ever_read(table: pd.DataFrame, group: pd.DataFrame, metric: str) -> bool:
+    """Return whether other cells of the same part of the study have this metric at this epoch.
+
+    It tells a cell whose every run diverged, which is a row without a mean, from a metric that the study
+    does not read at this epoch, which is no row.
+    """
+    first = group.iloc[0]
+    alike = table["epoch"] == first["epoch"]
+    for column in ("study", "experiment", "task", "selected"):
+        alike &= table[column].isna() if pd.isna(first[column]) else table[column] == first[column]
+    return bool(table.loc[alike, metric].notna().any())
+
+
+def summarise_step(step: Step) -> None:
+    """Summarise all runs over their seeds."""
+    step.write("summary", summarise(step.read("runs"), step.read("curves"), step.params["confidence"]))

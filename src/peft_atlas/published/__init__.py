@@ -1,1 +1,0 @@
-"""The tables as the literature printed them: transcriptions, their sources, and their checks."""

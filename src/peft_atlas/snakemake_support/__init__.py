@@ -1,0 +1,1 @@
+"""What the workflow needs around its jobs: dependencies, logs, resources, progress, costs, provenance."""

@@ -1,0 +1,33 @@
+"""The adaptation study in the report: saturation, methods, alpha, learning rates, forgetting, and its cells."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from peft_atlas.report.content import Block, Paragraph, table
+from peft_atlas.report.material import Material
+from peft_atlas.report.tables import costs_of
+from peft_atlas.studies.adaptation.description import STUDY
+
+
+def blocks(material: Material) -> list[Block]:
+    """Return the study's figures and a table of its comparisons with full fine-tuning."""
+    intro = Paragraph(
+        f"{STUDY.about} Test is read once, at the chosen rate; differences are paired by seed.",
+        "runs: study=adaptation; contrasts: study=adaptation",
+    )
+    contrasts = material.tables["contrasts"]
+    rows = contrasts[(contrasts["study"] == STUDY.name) & (contrasts["question"] == "method_against_full")]
+    columns = ["method", "shift_rank", "train_examples", "difference", "low", "high", "n", "p_adjusted"]
+    shown = rows[columns].copy()
+    for column in ("difference", "low", "high"):
+        shown[column] = 100 * shown[column]
+    formats = {"difference": "+.2f", "low": "+.2f", "high": "+.2f", "p_adjusted": ".2g"}
+    named = f"; low and high: {rows['interval'].dropna().iloc[0]}" if rows["interval"].notna().any() else ""
+    caption = f"Test accuracy less that of full fine-tuning in percentage points, paired by seed{named}."
+    return [intro, *material.figures_of(study=STUDY.name), table(caption, shown, formats)]
+
+
+def costs(material: Material) -> pd.DataFrame:
+    """Return the seconds and bytes of memory of a run of each cell; runs that train together share the time equally."""
+    return costs_of(material.tables["runs"], material.tables["costs"], STUDY.name)

@@ -1,0 +1,1 @@
+"""The encoder study: every method on a pretrained transformer and real text."""

@@ -1,0 +1,95 @@
+"""The encoder study's section of the configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from peft_atlas.config_types import Count, Epochs, Ranks, Rates, Section, Seeds
+from peft_atlas.methods.names import setting_names
+from peft_atlas.studies.encoder.jobs import PACKAGED_MODEL
+
+# What comes inside packages; peft_atlas.studies.encoder.data.packages says in which.
+PACKAGED_TASKS = ("trec6", "trec50", "sent_movie", "sent_nyt", "sent_tweets", "sent_amazon", "sms")
+
+# What the encoder study can train: the settings of every method, a new one too.
+ENCODER_SETTINGS = setting_names()
+if TYPE_CHECKING:
+    EncoderSetting: TypeAlias = str
+else:
+    EncoderSetting = Literal[ENCODER_SETTINGS]
+_FEW_SETTINGS: tuple[EncoderSetting, ...] = ("full", "head only", "LoRA (query, value)")
+
+
+class RatesConfig(Section):
+    """One grid of learning rates for each family of methods; validation chooses within it."""
+
+    full: Rates = Field((1e-4, 3e-4, 1e-3), description="full fine-tuning")
+    head_only: Rates = Field((1e-2, 3e-2, 1e-1), description="the head on frozen features")
+    bitfit: Rates = Field((2e-3, 6e-3, 2e-2), description="BitFit")
+    low_rank: Rates = Field((1e-3, 3e-3, 1e-2), description="LoRA, LoRA+, DoRA, BitFit + LoRA")
+    adapter: Rates = Field((1e-3, 3e-3, 1e-2), description="series and parallel adapters")
+    prefix: Rates = Field((3e-2, 1e-1, 3e-1), description="prefix tuning")
+    reft: Rates = Field((3e-3, 1e-2, 3e-2), description="LoReFT")
+    ia3: Rates = Field((3e-2, 1e-1, 3e-1), description="(IA)3")
+
+    def of(self, setting: str) -> tuple[float, ...]:
+        """Return the grid of a setting; that of low rank where it has none of its own."""
+        families = {"full": self.full, "head only": self.head_only, "BitFit": self.bitfit, "PrefT": self.prefix}
+        families |= {"AdapterS": self.adapter, "AdapterP": self.adapter, "LoReFT": self.reft, "(IA)3": self.ia3}
+        return families.get(setting, self.low_rank)
+
+
+class TextTaskConfig(Section):
+    """A text classification task: one that comes inside a package, the user's file, or a Hugging Face data set."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = Field(description="name of the task")
+    file: str | None = Field(None, description="CSV or Parquet file, relative to where the workflow runs")
+    dataset: str | None = Field(None, description="a Hugging Face data set, owner/name, or a folder of one")
+    subset: str | None = Field(None, description="configuration of that data set, where it has several")
+    text: str = Field("text", description="column of the texts")
+    label: str = Field("label", description="column of the labels")
+    methods: Annotated[tuple[EncoderSetting, ...], Field(min_length=1, strict=False)] = Field(
+        ENCODER_SETTINGS, description="what is trained on the task"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TextTaskConfig:
+        packaged = self.file is None and self.dataset is None
+        if packaged and self.name not in PACKAGED_TASKS:
+            raise ValueError(f"give file or dataset, or one of the packaged tasks: {', '.join(PACKAGED_TASKS)}")
+        if self.file is not None and self.dataset is not None:
+            raise ValueError("give file or dataset, not both")
+        if "full" not in self.methods:
+            raise ValueError("methods: full must be among them, since every other is compared with it")
+        return self
+
+
+class EncoderConfig(Section):
+    """The encoder study: methods on a pretrained transformer and labelled text."""
+
+    model: str = Field(PACKAGED_MODEL, description="pretrained encoder: the packaged one, a hub name, or a folder")
+    max_length: int = Field(32, ge=4, le=4096, description="tokens of a text that are read")
+    seeds: Seeds = Field(3, validate_default=True, description="number of seeds, or a list of them")
+    tasks: Annotated[tuple[TextTaskConfig, ...], Field(min_length=1, strict=False)] = Field(
+        (TextTaskConfig(name="trec6"), TextTaskConfig(name="sent_movie", methods=_FEW_SETTINGS)),
+        description="tasks; the first has the rank curve and the controls as well",
+    )
+    train_examples: Count = Field(320, description="training examples of a seed, drawn from the pool")
+    validation_examples: Count = Field(160, description="examples that rates are chosen on")
+    test_examples: Count = Field(400, description="examples that are read once, after training")
+    drift_texts: Count = Field(64, description="texts of another source whose embeddings are compared")
+    epochs: Epochs = Field(2, description="passes over the training examples")
+    batch_size: Count = Field(16, description="examples in one optimiser step")
+    warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the steps in which the rate rises")
+    rates: RatesConfig = RatesConfig()
+    ranks: Ranks = Field((1, 8, 64), description="ranks of the rank curve of LoRA and DoRA")
+    precision: Literal["float32", "auto"] = Field("float32", description="auto: bfloat16 where the GPU has it")
+
+    @model_validator(mode="after")
+    def _names_once(self) -> EncoderConfig:
+        names = [task.name for task in self.tasks]
+        if len(set(names)) != len(names):
+            raise ValueError(f"tasks: each name once, got {', '.join(names)}")
+        return self

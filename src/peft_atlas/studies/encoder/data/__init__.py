@@ -1,0 +1,1 @@
+"""The texts and the pretrained model of the encoder study."""

@@ -1,0 +1,14 @@
+"""Every finding of the encoder study."""
+
+from __future__ import annotations
+
+from peft_atlas.analysis.finding import Finding
+from peft_atlas.studies.encoder.answers import encoder_answers
+from peft_atlas.studies.encoder.jobs import NAME
+from peft_atlas.studies.findings import Given
+
+
+def findings(given: Given) -> list[Finding]:
+    """Return the study's answers."""
+    runs, contrasts = given.of(NAME, "runs"), given.of(NAME, "contrasts")
+    return encoder_answers(runs, contrasts, given.tables["published"], given.confidence)

@@ -1,0 +1,1 @@
+"""The literature: published tables as printed, recomputed, reconciled and judged."""

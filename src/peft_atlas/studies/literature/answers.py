@@ -1,0 +1,114 @@
+"""What the literature would have one choose, what it costs, and what of it does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from peft_atlas.analysis.finding import ATLAS, Finding
+from peft_atlas.studies.literature.jobs import NAME
+from peft_atlas.studies.literature.published_tables import (
+    LORA,
+    NO_INTERVAL,
+    POINTS,
+    PublishedTables,
+    both,
+    gigabytes,
+)
+from peft_atlas.studies.literature.scores import SOURCE
+
+
+def published_answers(tables: PublishedTables, judged: Sequence[Finding]) -> list[Finding]:
+    """Return the answers on the published tables.
+
+    Parameters
+    ----------
+    tables
+        The result tables.
+    judged
+        The checks and claims that the last answer counts.
+    """
+    return [_best(tables), _cost(tables), _holds(judged)]
+
+
+def _best(tables: PublishedTables) -> Finding:
+    """Return the method with the highest published accuracy in each family of tasks."""
+    families = tables.families
+    leads = [_lead(group) for family in families for _, group in tables.groups(family)]
+    return Finding(
+        "answer",
+        "published_best",
+        NAME,
+        "Which method would the published numbers have you choose?",
+        ATLAS,
+        "printed",
+        f"published: source={SOURCE}, task=Avg, metric=accuracy_percent",
+        f"{' '.join(_chosen(tables, family) for family in families)} {NO_INTERVAL}",
+        effect=min(leads),
+        unit=f"{POINTS}, smallest lead over the next method",
+        n=len(tables.scores),
+    )
+
+
+def _lead(group: pd.DataFrame) -> float:
+    return float(group["accuracy"].iloc[0] - group["accuracy"].iloc[1]) if len(group) > 1 else 0.0
+
+
+def _chosen(tables: PublishedTables, family: str) -> str:
+    """Return the best method of each base model in a sentence."""
+    words = []
+    for model, group in tables.groups(family):
+        best = group.iloc[0]
+        words.append(f"{best.name} on {model} ({best['accuracy_printed']} %, {_lead(group):+.1f} over the next)")
+    return f"{family}: {both(words)}."
+
+
+def _cost(tables: PublishedTables) -> Finding:
+    """Return what LoRA trains of LLaMA, recomputed, with the bytes that takes."""
+    rows = tables.lora_counts()
+    counts = [
+        f"{r.trainable_params:,} parameters of {r.base_model} ({r.percent_with_adapter:.3f} %)"
+        for r in rows.itertuples()
+    ]
+    memory = tables.training_bytes()
+    needed = memory.loc[(memory["method"] == LORA) & memory["base_model"].isin(tables.models), "total_bytes"]
+    return Finding(
+        "answer",
+        "published_cost",
+        NAME,
+        "What does LoRA cost on LLaMA?",
+        ATLAS,
+        "recomputed",
+        "parameters: method=LoRA; memory: method=LoRA, precision=bf16_mixed",
+        f"With {both(list(dict.fromkeys(rows['setting'])))} it trains {both(counts)}; weights, gradients and optimiser "
+        f"states take {both(list(map(gigabytes, needed)))} in bf16 mixed precision.",
+        effect=float(rows["percent_with_adapter"].max()),
+        unit="percent of the model's parameters, the largest",
+        n=len(rows),
+    )
+
+
+def _holds(judged: Sequence[Finding]) -> Finding:
+    """Return how many checks and claims fail, and which claims."""
+    checks = [finding for finding in judged if finding.kind == "check"]
+    claims = [finding for finding in judged if finding.kind == "claim"]
+    failing = [finding for finding in checks if finding.verdict == "fail"]
+    wrong = [finding for finding in claims if finding.verdict == "contradicted"]
+    open_ = [finding for finding in claims if finding.verdict == "undecided"]
+    listed = "; ".join(finding.statement for finding in wrong) or "none"
+    return Finding(
+        "answer",
+        "literature_holds",
+        NAME,
+        "What does not hold?",
+        ATLAS,
+        "recomputed",
+        "findings: kind=claim; findings: kind=check, study=published",
+        f"Of {len(claims)} testable statements of the notebook, {len(wrong)} are contradicted and {len(open_)} cannot "
+        f"be decided from what was seen; {len(failing)} of {len(checks)} checks of the published tables fail. "
+        f"Contradicted: {listed}.",
+        effect=float(len(wrong)),
+        unit="statements contradicted",
+        n=len(claims),
+    )

@@ -1,0 +1,18 @@
+"""What the report says of the published tables, and which findings on them answer which question."""
+
+from peft_atlas.studies.study import AnswerPart, Study
+
+STUDY = Study(
+    name="literature",
+    title="Published",
+    label="In the literature",
+    about="Tables of the literature, transcribed as printed, each with its source.",
+    order=100,
+    answers=(
+        AnswerPart("cost", "published_cost", "training_memory", 5),
+        AnswerPart("choice", "published_best", "pareto_fronts"),
+        AnswerPart("literature", "literature_holds", "printed_recomputed", 1),
+    ),
+    measured=False,
+    headlines=("published_best",),
+)

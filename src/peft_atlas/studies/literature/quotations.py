@@ -1,0 +1,197 @@
+"""The notebook's quotations of the survey, split into what can be tested; the survey's body itself was not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from peft_atlas.analysis.evidence import select
+from peft_atlas.analysis.finding import SEED_NOTEBOOK, Finding
+from peft_atlas.studies.literature.jobs import NAME
+from peft_atlas.studies.literature.published_tables import FULL, LORA, PublishedTables, both, gigabytes
+from peft_atlas.studies.literature.scores import SEED
+
+SURVEY = "2404.13506"
+# The quotations and the sentence that leads to them: the place they are said to stand at, and what they say.
+QUOTATIONS = {
+    "single_gpu": (
+        "Section 5, page 6",
+        "LoRA fine-tunes a minimal number of parameters, which enables training on a single GPU",
+    ),
+    "medical": ("Section 3.3, page 3", "in medical imaging a combination such as BitFit + LoRA may be effective"),
+    "ppi": (
+        "Section 3.4, page 4",
+        "for PPI prediction PEFT outperforms traditional methods, with LoRA at 0.81 percent of the parameters",
+    ),
+    "most_effective": ("Section 3", "LoRA is one of the most effective methods across applications"),
+}
+PROTEINS, PPI = "Protein Models", "PPI"
+
+
+def quotation_claims(tables: PublishedTables) -> list[Finding]:
+    """Return the statements of the quotations, and of the sentence that leads to them, with their verdicts."""
+    return [
+        *(_wording(tables, name) for name in QUOTATIONS),
+        _minimal(tables),
+        _full_needs_more(tables),
+        _single_gpu(tables),
+        _combination(tables),
+        *_outperforms(tables),
+        *_orders_of_magnitude(tables),
+    ]
+
+
+def _claim(
+    quotation: str, name: str, statement: str, verdict: str, evidence: str, detail: str, **effect: Any
+) -> Finding:
+    source = f"{SEED_NOTEBOOK}, quoting {QUOTATIONS[quotation][0]}"
+    return Finding("claim", name, NAME, statement, source, verdict, evidence, detail, **effect)
+
+
+def _wording(tables: PublishedTables, quotation: str) -> Finding:
+    """Return that the wording of a quotation cannot be checked, and why."""
+    survey = tables.references[tables.references["true_arxiv_id"] == SURVEY].iloc[0]
+    place, said = QUOTATIONS[quotation]
+    return _claim(
+        quotation,
+        f"wording_{quotation}",
+        f"{place} of the survey says that {said}",
+        "undecided",
+        f"references: number={survey['number']}",
+        f"{survey['note']} So neither wording nor place could be checked.",
+        n=0,
+    )
+
+
+def _minimal(tables: PublishedTables) -> Finding:
+    """Return whether LoRA trains the fewest parameters of the methods counted."""
+    counts = tables.counts[tables.counts["base_model"].isin(tables.models)]
+    lora = counts[counts["method"] == LORA].set_index("base_model")["trainable_params"]
+    fewer = counts[counts["trainable_params"] < counts["base_model"].map(lora)]
+    least = fewer.loc[fewer.groupby("base_model", sort=False)["trainable_params"].idxmin()]
+    times = {row.base_model: lora[row.base_model] / row.trainable_params for row in least.itertuples()}
+    told = both([f"{row.method} 1/{times[row.base_model]:.0f} of it on {row.base_model}" for row in least.itertuples()])
+    return _claim(
+        "single_gpu",
+        "minimal_parameters",
+        "LoRA fine-tunes a minimal number of parameters: no method of the tables trains fewer",
+        "contradicted" if len(fewer) else "supported",
+        select("parameters", counts, ("base_model",)) + ", method, trainable_params",
+        f"Fewer train with {both(list(dict.fromkeys(fewer['method'])))}; the fewest, {told}.",
+        effect=float(min(times.values(), default=1.0)),
+        unit="times the smallest count",
+        n=len(counts),
+    )
+
+
+def _sizes(memory: pd.DataFrame) -> list[int]:
+    """Return the sizes of GPU that the memory table judges, in units of 10^9 bytes."""
+    return sorted(int(name.removeprefix("fits_").removesuffix("gb")) for name in memory if name.startswith("fits_"))
+
+
+def _full_needs_more(tables: PublishedTables) -> Finding:
+    """Return whether full fine-tuning exceeds every size of GPU, which no activation can mend."""
+    memory = tables.training_bytes()
+    full = memory[memory["method"] == FULL]
+    largest = _sizes(tables.memory)[-1]
+    told = both([f"{gigabytes(row.total_bytes)} on {row.base_model}" for row in full.itertuples()])
+    return _claim(
+        "single_gpu",
+        "full_needs_more_than_one_gpu",
+        f"Full fine-tuning does not fit a single GPU of {largest} GB",
+        "contradicted" if full[f"fits_{largest}gb"].any() else "supported",
+        f"memory: method=full, precision=bf16_mixed, fits_{largest}gb",
+        f"Weights, gradients and optimiser states alone take {told}, without offloading or quantisation.",
+        effect=float(full["total_bytes"].min() / 1e9),
+        unit="GB, the smaller",
+        n=len(full),
+    )
+
+
+def _single_gpu(tables: PublishedTables) -> Finding:
+    """Return whether what LoRA keeps on the GPU from step to step fits one, and how far other methods do too."""
+    memory = tables.training_bytes()
+    lora = memory[memory["method"] == LORA]
+    others = memory[~memory["method"].isin([LORA, FULL])]
+    sizes = _sizes(memory)
+    fits = {row.base_model: [size for size in sizes if row.total_bytes <= 1e9 * size] for row in lora.itertuples()}
+    told = [
+        f"{gigabytes(row.total_bytes)} on {row.base_model}{_room(fits[row.base_model])}" for row in lora.itertuples()
+    ]
+    largest = f"fits_{sizes[-1]}gb"
+    return _claim(
+        "single_gpu",
+        "lora_fits_one_gpu",
+        "The weights, gradients and optimiser states of LoRA training fit a single GPU",
+        "supported" if all(fits.values()) else "contradicted",
+        "memory: method=LoRA, precision=bf16_mixed",
+        f"{both(told)}. Activations come on top and were not computed. It is not LoRA's alone: "
+        f"{int(others[largest].sum())} of the {len(others)} other configurations fit too.",
+        effect=float(lora["total_bytes"].max() / 1e9),
+        unit="GB, the larger",
+        n=len(lora),
+    )
+
+
+def _room(sizes: list[int]) -> str:
+    return f" (within {sizes[0]} GB)" if sizes else " (within none)"
+
+
+def _combination(tables: PublishedTables) -> Finding:
+    rows = tables.published[tables.published["task"].str.startswith("Medical")]
+    combined = rows[rows["method"].str.contains(r"\+", regex=True)]
+    methods = list(dict.fromkeys(rows["method"]))
+    return _claim(
+        "medical",
+        "combination_effective",
+        "A combination of methods such as BitFit + LoRA is effective in medical imaging",
+        "undecided",
+        "published: table=applications, task=Medical Imaging",
+        f"{len(combined)} of the {len(rows)} numbers seen for medical imaging are of a combination; the methods are "
+        f"{both(methods)}.",
+        n=len(combined),
+    )
+
+
+def _outperforms(tables: PublishedTables) -> Iterator[Finding]:
+    """Return, for each protein task, whether LoRA scores above full fine-tuning in the logs that were seen."""
+    pairs = tables.full_pairs()
+    for row in pairs[pairs["task"].str.startswith(PROTEINS)].itertuples():
+        task = row.task.removeprefix(f"{PROTEINS}: ")
+        yield _claim(
+            "ppi",
+            f"outperforms_full_{'ppi' if PPI in task else 'symmetry'}",
+            f"In the authors' logs LoRA scores above full fine-tuning on {task}",
+            "supported" if row.gap > 0 else "contradicted",
+            f"published: table={row.table}, task={row.task}, metric={row.metric}",
+            f"{row.metric}: {row.printed} with LoRA, {row.printed_full} with full fine-tuning. One run each, of "
+            "validation: no interval, and not the paper's table.",
+            effect=float(row.gap),
+            unit="AUPR",
+            n=2,
+        )
+
+
+def _orders_of_magnitude(tables: PublishedTables) -> Iterator[Finding]:
+    """Return, for each protein task, whether the quoted percentage agrees with the orders of magnitude printed."""
+    exact = tables.exact
+    quoted = exact[(exact["source"] == SEED) & (exact["task"] == PROTEINS)].iloc[0]
+    orders = math.log10(100 / quoted["value"])
+    said = tables.published[(tables.published["metric"] == "orders_of_magnitude_fewer")]
+    for row in said[said["method"] == LORA].itertuples():
+        task = row.task.removeprefix(f"{PROTEINS}: ")
+        yield _claim(
+            "ppi",
+            f"percentage_fits_{'ppi' if PPI in task else 'symmetry'}",
+            f"LoRA at {quoted['printed']} percent agrees with the source's own abstract on {task}",
+            "supported" if round(orders) == row.value else "contradicted",
+            f"published: table={row.table}, line={row.line}; published: table={quoted['table']}, line={quoted['line']}",
+            f"{quoted['printed']} % is {orders:.1f} orders of magnitude fewer; {row.source} says about {row.value:g}. "
+            "The number itself was seen in the seed notebook alone.",
+            effect=float(orders - row.value),
+            unit="orders of magnitude, quoted less printed",
+            n=1,
+        )

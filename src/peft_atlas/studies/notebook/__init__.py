@@ -1,0 +1,1 @@
+"""The notebook study: sections 2-4 of the seed notebook."""

@@ -1,0 +1,43 @@
+"""The notebook study in the report: baseline, sweep, and every measured cell."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from peft_atlas.report.content import Block, Paragraph, table
+from peft_atlas.report.material import Material
+from peft_atlas.report.tables import tasks_of
+from peft_atlas.studies.notebook.description import STUDY
+
+
+def blocks(material: Material) -> list[Block]:
+    """Return the study's figures and a table of its cells."""
+    cells = material.cells_of(STUDY.name)
+    names = {"params_percent": "% of parameters", "value": "test accuracy (%)", "n": "seeds", "task": "experiment"}
+    shown = cells[["task", "method", "rank", "alpha", "params_percent", "value", "low", "high", "n"]]
+    shown = shown.assign(task=shown["task"].str.removeprefix(f"{STUDY.name}: ")).rename(columns=names)
+    formats = {"% of parameters": ".2f", "test accuracy (%)": ".2f", "low": ".2f", "high": ".2f", "alpha": "g"}
+    caption = f"Mean test accuracy after the last epoch of every cell; low and high: {cells['interval'].iloc[0]}."
+    intro = Paragraph(
+        "A network of 100-256-2, trained by this workflow. Settings are chosen on validation; the sweep reads test "
+        "once, after training, and the baseline's test curve chooses nothing; differences are paired by seed.",
+        "runs: study=notebook; curves: study=notebook; summary: study=notebook; contrasts: study=notebook",
+    )
+    return [intro, *material.figures_of(study=STUDY.name), table(caption, shown, formats)]
+
+
+def costs(material: Material) -> pd.DataFrame:
+    """Return the seconds a run of each cell; members of a block train together, so they share its time equally."""
+    spent, runs = material.tables["costs"], material.tables["runs"]
+    runs = runs[runs["study"] == STUDY.name]
+    rules = runs["experiment"].map(lambda name: "train_sweep" if name == "sweep" else "train_baseline")
+    by_rule = spent.groupby("rule")
+    seconds = by_rule["wall_seconds"].sum() / rules.value_counts()
+    memory = 1e6 * by_rule["peak_memory_mb"].max()
+    cells = runs.assign(
+        task=tasks_of(runs),
+        seconds=rules.map(seconds),
+        memory_bytes=rules.map(memory),
+    )
+    names = ["task", "method", "setting", "rank", "alpha", "seconds", "memory_bytes"]
+    return cells[names].drop_duplicates(ignore_index=True)

@@ -1,0 +1,154 @@
+"""What the atlas knows of a study, and the one list of all studies.
+
+A study is a package of `peft_atlas.studies` with these files. Each is found by its name and imported only where it
+is needed, so that naming a study costs no import of torch or pandas:
+
+``description``
+    ``STUDY``, its `Study`;
+
+``config``
+    its section of the configuration, a pydantic model that `peft_atlas.config` names;
+``jobs``
+    ``NAME``, and ``outputs(config)``: the files its jobs write, as `Outputs`; also the names and configuration
+    slices that its rules in ``workflow/rules`` use;
+``data``, ``train``, ``checks``
+    what its jobs run;
+``contrasts.contrasts(runs, curves, levels)``
+    its paired comparisons, as rows of the contract ``contrasts``;
+``findings.findings(given)``
+    its findings, from a `peft_atlas.studies.findings.Given`;
+``section.blocks(material)`` and, optionally, ``section.costs(material)``
+    its part of the report, and the time and memory of its cells for the explorer: the key columns of the table
+    ``comparison``, ``seconds`` per run, and ``memory_bytes``;
+``figures``
+    its figures, one per module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Literal, get_args
+
+QuestionId = Literal["cost", "gain", "rank", "alpha", "choice", "literature"]
+QUESTIONS: dict[QuestionId, str] = {
+    "cost": "What does LoRA cost?",
+    "gain": "What does it give?",
+    "rank": "Does rank matter?",
+    "alpha": "Does alpha matter?",
+    "choice": "Which method would I choose?",
+    "literature": "What in the literature does not hold?",
+}
+assert tuple(QUESTIONS) == get_args(QuestionId)
+
+
+@dataclass(frozen=True)
+class AnswerPart:
+    """A finding of kind ``answer`` that answers a question, with the figure that shows it.
+
+    ``finding`` is its id, or a pattern such as ``adaptation_saturation_*`` where a study has one a budget.
+    Of the figures of one question the report shows the one with the highest ``weight``, the first of equals.
+    """
+
+    question: QuestionId
+    finding: str
+    figure: str = ""
+    weight: int = 0
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's name, its place in the report, and what it answers.
+
+    Parameters
+    ----------
+    name
+        Name in the configuration, in the tables and of its folder.
+    title
+        Title of its section in the report.
+    label
+        Names the study in a few words above its answers.
+    about
+        What it measures, in one sentence; the report prints it even where the study was not run.
+    order
+        Place among the studies.
+    answers
+        Which of its findings answer which question.
+    headlines
+        Ids, or patterns, of the findings worth a line on the terminal, best first.
+    measured
+        Whether it trains; a study that does not is part of every run.
+    """
+
+    name: str
+    title: str
+    label: str
+    about: str
+    order: int
+    answers: tuple[AnswerPart, ...] = ()
+    headlines: tuple[str, ...] = ()
+    measured: bool = True
+
+    def part(self, name: str) -> ModuleType:
+        """Return the module of the study with this file name, for example ``contrasts``."""
+        return importlib.import_module(self._module(name))
+
+    def has(self, name: str) -> bool:
+        """Return whether the study has a file of this name."""
+        return importlib.util.find_spec(self._module(name)) is not None
+
+    def _module(self, name: str) -> str:
+        return f"peft_atlas.studies.{self.name}.{name}"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files that a study's jobs write, relative to the folder the workflow runs in.
+
+    Parameters
+    ----------
+    runs, curves
+        Tables of those contracts.
+    checks
+        Tables of the contract ``findings``.
+    run_costs
+        Tables of the contract ``costs``, of single runs.
+    benchmarks
+        Snakemake's benchmark files, ``results/benchmarks/<rule>/<job>.tsv``.
+    tables
+        Result tables that are the study's own.
+    """
+
+    runs: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    run_costs: tuple[str, ...] = ()
+    benchmarks: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> tuple[str, ...]:
+        """Return what is asked for where the study is the target."""
+        return (*self.runs, *self.tables)
+
+
+@cache
+def all_studies() -> tuple[Study, ...]:
+    """Return every study, in the report's order."""
+    folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/description.py"))
+    found = [importlib.import_module(f"peft_atlas.studies.{folder}.description").STUDY for folder in folders]
+    return tuple(sorted(found, key=lambda study: (study.order, study.name)))
+
+
+def measured_studies() -> tuple[str, ...]:
+    """Return the names of the studies that train, sorted; these can be left out of a run."""
+    return tuple(sorted(study.name for study in all_studies() if study.measured))
+
+
+def studies_of(names: tuple[str, ...]) -> tuple[Study, ...]:
+    """Return the studies of a run: the named ones and those that are part of every run, in the report's order."""
+    return tuple(study for study in all_studies() if study.name in names or not study.measured)

@@ -1,1 +1,0 @@
-"""Data with named splits."""

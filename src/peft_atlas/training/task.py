@@ -1,0 +1,24 @@
+"""A task of the population studies: inputs and labels of each split, for every seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs, shape ``(seeds, examples, features)``, and labels, shape ``(seeds, examples)``."""
+
+    inputs: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task's splits; ``validation`` is None where the protocol has none."""
+
+    train: Split
+    validation: Split | None
+    test: Split
