@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import pandas as pd
@@ -12,6 +12,59 @@ from peft_atlas.analysis.statistics import Estimate, interval_name
 
 SEED_NOTEBOOK = "seed notebook"
 ATLAS = "PEFT Atlas"
+
+
+POINTS = "percentage points"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The number that a finding rests on, with its interval.
+
+    Parameters
+    ----------
+    size
+        The effect; None where it was not measured.
+    unit
+        Unit of ``size``, ``low``, ``high`` and ``detectable``.
+    low, high
+        Ends of the interval.
+    interval
+        Name of the interval.
+    n
+        Seeds, cells or rows that it rests on.
+    detectable
+        Smallest effect that the comparison would detect with a power of 80 %.
+    """
+
+    size: float | None
+    unit: str | None = None
+    low: float | None = None
+    high: float | None = None
+    interval: str | None = None
+    n: int | None = None
+    detectable: float | None = None
+
+    @classmethod
+    def of_contrast(cls, contrast: pd.Series[Any]) -> Effect:
+        """Return the effect of a row of the contract ``contrasts``, fractions as percentage points."""
+        size, low, high = (None if pd.isna(contrast[c]) else 100 * contrast[c] for c in ("difference", "low", "high"))
+        return cls(size, POINTS, low, high, contrast["interval"], int(contrast["n"]))
+
+    @classmethod
+    def of_estimate(cls, estimate: Estimate, confidence: float, unit: str, scale: float = 1.0) -> Effect:
+        """Return the effect that a paired estimate over seeds gives, multiplied by ``scale``."""
+        ends = (estimate.mean, estimate.low, estimate.high)
+        size, low, high = (None if value is None else scale * value for value in ends)
+        return cls(size, unit, low, high, interval_name(confidence) + ", paired", estimate.n)
+
+    def in_words(self, digits: int = 1, unit: str = POINTS) -> str:
+        """Return the effect with its interval as text, for example ``+0.6 percentage points [+0.2, +1.1]``."""
+        if self.size is None:
+            return "not measured"
+        known = self.low is not None and self.high is not None
+        interval = f" [{self.low:+.{digits}f}, {self.high:+.{digits}f}]" if known else ""
+        return f"{self.size:+.{digits}f}{' ' if unit else ''}{unit}{interval}"
 
 
 @dataclass(frozen=True)
@@ -26,49 +79,15 @@ class Finding:
     verdict: str
     evidence: str
     detail: str | None = None
-    effect: float | None = None
-    unit: str | None = None
-    low: float | None = None
-    high: float | None = None
-    interval: str | None = None
-    n: int | None = None
+    effect: Effect | None = None
+
+    def row(self, position: int) -> dict[str, Any]:
+        """Return the finding as a row of the contract ``findings``."""
+        effect = asdict(self.effect or Effect(None))
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "effect"}
+        return {**own, **effect, "effect": effect.pop("size"), "position": position}
 
 
 def as_rows(findings: Iterable[Finding]) -> pd.DataFrame:
     """Return findings as rows of the contract ``findings``, in the order they are given."""
-    return pd.DataFrame([{**asdict(finding), "position": place} for place, finding in enumerate(findings)])
-
-
-def effect_of(contrast: pd.Series[Any]) -> dict[str, Any]:
-    """Return the effect columns that a row of contrasts gives a finding, fractions as percentage points."""
-    effect, low, high = (None if pd.isna(contrast[c]) else 100 * contrast[c] for c in ("difference", "low", "high"))
-    return {
-        "effect": effect,
-        "unit": "percentage points",
-        "low": low,
-        "high": high,
-        "interval": contrast["interval"],
-        "n": int(contrast["n"]),
-    }
-
-
-def effect_of_estimate(estimate: Estimate, confidence: float, unit: str, scale: float = 1.0) -> dict[str, Any]:
-    """Return the effect columns that an estimate over seeds gives a finding."""
-    scaled = (None if value is None else scale * value for value in (estimate.mean, estimate.low, estimate.high))
-    effect, low, high = scaled
-    return {
-        "effect": effect,
-        "unit": unit,
-        "low": low,
-        "high": high,
-        "interval": interval_name(confidence) + ", paired",
-        "n": estimate.n,
-    }
-
-
-def in_words(effect: float | None, low: float | None, high: float | None, unit: str, digits: int = 1) -> str:
-    """Return an effect with its interval as text, for example ``+0.6 percentage points [0.2, 1.1]``."""
-    if effect is None:
-        return "not measured"
-    interval = "" if low is None or high is None else f" [{low:+.{digits}f}, {high:+.{digits}f}]"
-    return f"{effect:+.{digits}f} {unit}{interval}"
+    return pd.DataFrame([finding.row(place) for place, finding in enumerate(findings)])

@@ -299,7 +299,7 @@ COMPARISON = Contract(
 )
 FINDINGS = Contract(
     "findings",
-    1,
+    2,
     ("kind", "id"),
     (
         _text("kind", "what sort of statement it is", allowed=("answer", "claim", "erratum", "check")),
@@ -313,6 +313,7 @@ FINDINGS = Contract(
         _number("effect", "size of the effect"),
         _text("unit", "unit of effect, low and high", required=False),
         *_INTERVAL,
+        _number("detectable", "smallest effect that would be detected with 80 % power, in the unit of effect"),
         _integer("n", "seeds, cells or rows it rests on"),
         _text("evidence", "records it rests on: table, then the columns that select them"),
     ),

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from peft_atlas.analysis.finding import ATLAS, Finding, effect_of, effect_of_estimate, in_words
+from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
 from peft_atlas.analysis.statistics import Estimate, mean_interval, rising_p, slope_interval
 from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA, FORGETTING
 from peft_atlas.studies.adaptation.jobs import NAME
-
-POINTS = "percentage points"
 
 
 def adaptation_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> list[Finding]:
@@ -39,8 +37,8 @@ def adaptation_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: 
     ]
 
 
-def _answer(name: str, question: str, evidence: str, detail: str, **effect: Any) -> Finding:
-    return Finding("answer", f"adaptation_{name}", NAME, question, ATLAS, "measured", evidence, detail, **effect)
+def _answer(name: str, question: str, evidence: str, detail: str, effect: Effect | None = None) -> Finding:
+    return Finding("answer", f"adaptation_{name}", NAME, question, ATLAS, "measured", evidence, detail, effect=effect)
 
 
 def slopes(ranks: pd.DataFrame, confidence: float, *, beyond: bool) -> Estimate:
@@ -68,8 +66,8 @@ def _saturation(ranks: pd.DataFrame, confidence: float) -> list[Finding]:
     found = []
     for examples, group in ranks.groupby("train_examples", sort=True):
         up, past = (slopes(group, confidence, beyond=beyond) for beyond in (False, True))
-        effects = [effect_of_estimate(side, confidence, f"{POINTS} a doubling", 100) for side in (up, past)]
-        words = [in_words(e["effect"], e["low"], e["high"], POINTS, 2) for e in effects]
+        effects = [Effect.of_estimate(side, confidence, f"{POINTS} a doubling", 100) for side in (up, past)]
+        words = [e.in_words(2) for e in effects]
         found.append(
             _answer(
                 f"saturation_{examples}",
@@ -77,7 +75,7 @@ def _saturation(ranks: pd.DataFrame, confidence: float) -> list[Finding]:
                 f"runs: study=adaptation, experiment=ranks, train_examples={examples}, selected=True",
                 f"Each doubling of r up to the shift's rank changes test accuracy by {words[0]}, each doubling beyond "
                 f"it by {words[1]}: {_reading(up, past)}.",
-                **effects[1],
+                effect=effects[1],
             )
         )
     return found
@@ -100,7 +98,7 @@ def _higher_ranks(ranks: pd.DataFrame, confidence: float) -> list[Finding]:
     for examples, group in ranks.groupby("train_examples", sort=True):
         table = group.pivot_table(index="seed", columns="rank", values="test_accuracy", dropna=False).astype(float)
         slope = slope_interval(np.log2(table.columns.to_numpy(dtype=float)), table.to_numpy(), confidence)
-        effect = effect_of_estimate(slope, confidence, f"{POINTS} a doubling", 100)
+        effect = Effect.of_estimate(slope, confidence, f"{POINTS} a doubling", 100)
         p = rising_p(table.to_numpy())
         test = "" if p is None else f" Page's test that it rises: p = {p:.2g}."
         found.append(
@@ -108,9 +106,8 @@ def _higher_ranks(ranks: pd.DataFrame, confidence: float) -> list[Finding]:
                 f"higher_ranks_{examples}",
                 f"Do higher ranks help, with {examples:,} examples?",
                 f"runs: study=adaptation, experiment=ranks, train_examples={examples}, selected=True",
-                f"Over all shifts, each doubling of r changes test accuracy by "
-                f"{in_words(effect['effect'], effect['low'], effect['high'], POINTS, 2)}.{test}",
-                **effect,
+                f"Over all shifts, each doubling of r changes test accuracy by {effect.in_words(2)}.{test}",
+                effect=effect,
             )
         )
     return found
@@ -125,8 +122,8 @@ def _alpha(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> Fi
     rates = sorted(alphas["learning_rate"].unique())
     rate = rates[len(rates) // 2]
     fixed = _alpha_range(alphas[alphas["learning_rate"] == rate], confidence)
-    effects = [effect_of_estimate(e, confidence, POINTS, 100) for e in (tuned, fixed)]
-    words = [in_words(e["effect"], e["low"], e["high"], POINTS) for e in effects]
+    effects = [Effect.of_estimate(e, confidence, POINTS, 100) for e in (tuned, fixed)]
+    words = [e.in_words() for e in effects]
     return _answer(
         "alpha",
         "Does alpha matter once the learning rate is tuned?",
@@ -134,7 +131,7 @@ def _alpha(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> Fi
         f"Validation accuracy at the best alpha less that at the worst, picked on other seeds, is {words[0]} with the "
         f"rate tuned for each alpha and {words[1]} at one rate of {rate:g} for all, averaged over ranks and both "
         f"scalings. On test {len(told)} of {len(rows)} alphas can be told from the one that validation selects.",
-        **effects[0],
+        effect=effects[0],
     )
 
 
@@ -171,7 +168,7 @@ def _equivalence(contrasts: pd.DataFrame, confidence: float) -> Finding:
         "contrasts: study=adaptation, question=method_against_full, method=LoRA",
         f"Within ±{margin:g} {POINTS} (two one-sided tests) on {len(equal)} of {len(rows)} target tasks; better on "
         f"{better} and worse on {worse} (paired t-tests, {rows['adjustment'].iloc[0]}). LoRA less full: {listed}.",
-        **effect_of(largest),
+        effect=Effect.of_contrast(largest),
     )
 
 
@@ -187,8 +184,8 @@ def _target(row: Any) -> str:
 
 def _difference(row: Any) -> str:
     """Return the difference of a row of contrasts in words."""
-    effect, low, high = (None if pd.isna(v) else 100 * v for v in (row.difference, row.low, row.high))
-    return in_words(effect, low, high, "points")
+    size, low, high = (None if pd.isna(v) else 100 * v for v in (row.difference, row.low, row.high))
+    return Effect(size, POINTS, low, high).in_words(unit="points")
 
 
 def _choice(methods: pd.DataFrame, contrasts: pd.DataFrame) -> Finding:
@@ -205,9 +202,7 @@ def _choice(methods: pd.DataFrame, contrasts: pd.DataFrame) -> Finding:
         "Which method would validation have one choose?",
         "runs: study=adaptation, experiment=methods, selected=True",
         f"{'; '.join(text for _, text in picked)}.",
-        effect=float(len(set(names))),
-        unit="different methods chosen",
-        n=len(names),
+        effect=Effect(float(len(set(names))), "different methods chosen", n=len(names)),
     )
 
 
@@ -223,7 +218,7 @@ def _forgetting(contrasts: pd.DataFrame) -> Finding:
         "contrasts: study=adaptation, question=forgetting_against_full, method=LoRA",
         f"LoRA keeps measurably more than full fine-tuning on {more} of {len(rows)} target tasks and less on {less}. "
         f"Source accuracy after LoRA less after full: {listed}.",
-        **effect_of(rows.loc[rows["difference"].abs().idxmax()]),
+        effect=Effect.of_contrast(rows.loc[rows["difference"].abs().idxmax()]),
     )
 
 
@@ -238,9 +233,7 @@ def _edges(runs: pd.DataFrame) -> Finding:
         "Was the grid of learning rates wide enough?",
         "runs: study=adaptation, selected=True",
         f"Of {len(chosen)} cells {low} chose the lowest rate, {rates.min():g}, {high} the highest, {rates.max():g}.",
-        effect=float(low + high),
-        unit="cells at an end of the grid",
-        n=len(chosen),
+        effect=Effect(float(low + high), "cells at an end of the grid", n=len(chosen)),
     )
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from peft_atlas.analysis.finding import ATLAS, Finding, effect_of_estimate, in_words
+from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
 from peft_atlas.analysis.statistics import paired_difference
 from peft_atlas.studies.adaptation.jobs import NO_ADAPTATION
-
-POINTS = "percentage points"
 
 
 def adaptation_checks(runs: pd.DataFrame, confidence: float) -> list[Finding]:
@@ -34,9 +32,9 @@ def _shuffled(runs: pd.DataFrame, confidence: float) -> list[Finding]:
         same = (base["shift_rank"] == first["shift_rank"]) & (base["train_examples"] == first["train_examples"])
         left, right = (rows.set_index("seed")["test_accuracy"].astype(float) for rows in (group, base[same]))
         left, right = left.align(right, join="outer")
-        effect = effect_of_estimate(paired_difference(left, right, confidence), confidence, POINTS, 100)
-        gained = effect["low"] is not None and effect["low"] > 0
-        words = in_words(effect["effect"], effect["low"], effect["high"], POINTS)
+        effect = Effect.of_estimate(paired_difference(left, right, confidence), confidence, POINTS, 100)
+        gained = effect.low is not None and effect.low > 0
+        words = effect.in_words()
         found.append(
             Finding(
                 "check",
@@ -47,7 +45,7 @@ def _shuffled(runs: pd.DataFrame, confidence: float) -> list[Finding]:
                 "fail" if gained else "pass",
                 f"runs: study=adaptation, experiment=shuffled_labels, method={method}, selected=True",
                 f"Test accuracy after training on labels permuted among the examples, less no adaptation: {words}.",
-                **effect,
+                effect=effect,
             )
         )
     return found
@@ -66,7 +64,5 @@ def _read_once(runs: pd.DataFrame) -> Finding:
         "fail" if len(early) else "pass",
         "runs: study=adaptation, selected=False",
         f"{len(searched):,} runs at searched rates; {len(early)} of those not chosen have a test accuracy.",
-        effect=float(len(early)),
-        unit="runs",
-        n=len(searched),
+        effect=Effect(float(len(early)), "runs", n=len(searched)),
     )

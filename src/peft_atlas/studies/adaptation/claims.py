@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
-from peft_atlas.analysis.finding import SEED_NOTEBOOK, Finding, effect_of, effect_of_estimate, in_words
+from peft_atlas.analysis.finding import POINTS, SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.studies.adaptation.answers import slopes
 from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA
 
-POINTS = "percentage points"
 SCOPE = "Measured on a small network whose target is a shift of known rank; it decides nothing for large models."
 
 
@@ -33,9 +30,11 @@ def adaptation_claims(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: f
     ]
 
 
-def _claim(name: str, statement: str, verdict: str, evidence: str, detail: str, **effect: Any) -> Finding:
+def _claim(
+    name: str, statement: str, verdict: str, evidence: str, detail: str, effect: Effect | None = None
+) -> Finding:
     id_, text = f"adaptation_{name}", f"{detail} {SCOPE}"
-    return Finding("claim", id_, "adaptation", statement, SEED_NOTEBOOK, verdict, evidence, text, **effect)
+    return Finding("claim", id_, "adaptation", statement, SEED_NOTEBOOK, verdict, evidence, text, effect=effect)
 
 
 def _intrinsic_rank(ranks: pd.DataFrame, confidence: float) -> Finding:
@@ -49,8 +48,8 @@ def _intrinsic_rank(ranks: pd.DataFrame, confidence: float) -> Finding:
             verdict = "contradicted" if past.low > 0 else "supported"
         elif up.high < 0:
             verdict = "contradicted"
-    effects = [effect_of_estimate(side, confidence, f"{POINTS} a doubling", 100) for side in (up, past)]
-    words = [in_words(e["effect"], e["low"], e["high"], POINTS, 2) for e in effects]
+    effects = [Effect.of_estimate(side, confidence, f"{POINTS} a doubling", 100) for side in (up, past)]
+    words = [e.in_words(2) for e in effects]
     return _claim(
         "intrinsic_rank",
         "Section 1: an update of low rank suffices where the change that is needed has low rank",
@@ -58,7 +57,7 @@ def _intrinsic_rank(ranks: pd.DataFrame, confidence: float) -> Finding:
         f"runs: study=adaptation, experiment=ranks, train_examples={examples}, selected=True",
         f"With {examples:,} examples a doubling of r up to the shift's rank changes test accuracy by {words[0]}, one "
         f"beyond it by {words[1]}.",
-        **effects[1],
+        effect=effects[1],
     )
 
 
@@ -81,7 +80,7 @@ def _comparable(contrasts: pd.DataFrame, confidence: float) -> Finding:
         "contrasts: study=adaptation, question=method_against_full, method=LoRA",
         f"On {comparable} of {len(rows)} target tasks it is equivalent or better, on {behind} worse, and "
         f"{len(rows) - comparable - behind} cannot be told.",
-        **effect_of(rows.loc[rows["difference"].idxmin()]),
+        effect=Effect.of_contrast(rows.loc[rows["difference"].idxmin()]),
     )
 
 
@@ -98,5 +97,5 @@ def _alpha_matters(contrasts: pd.DataFrame) -> Finding:
         verdict,
         "contrasts: study=adaptation, question=alpha_against_selected",
         f"{len(told)} of {len(rows)} alphas can be told from the selected one on test ({largest['adjustment']}).",
-        **effect_of(largest),
+        effect=Effect.of_contrast(largest),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from peft_atlas.analysis.finding import ATLAS, Finding, effect_of, effect_of_estimate, in_words
+from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
 from peft_atlas.analysis.statistics import interval_name, mean_interval, slope_interval
 from peft_atlas.methods.names import setting_name
 from peft_atlas.studies.encoder.contrasts import (
@@ -22,8 +22,6 @@ from peft_atlas.studies.encoder.contrasts import (
 from peft_atlas.studies.encoder.jobs import NAME, RANDOM_WEIGHTS
 from peft_atlas.studies.encoder.ranking import BASE_MODEL, common_methods, rank_correlation
 from peft_atlas.studies.literature.scores import SOURCE
-
-POINTS = "percentage points"
 
 
 def encoder_answers(
@@ -50,8 +48,8 @@ def encoder_answers(
     ]
 
 
-def _answer(name: str, question: str, evidence: str, detail: str, **effect: Any) -> Finding:
-    return Finding("answer", name, NAME, question, ATLAS, "measured", evidence, detail, **effect)
+def _answer(name: str, question: str, evidence: str, detail: str, effect: Effect | None = None) -> Finding:
+    return Finding("answer", name, NAME, question, ATLAS, "measured", evidence, detail, effect=effect)
 
 
 def _named(row: pd.Series[Any]) -> str:
@@ -69,10 +67,10 @@ def _gains(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
         means = {cell[1:]: part["validation_accuracy"].astype(float).mean() for cell, part in cells(adapted)}
         method, setting = max(means, key=lambda cell: means[cell])
         best = rows[(rows["method"] == method) & (rows["setting"].fillna("") == (setting or ""))].iloc[0]
-        effect, tied = effect_of(best), int(rows["indistinguishable"].fillna(value=False).sum())
+        effect, tied = Effect.of_contrast(best), int(rows["indistinguishable"].fillna(value=False).sum())
         same = (adapted["method"] == method) & (adapted["setting"].fillna("") == (setting or ""))
         share = float(adapted.loc[same, "params_percent"].iloc[0])
-        words = in_words(effect["effect"], effect["low"], effect["high"], POINTS)
+        words = effect.in_words()
         yield _answer(
             f"encoder_gain_{task}",
             f"What does training a small part of a pretrained transformer give on {task}?",
@@ -80,7 +78,7 @@ def _gains(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
             f"{_named(best)}, which validation prefers, trains {share:.2f} % of the parameters; its test accuracy less "
             f"that of full fine-tuning is {words}. Of {len(rows)} methods {tied} cannot be told from full fine-tuning "
             f"over {int(best['n'])} seeds: that is not the same as being equal.",
-            **effect,
+            effect=effect,
         )
 
 
@@ -90,15 +88,15 @@ def _pretraining(contrasts: pd.DataFrame) -> Iterator[Finding]:
         contrasts["question"].str.startswith(CONTROLS_AGAINST_FULL) & (contrasts["method"] == RANDOM_WEIGHTS)
     ]
     for _, row in rows.iterrows():
-        effect = effect_of(row)
-        words = in_words(effect["effect"], effect["low"], effect["high"], POINTS)
+        effect = Effect.of_contrast(row)
+        words = effect.in_words()
         yield _answer(
             f"encoder_pretraining_{row['task']}",
             "Is it the pretraining that is fine-tuned?",
             f"contrasts: question={row['question']}, method={RANDOM_WEIGHTS}",
             f"The same network from random weights, trained in full on the same examples of {row['task']}, differs by "
             f"{words} in test accuracy.",
-            **effect,
+            effect=effect,
         )
 
 
@@ -121,9 +119,7 @@ def _rates(runs: pd.DataFrame) -> Iterator[Finding]:
             f"Within its grid the rate moves validation accuracy by {np.median(spans):.1f} {POINTS} in the median and "
             f"{max(spans):.1f} at the most (searches: {len(spans)}). Choices at an end of their grid, where a better "
             f"rate may lie outside: {edges}.",
-            effect=float(np.median(spans)),
-            unit=POINTS,
-            n=len(spans),
+            effect=Effect(float(np.median(spans)), POINTS, n=len(spans)),
         )
 
 
@@ -133,15 +129,15 @@ def _rank_trends(runs: pd.DataFrame, confidence: float) -> Iterator[Finding]:
         wide = part.pivot(index="seed", columns="rank", values="test_accuracy").astype(float)
         ranks = np.log2(wide.columns.to_numpy(dtype=float))
         estimate = slope_interval(ranks, wide.to_numpy(), confidence)
-        effect = effect_of_estimate(estimate, confidence, f"{POINTS} a doubling", 100)
-        words = in_words(effect["effect"], effect["low"], effect["high"], POINTS, 2)
+        effect = Effect.of_estimate(estimate, confidence, f"{POINTS} a doubling", 100)
+        words = effect.in_words(2)
         yield _answer(
             f"encoder_rank_{method}",
             f"Do higher ranks of {method} help on a pretrained transformer?",
             f"runs: study=encoder, experiment=ranks and methods, task={task}, method={method}",
             f"From rank {int(part['rank'].min())} to {int(part['rank'].max())} of {setting_name(method, setting)} each "
             f"doubling changes test accuracy by {words}, at the rate chosen for rank 8 and alpha twice the rank.",
-            **effect,
+            effect=effect,
         )
 
 
@@ -167,12 +163,7 @@ def _forgetting(runs: pd.DataFrame, confidence: float) -> Iterator[Finding]:
         f"The mean cosine between a text's embedding before and after is {full.mean:.3f} for full fine-tuning, "
         f"{others[most].mean:.3f} for {most} and {others[least].mean:.3f} for {least}, the ends of the other methods; "
         "1 is unchanged.",
-        effect=full.mean,
-        unit="cosine",
-        low=full.low,
-        high=full.high,
-        interval=interval_name(confidence),
-        n=full.n,
+        effect=Effect(full.mean, "cosine", low=full.low, high=full.high, interval=interval_name(confidence), n=full.n),
     )
 
 
@@ -182,7 +173,7 @@ def _ranking(runs: pd.DataFrame, published: pd.DataFrame, confidence: float) -> 
     estimate = rank_correlation(common, confidence)
     if estimate.mean is None:
         return
-    words = in_words(estimate.mean, estimate.low, estimate.high, "", 2).replace("  ", " ")
+    words = Effect.of_estimate(estimate, confidence, "").in_words(2, unit="")
     yield _answer(
         "encoder_ranking",
         "Does the published order of methods carry over to a small encoder?",
@@ -190,10 +181,12 @@ def _ranking(runs: pd.DataFrame, published: pd.DataFrame, confidence: float) -> 
         f"Over {common['method'].nunique()} methods Spearman's correlation of test accuracy with the average published "
         f"for {BASE_MODEL} on commonsense reasoning is {words} over {estimate.n} seeds; 1 is the same order, 0 none. "
         "The interval covers seeds, not the choice of task.",
-        effect=estimate.mean,
-        unit="Spearman's correlation",
-        low=estimate.low,
-        high=estimate.high,
-        interval=interval_name(confidence),
-        n=estimate.n,
+        effect=Effect(
+            estimate.mean,
+            "Spearman's correlation",
+            low=estimate.low,
+            high=estimate.high,
+            interval=interval_name(confidence),
+            n=estimate.n,
+        ),
     )

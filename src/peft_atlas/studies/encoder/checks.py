@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
-from peft_atlas.analysis.finding import ATLAS, SEED_NOTEBOOK, Finding, as_rows
+from peft_atlas.analysis.finding import ATLAS, SEED_NOTEBOOK, Effect, Finding, as_rows
 from peft_atlas.methods.attach import Attached, attach
 from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.method import Members
@@ -92,9 +92,7 @@ def _first_step(part: Part, pair: Pair, seed: int) -> Finding:
         "studies/encoder/checks.py: the first batch of the first task",
         f"Losses {losses[0]:.6f} and {losses[1]:.6f} nats; largest difference relative to the largest entry of its "
         f"tensor: {apart:.1e}.",
-        effect=apart,
-        unit="relative",
-        n=1,
+        effect=Effect(apart, "relative", n=1),
     )
 
 
@@ -127,9 +125,7 @@ def _end(part: Part, pair: Pair, runs: pd.DataFrame, seed: int) -> Finding:
         f"runs: study=encoder, experiment=methods, task={part.task}, learning_rate={pair.rate:g}",
         f"Test accuracy of seed {seed}: peft {100 * theirs:.2f} %, here {100 * accuracies[seed]:.2f} %; standard "
         f"deviation over {len(accuracies)} seeds {100 * noise:.2f} points.",
-        effect=100 * difference,
-        unit="percentage points",
-        n=1,
+        effect=Effect(100 * difference, "percentage points", n=1),
     )
 
 
@@ -154,9 +150,7 @@ def _section_5() -> Finding:
         "studies/encoder/checks.py: rank 8 on query, key and value, two labels, no weights needed",
         f"{trained:,} of {total:,}, {100 * trained / total:.4f} %: {attached.adapter_params():,} of LoRA and {head:,} "
         f"of the head; of the total {head:,} are peft's second copy of the head.",
-        effect=float(trained),
-        unit="parameters",
-        n=1,
+        effect=Effect(float(trained), "parameters", n=1),
     )
 
 

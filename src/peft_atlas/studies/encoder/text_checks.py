@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from peft_atlas.analysis.finding import ATLAS, Finding, as_rows
+from peft_atlas.analysis.finding import ATLAS, Effect, Finding, as_rows
 from peft_atlas.step import Step
 from peft_atlas.studies.encoder.data.example_contract import EXAMPLES
 from peft_atlas.studies.encoder.data.prepare import Prepared, prepare
@@ -30,9 +30,7 @@ def leakage_check(prepared: Prepared, task: str) -> Finding:
         f"studies/encoder/data/text.py: {task}",
         f"{shared} texts are in two splits ({counts}); of {cleaning.read:,} rows {left_out}. {near} of the test texts "
         f"have a near duplicate in the training pool (cosine of character n-grams at least {NEAR:g}); they are kept.",
-        effect=float(shared),
-        unit="texts",
-        n=len(rows),
+        effect=Effect(float(shared), "texts", n=len(rows)),
     )
 
 

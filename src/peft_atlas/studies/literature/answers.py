@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from peft_atlas.analysis.finding import ATLAS, Finding
+from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
 from peft_atlas.studies.literature.jobs import NAME
 from peft_atlas.studies.literature.published_tables import (
     LORA,
     NO_INTERVAL,
-    POINTS,
     PublishedTables,
     both,
     gigabytes,
@@ -45,9 +44,7 @@ def _best(tables: PublishedTables) -> Finding:
         "printed",
         f"published: source={SOURCE}, task=Avg, metric=accuracy_percent",
         f"{' '.join(_chosen(tables, family) for family in families)} {NO_INTERVAL}",
-        effect=min(leads),
-        unit=f"{POINTS}, smallest lead over the next method",
-        n=len(tables.scores),
+        effect=Effect(min(leads), f"{POINTS}, smallest lead over the next method", n=len(tables.scores)),
     )
 
 
@@ -83,9 +80,9 @@ def _cost(tables: PublishedTables) -> Finding:
         "parameters: method=LoRA; memory: method=LoRA, precision=bf16_mixed",
         f"With {both(list(dict.fromkeys(rows['setting'])))} it trains {both(counts)}; weights, gradients and optimiser "
         f"states take {both(list(map(gigabytes, needed)))} in bf16 mixed precision.",
-        effect=float(rows["percent_with_adapter"].max()),
-        unit="percent of the model's parameters, the largest",
-        n=len(rows),
+        effect=Effect(
+            float(rows["percent_with_adapter"].max()), "percent of the model's parameters, the largest", n=len(rows)
+        ),
     )
 
 
@@ -108,7 +105,5 @@ def _holds(judged: Sequence[Finding]) -> Finding:
         f"Of {len(claims)} testable statements of the notebook, {len(wrong)} are contradicted and {len(open_)} cannot "
         f"be decided from what was seen; {len(failing)} of {len(checks)} checks of the published tables fail. "
         f"Contradicted: {listed}.",
-        effect=float(len(wrong)),
-        unit="statements contradicted",
-        n=len(claims),
+        effect=Effect(float(len(wrong)), "statements contradicted", n=len(claims)),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from peft_atlas.analysis.evidence import select
-from peft_atlas.analysis.finding import ATLAS, SEED_NOTEBOOK, Finding
+from peft_atlas.analysis.finding import ATLAS, SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.studies.literature.conflicts import (
     SOURCES,
     TASKS,
@@ -79,9 +79,7 @@ def check(
         verdict="fail" if failing else "pass",
         evidence=evidence,
         detail=detail,
-        effect=float(failing),
-        unit=unit,
-        n=n,
+        effect=Effect(float(failing), unit, n=n),
     )
 
 

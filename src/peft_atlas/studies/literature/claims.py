@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 import scipy
 
 from peft_atlas.analysis.evidence import select
-from peft_atlas.analysis.finding import SEED_NOTEBOOK, Finding
+from peft_atlas.analysis.finding import POINTS, SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.studies.literature.checks import slug
 from peft_atlas.studies.literature.jobs import NAME
 from peft_atlas.studies.literature.printed_rows import AVERAGE
@@ -22,7 +22,6 @@ from peft_atlas.studies.literature.published_tables import (
     FULL,
     LORA,
     NO_INTERVAL,
-    POINTS,
     PublishedTables,
     both,
     gigabytes,
@@ -67,7 +66,13 @@ def claims(tables: PublishedTables, measured: Measured) -> list[Finding]:
 
 
 def _claim(
-    number: int | str, name: str, statement: str, verdict: Verdict, evidence: str, detail: str, **effect: Any
+    number: int | str,
+    name: str,
+    statement: str,
+    verdict: Verdict,
+    evidence: str,
+    detail: str,
+    effect: Effect | None = None,
 ) -> Finding:
     where = f"takeaway {number}" if isinstance(number, int) else number
     return Finding(
@@ -79,7 +84,7 @@ def _claim(
         verdict,
         evidence,
         detail,
-        **effect,
+        effect=effect,
     )
 
 
@@ -87,31 +92,26 @@ def _decide(holds: bool) -> Verdict:
     return "supported" if holds else "contradicted"
 
 
-def _direction(low: float | None, high: float | None, effect: float | None) -> Verdict:
+def _direction(effect: Effect | None) -> Verdict:
     """Return what an interval says of a positive effect; without one, nothing is decided."""
-    if effect is None or low is None or high is None or low <= 0 <= high:
+    if effect is None or effect.low is None or effect.high is None or effect.low <= 0 <= effect.high:
         return "undecided"
-    return _decide(low > 0)
+    return _decide(effect.low > 0)
 
 
 def _from_measured(number: int, name: str, statement: str, answer: Finding | None, caveat: str = "") -> Finding:
     """Return a claim of a positive effect that rests on a measured answer, judged by its interval."""
     if answer is None:
         missing = "No measured answer to it is among the findings given."
-        return _claim(number, name, statement, "undecided", "findings: kind=answer", missing, n=0)
+        return _claim(number, name, statement, "undecided", "findings: kind=answer", missing, effect=Effect(None, n=0))
     return _claim(
         number,
         name,
         statement,
-        _direction(answer.low, answer.high, answer.effect),
+        _direction(answer.effect),
         f"findings: kind=answer, id={answer.id}; {answer.evidence}",
         f"{answer.detail or ''} {caveat}".strip(),
         effect=answer.effect,
-        unit=answer.unit,
-        low=answer.low,
-        high=answer.high,
-        interval=answer.interval,
-        n=answer.n,
     )
 
 
@@ -143,26 +143,24 @@ def _below_one_percent(tables: PublishedTables) -> Finding:
         _decide(bool((rows["percent_with_adapter"] < ONE_PERCENT).all())),
         "parameters: method=LoRA, percent_with_adapter",
         f"Recomputed in the configurations that are documented: {told}. Not below 1 % elsewhere: {elsewhere}.",
-        effect=float(rows["percent_with_adapter"].max()),
-        unit="percent of the model's parameters, the largest",
-        n=len(rows),
+        effect=Effect(
+            float(rows["percent_with_adapter"].max()), "percent of the model's parameters, the largest", n=len(rows)
+        ),
     )
 
 
 def _below_one_percent_here(measured: Measured) -> Iterator[Finding]:
     answer = measured.get("notebook_cost")
-    if answer is None or answer.effect is None:
+    if answer is None or answer.effect is None or answer.effect.size is None:
         return
     yield _claim(
         1,
         "below_one_percent_notebook",
         "LoRA trains less than 1 % of the parameters of the notebook's own network",
-        _decide(answer.effect < ONE_PERCENT),
+        _decide(answer.effect.size < ONE_PERCENT),
         f"findings: kind=answer, id={answer.id}; {answer.evidence}",
         answer.detail or "",
         effect=answer.effect,
-        unit=answer.unit,
-        n=answer.n,
     )
 
 
@@ -176,9 +174,7 @@ def _less_memory(tables: PublishedTables) -> Finding:
         _decide(all(lora < full for _, full, lora in pairs)),
         "memory: method=full and LoRA, precision=bf16_mixed, total_bytes",
         f"Weights, gradients and optimiser states in bf16 mixed precision: {both(told)}. Activations are left out.",
-        effect=min(full / lora for _, full, lora in pairs),
-        unit="times less, the smallest",
-        n=len(pairs),
+        effect=Effect(min(full / lora for _, full, lora in pairs), "times less, the smallest", n=len(pairs)),
     )
 
 
@@ -201,7 +197,7 @@ def _faster(tables: PublishedTables) -> Finding:
         "published: metric",
         f"Of the {len(metrics)} metrics transcribed {len(times)} are times ({', '.join(metrics)}), and the costs table "
         "has times of jobs, in which methods train together.",
-        n=len(times),
+        effect=Effect(None, n=len(times)),
     )
 
 
@@ -232,7 +228,7 @@ def _against_full_published(tables: PublishedTables) -> Finding:
         "undecided",
         "published: task=Avg, metric=accuracy_percent, method",
         f"{len(full)} of the {len(rows)} published averages are of full fine-tuning: there is nothing to compare with.",
-        n=len(full),
+        effect=Effect(None, n=len(full)),
     )
 
 
@@ -247,9 +243,7 @@ def _against_full_protein(tables: PublishedTables) -> Finding:
         "published: table=applications, method=LoRA and full fine-tuning",
         f"Validation AUPR of LoRA less full fine-tuning: {both(told)}. One run each, from logs, not a paper: "
         "two runs give no interval, and the claim gives no margin.",
-        effect=float(pairs["gap"].min()),
-        unit="validation AUPR, the lowest",
-        n=len(pairs),
+        effect=Effect(float(pairs["gap"].min()), "validation AUPR, the lowest", n=len(pairs)),
     )
 
 
@@ -298,9 +292,7 @@ def _one_sweep(source: str, model: str, method: str, sweep: pd.DataFrame) -> Fin
         select("published", sweep, ("source", "base_model", "method", "task", "rank")),
         f"{told}: {int((steps > 0).sum())} of {len(steps)} steps rise; the best is rank {best['rank']}, and rank "
         f"{last['rank']} is {last['value'] - best['value']:+.1f} points from it. {NO_INTERVAL} ({rates})",
-        effect=float(last["value"] - best["value"]),
-        unit=f"{POINTS}, highest rank less best",
-        n=len(sweep),
+        effect=Effect(float(last["value"] - best["value"]), f"{POINTS}, highest rank less best", n=len(sweep)),
     )
 
 
@@ -316,9 +308,7 @@ def _one_trend(source: str, model: str, method: str, sweep: pd.DataFrame) -> Fin
         select("published", sweep, ("source", "base_model", "method", "task", "rank")),
         f"Kendall's tau of rank and accuracy is {tau:+.2f} over {len(sweep)} ranks, a single run each (two-sided "
         f"p = {p:.2g}); {_LEVEL:g} is the level. {NO_INTERVAL}",
-        effect=tau,
-        unit="Kendall's tau",
-        n=len(sweep),
+        effect=Effect(tau, "Kendall's tau", n=len(sweep)),
     )
 
 
@@ -341,9 +331,7 @@ def _rank_costs(tables: PublishedTables) -> Finding:
         if len(pairs)
         else f"published: metric={PERCENT}",
         f"{both(told)}: LoRA's count is a multiple of the rank.",
-        effect=float(growth.min()) if len(pairs) else None,
-        unit="times",
-        n=len(pairs),
+        effect=Effect(float(growth.min()) if len(pairs) else None, "times", n=len(pairs)),
     )
 
 
@@ -374,7 +362,7 @@ def _applied(tables: PublishedTables, domain: str) -> Finding:
         "supported" if len(rows) else "undecided",
         select("published", rows, ("method", "table", "task", "source")) if len(rows) else f"published: task={domain}",
         detail,
-        n=len(rows),
+        effect=Effect(None, n=len(rows)),
     )
 
 
@@ -402,9 +390,7 @@ def _overhead(tables: PublishedTables) -> Finding:
         f"parameters: method=LoRA; published: metric={PERCENT}, seen=recomputed; application_verdicts: status",
         f"{len(inside)} of {len(known)} recomputed percentages lie there: {told}. The range is a choice of rank and "
         "modules, not a property of LoRA.",
-        effect=float(len(inside)),
-        unit="percentages within the range",
-        n=len(known),
+        effect=Effect(float(len(inside)), "percentages within the range", n=len(known)),
     )
 
 
@@ -444,9 +430,7 @@ def _loreft(tables: PublishedTables) -> Finding:
         f"published: source={SOURCE}, task=Avg, method={LOREFT} and {LORA}; "
         f"published: source={SOURCE}, metric={PERCENT}, method={LOREFT} and {LORA}",
         f"{both(list(dict.fromkeys(gap[0] for gap in better)))}: {told}; {shorter}. {NO_INTERVAL}",
-        effect=min((gap[2] for gap in better), default=None),
-        unit=f"{POINTS}, the smaller gain",
-        n=len(gaps),
+        effect=Effect(min((gap[2] for gap in better), default=None), f"{POINTS}, the smaller gain", n=len(gaps)),
     )
 
 
@@ -476,9 +460,11 @@ def _balance(tables: PublishedTables, tasks: str) -> Finding:
         _decide(not beaten),
         tables.averages_of(tasks),
         f"{detail} {NO_INTERVAL}",
-        effect=min(margins.values(), default=None),
-        unit=f"{POINTS}, LoRA less the best method with no more parameters",
-        n=sum(len(group) for _, group in groups),
+        effect=Effect(
+            min(margins.values(), default=None),
+            f"{POINTS}, LoRA less the best method with no more parameters",
+            n=sum(len(group) for _, group in groups),
+        ),
     )
 
 
@@ -499,9 +485,7 @@ def _wide(tables: PublishedTables) -> Finding:
         "; ".join([*map(tables.averages_of, families), "application_verdicts"]),
         f"Of the {domains} domains, accuracy and percentage of several methods were seen for {len(families)}: "
         f"{both([tasks.lower() for tasks in families])}.",
-        effect=float(len(families)),
-        unit="domains with several methods",
-        n=domains,
+        effect=Effect(float(len(families)), "domains with several methods", n=domains),
     )
 
 
@@ -519,7 +503,7 @@ def _transformers(tables: PublishedTables) -> list[Finding]:
             "undecided",
             "published: method=LoRA, base_model",
             f"Numbers of LoRA were seen for {both(models)}; none stands beside LoRA on a network of another kind.",
-            n=len(models),
+            effect=Effect(None, n=len(models)),
         ),
         _selective(tables),
         _selective_gain(tables),
@@ -540,9 +524,7 @@ def _selective(tables: PublishedTables) -> Finding:
         select("parameters", rows, ("method", "base_model")) if len(rows) else "parameters: method=LoRA",
         f"On {both(sorted(rows['base_model'].unique()))} it trains {told} parameters there, counted as "
         f"{both([way.replace('_', ' ') for way in ways])}.",
-        effect=float(min(counts)) if counts else None,
-        unit="parameters",
-        n=len(ways),
+        effect=Effect(float(min(counts)) if counts else None, "parameters", n=len(ways)),
     )
 
 
@@ -555,7 +537,7 @@ def _selective_gain(tables: PublishedTables) -> Finding:
         "undecided",
         "parameters: method=LoRA, setting; published: method=LoRA, task=Avg",
         f"All published accuracies of LoRA on LLaMA are documented for one choice of modules ({both(settings)}).",
-        n=len(settings),
+        effect=Effect(None, n=len(settings)),
     )
 
 
@@ -577,9 +559,9 @@ def _among_the_best(tables: PublishedTables, tasks: str) -> Finding:
         _decide(all(2 * place <= n for _, place, n in places)),
         tables.averages_of(tasks),
         f"It is {told}. {NO_INTERVAL}",
-        effect=float(max(place for _, place, _ in places)),
-        unit="place by accuracy, the worse",
-        n=sum(n for *_, n in places),
+        effect=Effect(
+            float(max(place for _, place, _ in places)), "place by accuracy, the worse", n=sum(n for *_, n in places)
+        ),
     )
 
 

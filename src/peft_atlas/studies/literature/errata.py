@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from peft_atlas.analysis.finding import Finding
+from peft_atlas.analysis.finding import POINTS, Effect, Finding
 from peft_atlas.studies.literature.checks import slug, who
 from peft_atlas.studies.literature.conflicts import OPEN, SOURCES, TASKS
 from peft_atlas.studies.literature.jobs import NAME
 from peft_atlas.studies.literature.printed_numbers import place
 from peft_atlas.studies.literature.printed_rows import AVERAGE
-from peft_atlas.studies.literature.published_tables import LORA, POINTS, PublishedTables, both
+from peft_atlas.studies.literature.published_tables import LORA, PublishedTables, both
 from peft_atlas.studies.literature.recomputation import NOTHING, PERCENT, match_printed
 from peft_atlas.studies.literature.scores import ARITHMETIC, COMMONSENSE, SEED, SOURCE, other_schedules
 
@@ -43,9 +43,9 @@ def published_errata(tables: PublishedTables, checks: Sequence[Finding]) -> list
 
 
 def _erratum(
-    name: str, statement: str, source: str, verdict: str, evidence: str, detail: str, **effect: Any
+    name: str, statement: str, source: str, verdict: str, evidence: str, detail: str, effect: Effect | None = None
 ) -> Finding:
-    return Finding("erratum", name, NAME, statement, who(source), verdict, evidence, detail, **effect)
+    return Finding("erratum", name, NAME, statement, who(source), verdict, evidence, detail, effect=effect)
 
 
 def _references(tables: PublishedTables) -> Iterator[Finding]:
@@ -58,7 +58,7 @@ def _references(tables: PublishedTables) -> Iterator[Finding]:
             "mended",
             f"references: number={row.number}",
             f"It is arXiv:{row.true_arxiv_id}. {row.note or ''}".strip(),
-            n=1,
+            effect=Effect(None, n=1),
         )
 
 
@@ -77,9 +77,11 @@ def _impossible_percentages(tables: PublishedTables) -> Iterator[Finding]:
             f"No documented configuration gives it. {SOURCE} prints {later['printed']} "
             f"({place(later['table'], [later['line']])}), which is {setting['setting']}: "
             f"{setting['trainable_params']:,} parameters. Figures of cost use the later number.",
-            effect=float(row.value - setting["percent"]),
-            unit="percent of the parameters, printed less recomputed",
-            n=int(row.tried),
+            effect=Effect(
+                float(row.value - setting["percent"]),
+                "percent of the parameters, printed less recomputed",
+                n=int(row.tried),
+            ),
         )
 
 
@@ -100,9 +102,7 @@ def _two_percentages(tables: PublishedTables) -> Iterator[Finding]:
             "open" if row.verdict == OPEN else "mended",
             f"conflicts: scope={TASKS}, sources={row.sources}; {row.evidence}",
             f"{row.resolution} Remark beside the cell: {row.remarks or 'none'}.",
-            effect=row.highest / row.lowest,
-            unit="times, higher over lower",
-            n=row.n_cells,
+            effect=Effect(row.highest / row.lowest, "times, higher over lower", n=row.n_cells),
         )
 
 
@@ -124,9 +124,7 @@ def _ambiguous_percentages(tables: PublishedTables) -> Iterator[Finding]:
             "open",
             f"conflicts: method={method}, metric={PERCENT}",
             " ".join(told),
-            effect=float((rows["highest"] / rows["lowest"]).max()),
-            unit="times, higher over lower",
-            n=len(rows),
+            effect=Effect(float((rows["highest"] / rows["lowest"]).max()), "times, higher over lower", n=len(rows)),
         )
 
 
@@ -142,9 +140,7 @@ def _domains(tables: PublishedTables) -> Finding:
         "application_verdicts: status=unsupported",
         f"No source seen supports those of {both(list(lost['task']))}. Of the supported ones: "
         f"{' '.join(dict.fromkeys(verdicts.loc[verdicts['status'] == 'supported', 'reason']))}",
-        effect=float(len(lost)),
-        unit="numbers without a source",
-        n=len(verdicts),
+        effect=Effect(float(len(lost)), "numbers without a source", n=len(verdicts)),
     )
 
 
@@ -171,8 +167,6 @@ def _from_checks(checks: Sequence[Finding]) -> Iterator[Finding]:
                     f"findings: kind=check, id={check.id}",
                     f"{check.detail} {made}",
                     effect=check.effect,
-                    unit=check.unit,
-                    n=check.n,
                 )
 
 
@@ -194,9 +188,7 @@ def _left_out(tables: PublishedTables) -> Finding:
         f"published: source={SEED}, task=Avg; published: source={SOURCE}, table=arithmetic, task=Avg",
         f"It quotes {len(quoted)} averages, none on arithmetic reasoning, where the best of the commonsense tables is "
         f"not the best: {told}. Both families are drawn here.",
-        effect=min((gap for _, gap in gaps.values()), default=None),
-        unit=POINTS,
-        n=len(gaps),
+        effect=Effect(min((gap for _, gap in gaps.values()), default=None), POINTS, n=len(gaps)),
     )
 
 
@@ -217,9 +209,7 @@ def _superseded(tables: PublishedTables) -> Iterator[Finding]:
             "open",
             f"conflicts: method={row.method}, base_model={row.base_model}; {row.evidence}",
             f"{row.readings}. {row.resolution}",
-            effect=float(row.difference),
-            unit=POINTS,
-            n=row.n_cells,
+            effect=Effect(float(row.difference), POINTS, n=row.n_cells),
         )
 
 
@@ -243,9 +233,7 @@ def _schedules(tables: PublishedTables) -> Iterator[Finding]:
             "mended",
             f"published: source={SOURCE}, method={' and '.join(dict.fromkeys(rows['method']))}",
             f"{both(list(dict.fromkeys(rows['method'])))}: {told}.",
-            effect=float((pairs["accuracy"] - pairs["accuracy_shown"]).min()),
-            unit=POINTS,
-            n=len(pairs),
+            effect=Effect(float((pairs["accuracy"] - pairs["accuracy_shown"]).min()), POINTS, n=len(pairs)),
         )
 
 
@@ -266,5 +254,5 @@ def _no_intervals(tables: PublishedTables) -> Finding:
         f"published: source={SEED}; published: spread",
         f"None of the {len(quoted)} quoted numbers has one, nor has any of the {len(tables.published)} cells "
         f"transcribed{those}; none is invented here.",
-        n=len(quoted),
+        effect=Effect(None, n=len(quoted)),
     )

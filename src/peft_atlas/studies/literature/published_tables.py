@@ -14,7 +14,6 @@ from peft_atlas.studies.literature.scores import COMMONSENSE, SOURCE, scores
 from peft_atlas.studies.literature.scores import family as family_of
 
 LORA, FULL = "LoRA", "full"
-POINTS = "percentage points"
 NO_INTERVAL = "No interval was published."
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
 from peft_atlas.analysis.evidence import select
-from peft_atlas.analysis.finding import SEED_NOTEBOOK, Finding
+from peft_atlas.analysis.finding import SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.studies.literature.jobs import NAME
 from peft_atlas.studies.literature.published_tables import FULL, LORA, PublishedTables, both, gigabytes
 from peft_atlas.studies.literature.scores import SEED
@@ -45,10 +44,10 @@ def quotation_claims(tables: PublishedTables) -> list[Finding]:
 
 
 def _claim(
-    quotation: str, name: str, statement: str, verdict: str, evidence: str, detail: str, **effect: Any
+    quotation: str, name: str, statement: str, verdict: str, evidence: str, detail: str, effect: Effect | None = None
 ) -> Finding:
     source = f"{SEED_NOTEBOOK}, quoting {QUOTATIONS[quotation][0]}"
-    return Finding("claim", name, NAME, statement, source, verdict, evidence, detail, **effect)
+    return Finding("claim", name, NAME, statement, source, verdict, evidence, detail, effect=effect)
 
 
 def _wording(tables: PublishedTables, quotation: str) -> Finding:
@@ -62,7 +61,7 @@ def _wording(tables: PublishedTables, quotation: str) -> Finding:
         "undecided",
         f"references: number={survey['number']}",
         f"{survey['note']} So neither wording nor place could be checked.",
-        n=0,
+        effect=Effect(None, n=0),
     )
 
 
@@ -81,9 +80,7 @@ def _minimal(tables: PublishedTables) -> Finding:
         "contradicted" if len(fewer) else "supported",
         select("parameters", counts, ("base_model",)) + ", method, trainable_params",
         f"Fewer train with {both(list(dict.fromkeys(fewer['method'])))}; the fewest, {told}.",
-        effect=float(min(times.values(), default=1.0)),
-        unit="times the smallest count",
-        n=len(counts),
+        effect=Effect(float(min(times.values(), default=1.0)), "times the smallest count", n=len(counts)),
     )
 
 
@@ -105,9 +102,7 @@ def _full_needs_more(tables: PublishedTables) -> Finding:
         "contradicted" if full[f"fits_{largest}gb"].any() else "supported",
         f"memory: method=full, precision=bf16_mixed, fits_{largest}gb",
         f"Weights, gradients and optimiser states alone take {told}, without offloading or quantisation.",
-        effect=float(full["total_bytes"].min() / 1e9),
-        unit="GB, the smaller",
-        n=len(full),
+        effect=Effect(float(full["total_bytes"].min() / 1e9), "GB, the smaller", n=len(full)),
     )
 
 
@@ -130,9 +125,7 @@ def _single_gpu(tables: PublishedTables) -> Finding:
         "memory: method=LoRA, precision=bf16_mixed",
         f"{both(told)}. Activations come on top and were not computed. It is not LoRA's alone: "
         f"{int(others[largest].sum())} of the {len(others)} other configurations fit too.",
-        effect=float(lora["total_bytes"].max() / 1e9),
-        unit="GB, the larger",
-        n=len(lora),
+        effect=Effect(float(lora["total_bytes"].max() / 1e9), "GB, the larger", n=len(lora)),
     )
 
 
@@ -152,7 +145,7 @@ def _combination(tables: PublishedTables) -> Finding:
         "published: table=applications, task=Medical Imaging",
         f"{len(combined)} of the {len(rows)} numbers seen for medical imaging are of a combination; the methods are "
         f"{both(methods)}.",
-        n=len(combined),
+        effect=Effect(None, n=len(combined)),
     )
 
 
@@ -169,9 +162,7 @@ def _outperforms(tables: PublishedTables) -> Iterator[Finding]:
             f"published: table={row.table}, task={row.task}, metric={row.metric}",
             f"{row.metric}: {row.printed} with LoRA, {row.printed_full} with full fine-tuning. One run each, of "
             "validation: no interval, and not the paper's table.",
-            effect=float(row.gap),
-            unit="AUPR",
-            n=2,
+            effect=Effect(float(row.gap), "AUPR", n=2),
         )
 
 
@@ -191,7 +182,5 @@ def _orders_of_magnitude(tables: PublishedTables) -> Iterator[Finding]:
             f"published: table={row.table}, line={row.line}; published: table={quoted['table']}, line={quoted['line']}",
             f"{quoted['printed']} % is {orders:.1f} orders of magnitude fewer; {row.source} says about {row.value:g}. "
             "The number itself was seen in the seed notebook alone.",
-            effect=float(orders - row.value),
-            unit="orders of magnitude, quoted less printed",
-            n=1,
+            effect=Effect(float(orders - row.value), "orders of magnitude, quoted less printed", n=1),
         )

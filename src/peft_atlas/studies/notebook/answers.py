@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from peft_atlas.analysis.finding import ATLAS, Finding, effect_of, effect_of_estimate, in_words
+from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
 from peft_atlas.analysis.statistics import Estimate, paired_difference, slope_interval
-
-POINTS = "percentage points"
 
 
 def notebook_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> list[Finding]:
@@ -58,17 +56,15 @@ def _cost(study: pd.DataFrame) -> Finding:
         f"LoRA with r = {lora['rank']} trains {lora['trainable_params']:,} of {full['trainable_params']:,} parameters, "
         f"{lora['params_percent']:.1f} %: far from the 1 % of large models, since r is not small beside a width of "
         f"{full['model'].split('-')[-2]}.",
-        effect=float(lora["params_percent"]),
-        unit="percent of the full model's parameters",
-        n=1,
+        effect=Effect(float(lora["params_percent"]), "percent of the full model's parameters", n=1),
     )
 
 
 def _gain(contrasts: pd.DataFrame) -> Finding:
     """Return LoRA's test accuracy against the full model's."""
     row = contrast(contrasts, "lora_against_full", task="held_out")
-    effect = effect_of(row)
-    words = in_words(effect["effect"], effect["low"], effect["high"], POINTS)
+    effect = Effect.of_contrast(row)
+    words = effect.in_words()
     told = "does not tell" if pd.isna(row["p_value"]) or row["indistinguishable"] else "tells"
     return Finding(
         "answer",
@@ -79,7 +75,7 @@ def _gain(contrasts: pd.DataFrame) -> Finding:
         "measured",
         "contrasts: question=lora_against_full, task=held_out",
         f"After equal epochs LoRA's test accuracy less the full model's is {words}; a paired t-test {told} them apart.",
-        **effect,
+        effect=effect,
     )
 
 
@@ -94,8 +90,8 @@ def _setting_matters(sweep: pd.DataFrame, setting: str, confidence: float) -> Fi
     test = _by_setting(sweep, setting, "test_accuracy")
     best, worst = validation.idxmax(), validation.idxmin()
     estimate = paired_difference(test[best].to_numpy(), test[worst].to_numpy(), confidence)
-    effect = effect_of_estimate(estimate, confidence, POINTS, 100)
-    words = in_words(effect["effect"], effect["low"], effect["high"], POINTS)
+    effect = Effect.of_estimate(estimate, confidence, POINTS, 100)
+    words = effect.in_words()
     remark = " At a fixed learning rate alpha also sets the step size, so this is not its effect alone."
     return Finding(
         "answer",
@@ -107,7 +103,7 @@ def _setting_matters(sweep: pd.DataFrame, setting: str, confidence: float) -> Fi
         f"runs: study=notebook, experiment=sweep, {setting}={best:g} and {worst:g}",
         f"From {setting} = {worst:g} to {setting} = {best:g}, the worst and the best on validation, test accuracy "
         f"changes by {words}.{remark if setting == 'alpha' else ''}",
-        **effect,
+        effect=effect,
     )
 
 
@@ -116,8 +112,8 @@ def _rank_trend(sweep: pd.DataFrame, confidence: float) -> Finding:
     test = _by_setting(sweep, "rank", "test_accuracy")
     ranks = np.log2(test.columns.to_numpy(dtype=float))
     estimate: Estimate = slope_interval(ranks, test.to_numpy(dtype=float), confidence)
-    effect = effect_of_estimate(estimate, confidence, f"{POINTS} a doubling", 100)
-    words = in_words(effect["effect"], effect["low"], effect["high"], POINTS, 2)
+    effect = Effect.of_estimate(estimate, confidence, f"{POINTS} a doubling", 100)
+    words = effect.in_words(2)
     return Finding(
         "answer",
         "notebook_rank_trend",
@@ -127,7 +123,7 @@ def _rank_trend(sweep: pd.DataFrame, confidence: float) -> Finding:
         "measured",
         "runs: study=notebook, experiment=sweep, rank, test_accuracy",
         f"Each doubling of the rank changes test accuracy by {words}, averaged over the alphas of the grid.",
-        **effect,
+        effect=effect,
     )
 
 
@@ -149,7 +145,5 @@ def _equal_cells(contrasts: pd.DataFrame) -> Finding:
         "measured",
         "contrasts: question=sweep_against_selected",
         detail,
-        effect=float(tied),
-        unit="cells",
-        n=len(rows),
+        effect=Effect(float(tied), "cells", n=len(rows)),
     )

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from peft_atlas.analysis.finding import ATLAS, SEED_NOTEBOOK, Finding, as_rows
+from peft_atlas.analysis.finding import ATLAS, SEED_NOTEBOOK, Effect, Finding, as_rows
 from peft_atlas.analysis.statistics import interval_name, mean_interval
 from peft_atlas.methods.lora import MERGE_TOLERANCE, LoRALinear
 from peft_atlas.models.mlp import MLPShape, adapt, simple_nn
@@ -72,9 +72,7 @@ def _leakage(config: NotebookConfig, seeds: Sequence[int]) -> list[Finding]:
                 _verdict(shared == 0),
                 f"studies/notebook/data.py: {protocol}, all seeds",
                 f"{shared:,} inputs stand in two splits, over {len(seeds)} seeds.",
-                effect=float(shared),
-                unit="rows",
-                n=len(seeds),
+                effect=Effect(float(shared), "rows", n=len(seeds)),
             )
         )
     return findings
@@ -101,12 +99,14 @@ def _label_agreement(config: NotebookConfig, seeds: Sequence[int], confidence: f
         "studies/notebook/data.py: published_label_agreement, all seeds and 42",
         f"At the notebook's seed {NOTEBOOK_SEED} the two labels of a test row agree on {clean:.3f} of the rows before "
         f"label noise and {noisy:.3f} after; over {estimate.n} seeds the mean is {estimate.mean:.3f}. Chance is 0.5.",
-        effect=estimate.mean,
-        unit="fraction",
-        low=estimate.low,
-        high=estimate.high,
-        interval=interval_name(confidence),
-        n=estimate.n,
+        effect=Effect(
+            estimate.mean,
+            "fraction",
+            low=estimate.low,
+            high=estimate.high,
+            interval=interval_name(confidence),
+            n=estimate.n,
+        ),
     )
 
 
@@ -135,9 +135,7 @@ def _forward_as_published(config: NotebookConfig) -> Finding:
         "studies/notebook/checks.py: published_forward, every rank of the grid",
         f"It runs for {len(running)} of the {len(config.ranks)} ranks: F.linear(h, B.t()) transposes B a second time, "
         "so the shapes fit only where rank and output width are equal.",
-        effect=float(len(running)),
-        unit="ranks",
-        n=len(config.ranks),
+        effect=Effect(float(len(running)), "ranks", n=len(config.ranks)),
     )
 
 
@@ -163,9 +161,7 @@ def _counted_parameters(config: NotebookConfig) -> Finding:
         _verdict(not wrong),
         "models/mlp.py: every rank of the grid",
         f"Equal for {len(config.ranks) - len(wrong)} of {len(config.ranks)} ranks.",
-        effect=float(len(wrong)),
-        unit="ranks",
-        n=len(config.ranks),
+        effect=Effect(float(len(wrong)), "ranks", n=len(config.ranks)),
     )
 
 
@@ -207,9 +203,7 @@ def _merging(dtype: torch.dtype, tolerance: float) -> Finding:
         "methods/lora.py: 1024 x 1024, r = 8, 64 inputs",
         f"Largest difference over the largest output: {error:.1e}; weight restored "
         f"{'bit for bit' if restored else 'with a difference'}.",
-        effect=error,
-        unit="relative",
-        n=1,
+        effect=Effect(error, "relative", n=1),
     )
 
 
@@ -233,9 +227,7 @@ def _repeatability(config: NotebookConfig, sweep: pd.DataFrame, device: str) -> 
         f"runs: study=notebook, experiment=sweep, rank={rank}, seed={seed}",
         f"{len(alone)} runs of seed {seed} were trained again by themselves; largest difference "
         f"{'not defined' if largest is None else f'{largest:g}'}.",
-        effect=largest,
-        unit="largest absolute difference",
-        n=len(alone),
+        effect=Effect(largest, "largest absolute difference", n=len(alone)),
     )
 
 

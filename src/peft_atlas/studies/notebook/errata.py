@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from peft_atlas.analysis.finding import SEED_NOTEBOOK, Finding, effect_of, effect_of_estimate, in_words
+from peft_atlas.analysis.finding import POINTS, SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.analysis.statistics import mean_interval
-from peft_atlas.studies.notebook.answers import POINTS, contrast
+from peft_atlas.studies.notebook.answers import contrast
 
 
 def notebook_errata(
@@ -38,12 +38,10 @@ def notebook_errata(
     ]
 
 
-def _erratum(name: str, statement: str, verdict: str, evidence: str, detail: str, **effect: Any) -> Finding:
-    return Finding("erratum", name, "notebook", statement, SEED_NOTEBOOK, verdict, evidence, detail, **effect)
-
-
-def _words(effect: dict[str, Any]) -> str:
-    return in_words(effect["effect"], effect["low"], effect["high"], POINTS)
+def _erratum(
+    name: str, statement: str, verdict: str, evidence: str, detail: str, effect: Effect | None = None
+) -> Finding:
+    return Finding("erratum", name, "notebook", statement, SEED_NOTEBOOK, verdict, evidence, detail, effect=effect)
 
 
 def _check(checks: pd.DataFrame, name: str) -> pd.Series[Any]:
@@ -58,15 +56,13 @@ def _forward(checks: pd.DataFrame) -> Finding:
         "mended",
         "findings: kind=check, id=forward_as_published",
         f"{check['detail']} Mended: the update is (alpha / r) B A x.",
-        effect=float(check["effect"]),
-        unit="ranks that run as published",
-        n=int(check["n"]),
+        effect=Effect(float(check["effect"]), "ranks that run as published", n=int(check["n"])),
     )
 
 
 def _split(contrasts: pd.DataFrame, checks: pd.DataFrame) -> Finding:
     row = contrast(contrasts, "held_out_against_as_published", method="LoRA")
-    effect = effect_of(row)
+    effect = Effect.of_contrast(row)
     shared = _check(checks, "leakage_as_published")["detail"]
     return _erratum(
         "test_rows_relabelled",
@@ -74,33 +70,33 @@ def _split(contrasts: pd.DataFrame, checks: pd.DataFrame) -> Finding:
         "mended",
         "contrasts: question=held_out_against_as_published; findings: id=label_agreement_as_published",
         f"As published: {shared} {_check(checks, 'label_agreement_as_published')['detail']} Judging the same LoRA "
-        f"training on held-out rows of its own teacher changes test accuracy by {_words(effect)}.",
-        **effect,
+        f"training on held-out rows of its own teacher changes test accuracy by {effect.in_words()}.",
+        effect=effect,
     )
 
 
 def _dropout(contrasts: pd.DataFrame) -> Finding:
-    effect = effect_of(contrast(contrasts, "dropout_place"))
+    effect = Effect.of_contrast(contrast(contrasts, "dropout_place"))
     return _erratum(
         "dropout_after_A",
         "Dropout stands after A, where the LoRA authors' code and peft have it before",
         "mended",
         "contrasts: question=dropout_place",
-        f"Moving it before A changes test accuracy by {_words(effect)}.",
-        **effect,
+        f"Moving it before A changes test accuracy by {effect.in_words()}.",
+        effect=effect,
     )
 
 
 def _budget(contrasts: pd.DataFrame) -> Finding:
     row = contrast(contrasts, "reference_budget")
-    effect = effect_of(row)
+    effect = Effect.of_contrast(row)
     return _erratum(
         "unequal_budget",
         "The sweep is compared with a full model that trained for more epochs",
         "mended",
         "contrasts: question=reference_budget",
-        f"The full model at its last epoch less {row['reference']}: {_words(effect)}. The figures use equal epochs.",
-        **effect,
+        f"The full model at its last epoch less {row['reference']}: {effect.in_words()}. The figures use equal epochs.",
+        effect=effect,
     )
 
 
@@ -115,15 +111,15 @@ def _one_seed(study: pd.DataFrame, confidence: float) -> Finding:
         row.max() - np.delete(complete, index, axis=0)[:, row.argmax()].mean() for index, row in enumerate(complete)
     ]
     estimate = mean_interval(excess if len(complete) > 1 else [], confidence)
-    effect = effect_of_estimate(estimate, confidence, POINTS, 100)
+    effect = Effect.of_estimate(estimate, confidence, POINTS, 100)
     return _erratum(
         "one_seed_selected_on_test",
         "The best of the grid is read off the test accuracies of a single seed",
         "mended",
         "runs: study=notebook, experiment=sweep",
         "The best test accuracy of one seed exceeds what the same cell gives on the other seeds by "
-        f"{_words(effect)}. Mended: seeds are an axis and validation selects.",
-        **effect,
+        f"{effect.in_words()}. Mended: seeds are an axis and validation selects.",
+        effect=effect,
     )
 
 
@@ -137,9 +133,7 @@ def _biases(study: pd.DataFrame) -> Finding:
         "runs: study=notebook, experiment=baseline, method=LoRA, total_params",
         f"The LoRA model has {lora['total_params']:,} parameters; the notebook's own count is "
         f"{lora['total_params'] - hidden - classes:,}.",
-        effect=float(hidden + classes),
-        unit="parameters",
-        n=1,
+        effect=Effect(float(hidden + classes), "parameters", n=1),
     )
 
 
@@ -156,7 +150,5 @@ def _redundant_ranks(study: pd.DataFrame) -> Finding:
         f"runs: study=notebook, experiment=sweep, rank={largest['rank']}",
         f"At r = {largest['rank']}, {spare:,} of {largest['trainable_params']:,} trainable parameters ({share:.1f} %) "
         "widen an update that has full rank already. Kept, since it is the notebook's grid.",
-        effect=share,
-        unit="percent of the trainable parameters",
-        n=1,
+        effect=Effect(share, "percent of the trainable parameters", n=1),
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from peft_atlas.analysis.finding import SEED_NOTEBOOK, Finding, effect_of_estimate, in_words
+from peft_atlas.analysis.finding import POINTS, SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.analysis.statistics import paired_difference
 from peft_atlas.studies.adaptation.jobs import NO_ADAPTATION
 
-POINTS = "percentage points"
 _STATEMENT = "The frozen base is random, so nothing is adapted"
 
 
@@ -32,8 +31,8 @@ def random_base(adaptation: pd.DataFrame, confidence: float) -> Finding:
         return Finding("erratum", "random_base", "notebook", _STATEMENT, SEED_NOTEBOOK, "open", evidence, detail)
     means = rows.pivot_table(index="seed", columns="method", values="test_accuracy", aggfunc="mean", dropna=False)
     estimate = paired_difference(means["LoRA"].astype(float), means[NO_ADAPTATION].astype(float), confidence)
-    effect = effect_of_estimate(estimate, confidence, POINTS, 100)
-    words = in_words(effect["effect"], effect["low"], effect["high"], POINTS)
+    effect = Effect.of_estimate(estimate, confidence, POINTS, 100)
+    words = effect.in_words()
     return Finding(
         "erratum",
         "random_base",
@@ -44,5 +43,5 @@ def random_base(adaptation: pd.DataFrame, confidence: float) -> Finding:
         "runs: study=adaptation, experiment=methods",
         "The adaptation study pretrains the base and adapts it to tasks that differ from its own by a known shift; "
         f"over its target tasks LoRA changes test accuracy by {words} against the base as it is.",
-        **effect,
+        effect=effect,
     )

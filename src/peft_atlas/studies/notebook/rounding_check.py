@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from peft_atlas.analysis.finding import ATLAS, Finding, as_rows
+from peft_atlas.analysis.finding import ATLAS, Effect, Finding, as_rows
 from peft_atlas.step import Step
 from peft_atlas.studies.notebook.config import NotebookConfig
 from peft_atlas.studies.notebook.train import Block, train_sweep
@@ -51,9 +51,7 @@ def rounding_check(config: NotebookConfig, seeds: Sequence[int]) -> Finding:
         f"studies/notebook/rounding_check.py: sweep, seeds {', '.join(map(str, seeds))}",
         f"{len(here)} runs were trained twice here, with and without vector instructions: {equal} are equal bit for "
         f"bit; the largest difference is {losses:.2g} nats in a loss and {accuracies:.2g} in an accuracy.",
-        effect=accuracies,
-        unit="largest absolute difference in accuracy",
-        n=len(here),
+        effect=Effect(accuracies, "largest absolute difference in accuracy", n=len(here)),
     )
 
 
