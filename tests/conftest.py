@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -18,7 +17,6 @@ import pytest
 import torch
 import yaml
 from hypothesis import settings
-from playwright.sync_api import sync_playwright
 
 from peft_atlas.figures.spec import all_figures
 
@@ -122,7 +120,7 @@ class Project:
         done = self.snakemake("--quiet", "rules", "--dry-run", *words, **options)
         assert done.returncode == 0, done.stdout
         stats = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], flags=re.MULTILINE)
-        targets = {"total", "all", "notebook", "encoder", "adaptation", "published", "figures", "report", "job"}
+        targets = {"total", "all", "notebook", "encoder", "adaptation", "literature", "figures", "report", "job"}
         return {rule: int(count) for rule, count in stats if rule not in targets}
 
     def copy(self, folder: Path) -> Project:
@@ -224,23 +222,3 @@ def elsewhere(tmp_path: Path) -> Project:
 def project(smoked: Project, tmp_path: Path) -> Project:
     """Return a copy of the smoked project to change."""
     return smoked.copy(tmp_path / "project")
-
-
-# As root and without a network; the second group keeps Chromium from calling home.
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Return a running Chromium; where there is none the test is skipped, or fails if PEFT_ATLAS_REQUIRE_ALL is set."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        reason = "no chromium on this machine: apt-get install chromium"
-        (pytest.fail if os.environ.get("PEFT_ATLAS_REQUIRE_ALL") else pytest.skip)(reason)
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield running
-        running.close()

@@ -1,6 +1,29 @@
-"""The smoke study's report, opened in a browser."""
+"""A browser, and the smoke study's report opened in it; only these tests need Playwright."""
+
+import os
+import shutil
 
 import pytest
+from playwright.sync_api import sync_playwright
+
+# As root and without a network; the second group keeps Chromium from calling home.
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Return a running Chromium; where there is none the test is skipped, or fails if PEFT_ATLAS_REQUIRE_ALL is set."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        reason = "no chromium on this machine: apt-get install chromium"
+        (pytest.fail if os.environ.get("PEFT_ATLAS_REQUIRE_ALL") else pytest.skip)(reason)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="session")

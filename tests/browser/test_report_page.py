@@ -131,7 +131,7 @@ def test_the_explorer_shows_two_metrics_and_its_front_follows_the_filters(open_r
 
     def shown(point, methods=None, model=None):
         here = point["study"] == left["study"] and point["task"] == left["task"]
-        there = point["study"] == "published" and point["task"] == data["start"]["published"]
+        there = point["study"] == "literature" and point["task"] == data["start"]["literature"]
         there = there and model in (None, point["model"])
         return (here or there) and (methods is None or point["method"] in methods)
 

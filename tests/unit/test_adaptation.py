@@ -17,7 +17,7 @@ from peft_atlas.methods.method import Members
 from peft_atlas.studies.adaptation.answers import adaptation_answers, slopes
 from peft_atlas.studies.adaptation.checks import adaptation_checks
 from peft_atlas.studies.adaptation.claims import adaptation_claims
-from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA, SATURATION, contrasts
+from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA, SATURATION
 from peft_atlas.studies.adaptation.jobs import EXPERIMENTS
 from peft_atlas.studies.adaptation.train import Study, Target, cells, choose_rate, pretrain, train_target
 from peft_atlas.studies.notebook.random_base import random_base

@@ -22,7 +22,7 @@ from peft_atlas.tables.contract import write_table
 from peft_atlas.tables.schemas import FINDINGS
 
 CELL = "{},{},{},{},{},percent,reft_v3,Table 99,verbatim,added"
-PUBLISHED = [spec.name for spec in all_figures() if spec.study == "published"]
+PUBLISHED = [spec.name for spec in all_figures() if spec.study == "literature"]
 STYLE = FigureStyle()
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from peft_atlas.config import StudyConfig, config_schema, load_config
 from peft_atlas.errors import AtlasError
+from peft_atlas.studies.notebook.jobs import seed_blocks
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_seeds_are_a_count_or_a_list():
 @given(st.integers(1, 60), st.integers(1, 70))
 def test_blocks_hold_every_seed_once(seeds, size):
     study = load_config({"seeds": seeds, "notebook": {"seeds_per_job": size}})
-    blocks = study.seed_blocks()
+    blocks = seed_blocks(study)
     assert [seed for block in blocks.values() for seed in block] == list(study.seeds)
     assert all(1 <= len(block) <= size for block in blocks.values())
 

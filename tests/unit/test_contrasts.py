@@ -7,7 +7,7 @@ from scipy import stats
 
 from peft_atlas.analysis.contrasts import Comparison, by_seed, compare
 from peft_atlas.analysis.summary import summarise
-from peft_atlas.studies.notebook.contrasts import contrasts, selected_cell
+from peft_atlas.studies.notebook.contrasts import selected_cell
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import CONTRASTS, CURVES, RUNS, SUMMARY
 

@@ -19,8 +19,8 @@ from peft_atlas.models.encoder import encoder_sites
 from peft_atlas.snakemake_support.costs import all_costs
 from peft_atlas.studies.encoder.answers import encoder_answers
 from peft_atlas.studies.encoder.checks import encoder_checks
-from peft_atlas.studies.encoder.config import ENCODER_SETTINGS, PACKAGED_MODEL, PACKAGED_TASKS, EncoderConfig
-from peft_atlas.studies.encoder.contrasts import contrasts
+from peft_atlas.studies.encoder.config import ENCODER_SETTINGS, EncoderConfig
+from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL, PACKAGED_TASKS
 from peft_atlas.studies.encoder.controls import control_runs
 from peft_atlas.studies.encoder.data.packages import MODELS
 from peft_atlas.studies.encoder.data.sources import PACKAGED

@@ -19,7 +19,7 @@ from peft_atlas.tables.schemas import read_results
 pytestmark = pytest.mark.slow
 STYLE = FigureStyle()
 PRESETS = ("one_column", "two_columns", "slide")
-SPECS = {spec.name: spec for spec in all_figures() if spec.study in ("published", *STUDIES)}
+SPECS = {spec.name: spec for spec in all_figures() if spec.study in ("literature", *STUDIES)}
 NAMES = list(SPECS)
 MEASURED = [spec.name for spec in SPECS.values() if spec.section == "measured"]
 

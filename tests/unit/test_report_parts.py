@@ -15,7 +15,7 @@ from peft_atlas.report.evidence import SHOWN, Evidence
 from peft_atlas.report.material import Material
 from peft_atlas.report.paper import write_paper
 from peft_atlas.report.sections import build_sections
-from peft_atlas.studies.study import QUESTIONS, AnswerPart, StudySpec, all_studies
+from peft_atlas.studies.study import QUESTIONS, AnswerPart, Study, all_studies
 from peft_atlas.tables.schemas import CONTRACTS, read_results
 
 RUNS = pd.DataFrame(
@@ -59,7 +59,7 @@ def tables(smoked):
     return read_results(smoked.folder / "results", CONTRACTS)
 
 
-def material(tables, studies=("published", "notebook")):
+def material(tables, studies=("literature", "notebook")):
     return Material(tables, (), studies, "", (0, 1, 2), 0.95, {}, "code", "machine")
 
 
@@ -80,7 +80,7 @@ def test_each_question_is_answered_by_the_details_of_findings(tables):
 
 @pytest.mark.slow
 def test_a_study_that_was_not_run_is_said_to_be_absent(tables):
-    sections = {section.id: section for section in build_sections(material(tables, ("published",)))}
+    sections = {section.id: section for section in build_sections(material(tables, ("literature",)))}
     assert sections["notebook"].title.endswith("(not run)")
     (absent,) = sections["notebook"].blocks
     assert "name notebook under studies" in absent.text
@@ -100,10 +100,10 @@ def test_the_end_of_a_run_tells_the_best_of_each_study_first():
 
 
 def test_parts_of_an_answer_name_figures_and_findings():
-    for module in all_studies():
-        assert isinstance(module.SPEC, StudySpec)
-        assert all(isinstance(part, AnswerPart) and part.question in QUESTIONS for part in module.SPEC.answers)
-        assert set(module.SPEC.headlines) <= {part.finding for part in module.SPEC.answers}
+    for study in all_studies():
+        assert isinstance(study, Study)
+        assert all(isinstance(part, AnswerPart) and part.question in QUESTIONS for part in study.answers)
+        assert set(study.headlines) <= {part.finding for part in study.answers}
 
 
 def test_latex_gets_no_live_character():

@@ -16,6 +16,7 @@ from peft_atlas.studies.encoder.data.packages import Package, fetch
 from peft_atlas.studies.encoder.data.prepare import prepare
 from peft_atlas.studies.encoder.data.sources import Source, read_source
 from peft_atlas.studies.encoder.data.text import SplitSizes, clean, near_duplicates, normalised, shared_texts, split
+from peft_atlas.studies.encoder.text_checks import leakage_check
 from peft_atlas.tables.contract import write_table
 
 MANY = pd.DataFrame({"text": [f"text number {n}" for n in range(200)], "label": ["a", "b"] * 100})
@@ -134,7 +135,8 @@ def test_own_texts_are_prepared_tokenised_and_checked(tiny_model, tmp_path):
     lines = "".join(f"{n}\t{2 if n % 2 else -2}\tw{n} w{n + 1} elsewhere\n" for n in range(40))
     (tmp_path / "amazon.txt").write_text("id\tsentiment\ttext\n" + lines, encoding="latin-1")
     source = Source("mine", file=tmp_path / "mine.csv")
-    rows, findings = prepare(source, FEW, 7, tmp_path, tiny_model / "tokenizer.json", max_length=4)
+    prepared = prepare(source, FEW, 7, tmp_path, tiny_model / "tokenizer.json", max_length=4)
+    rows, findings = prepared.examples, [leakage_check(prepared, "mine")]
     write_table(EXAMPLES, rows, tmp_path / "examples.parquet")
     texts = read_texts(tmp_path / "examples.parquet")
     assert texts.classes == ("a", "b")

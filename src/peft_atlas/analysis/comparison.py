@@ -29,14 +29,27 @@ def compare_sources(summary: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
     return pd.concat([_measured(summary), _printed(published)], ignore_index=True)[_COLUMNS]
 
 
+def task_label(rows: pd.DataFrame) -> pd.Series[str]:
+    """Return what the table ``comparison`` calls the task of runs or cells, with the budget where targets are shifted.
+
+    Costs and the explorer find a cell again by this text.
+    """
+    budget = (", " + rows["train_examples"].astype(str) + " examples").where(rows["shift_rank"].notna(), "")
+    return study_prefix(rows["study"]) + rows["experiment"] + ", " + rows["task"] + budget
+
+
+def study_prefix(study: Any) -> Any:
+    """Return how the tasks of a study begin in the table ``comparison``."""
+    return study + ": "
+
+
 def _measured(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the final test accuracy of each cell of each study."""
     final = (summary["metric"] == "test_accuracy") & (summary["epoch"] == summary["epochs"])
     rows = summary[final].copy()
     for column in ("mean", "low", "high"):
         rows[column] = 100 * rows[column]
-    budget = (", " + rows["train_examples"].astype(str) + " examples").where(rows["shift_rank"].notna(), "")
-    rows["task"] = rows["study"] + ": " + rows["experiment"] + ", " + rows["task"] + budget
+    rows["task"] = task_label(rows)
     rows = rows.rename(columns={"model": "base_model", "mean": "value", "n_ok": "n"})
     return rows.assign(source=MEASURED, metric="accuracy", unit="percent")
 

@@ -84,8 +84,8 @@ class Finding:
     def row(self, position: int) -> dict[str, Any]:
         """Return the finding as a row of the contract ``findings``."""
         effect = asdict(self.effect or Effect(None))
-        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "effect"}
-        return {**own, **effect, "effect": effect.pop("size"), "position": position}
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return own | {"effect": effect.pop("size")} | effect | {"position": position}
 
 
 def as_rows(findings: Iterable[Finding]) -> pd.DataFrame:

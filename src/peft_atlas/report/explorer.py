@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
+from peft_atlas.analysis.comparison import MEASURED, task_label
 from peft_atlas.analysis.statistics import Estimate, mean_interval
 from peft_atlas.config import FigureStyle
 from peft_atlas.figures.style import CONTROLS, METHODS, method_mark
 from peft_atlas.report.content import Explorer
 from peft_atlas.report.material import Material
-from peft_atlas.report.tables import MEASURED, tasks_of
 from peft_atlas.studies.study import Study
 
 # The task that a panel starts with, where it is not the first of the study.
-START = {"literature": "commonsense: Avg", "notebook": "sweep, held_out"}
 _KEYS = ["task", "method", "setting", "rank", "alpha"]
 
 
@@ -45,7 +44,7 @@ METRICS = {
 }
 
 
-def explorer(material: Material, studies: Iterable[Study]) -> Explorer:
+def explorer(material: Material, studies: Sequence[Study]) -> Explorer:
     """Return the explorer's points, metrics and marks."""
     points = [*_measured(material, studies), *_published(material)]
     used = [key for key in METRICS if any(point["values"].get(key) is not None for point in points)]
@@ -58,12 +57,13 @@ def explorer(material: Material, studies: Iterable[Study]) -> Explorer:
             "metrics": [{"key": key, **asdict(METRICS[key])} for key in used],
             "methods": [{"name": name, **asdict(mark)} for name, mark in marks.items()],
             "points": points,
-            "start": {point["study"]: point["task"] for point in reversed(points)} | START,
+            "start": {point["study"]: point["task"] for point in reversed(points)}
+            | {study.name: study.first_task for study in studies if study.first_task},
         }
     )
 
 
-def _measured(material: Material, studies: Iterable[Study]) -> list[dict[str, Any]]:
+def _measured(material: Material, studies: Sequence[Study]) -> list[dict[str, Any]]:
     """Return the measured cells."""
     points = []
     for study in studies:
@@ -115,7 +115,7 @@ def _of_runs(material: Material, study: str) -> dict[tuple[str, ...], dict[str, 
     runs = material.tables["runs"]
     own = runs[(runs["study"] == study) & (runs["status"] == "ok") & runs["selected"].fillna(value=True)]
     own = own.assign(
-        task=tasks_of(own),
+        task=task_label(own),
         forgetting=100 * (own["source_accuracy_before"].astype(float) - own["source_accuracy"].astype(float)),
     )
     found: dict[tuple[str, ...], dict[str, Estimate]] = {}

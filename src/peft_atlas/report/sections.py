@@ -136,6 +136,10 @@ def _failures(material: Material) -> Section:
     return Section("failures", "Failures", blocks)
 
 
+# Every rule that writes runs is named so: tuning and pretraining are training too.
+TRAINING_RULES = ("train_", "tune_", "pretrain_")
+
+
 def _cost(material: Material) -> Section:
     costs, runs = material.tables["costs"], material.tables["runs"]
     costs = costs[costs["run_id"].isna()]
@@ -145,12 +149,12 @@ def _cost(material: Material) -> Section:
         wall=("wall_seconds", "sum"),
         peak=("peak_memory_mb", "max"),
     ).reset_index()
-    total = shown.loc[shown["rule"].str.startswith("train_"), "wall"].sum()
+    total = shown.loc[shown["rule"].str.startswith(TRAINING_RULES), "wall"].sum()
     names = {"wall": "seconds", "peak": "largest job (MB)"}
     formats = {"seconds": ".1f", "largest job (MB)": ".0f"}
     intro = Paragraph(
-        f"Training took {total:.0f} s of job time for {len(runs):,} runs, {1000 * total / len(runs):.0f} ms a run, of "
-        "which starting Python and importing torch is a part in every job.",
+        f"Training took {total:.0f} s of job time for {len(runs):,} runs, {1000 * total / len(runs):.0f} ms per run, "
+        "searches for a learning rate and pretraining included; every job also starts Python and imports torch.",
         "costs; runs",
     )
     caption = (

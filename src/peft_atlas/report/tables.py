@@ -6,20 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from peft_atlas.analysis.comparison import MEASURED, study_prefix, task_label
 from peft_atlas.report.content import Table, table
-
-MEASURED = "measured here"
 
 
 def cells_of(comparison: pd.DataFrame, study: str) -> pd.DataFrame:
     """Return the final test accuracies of a study's cells, in percent."""
-    return comparison[(comparison["source"] == MEASURED) & comparison["task"].str.startswith(f"{study}: ")]
-
-
-def tasks_of(runs: pd.DataFrame) -> pd.Series[str]:
-    """Return the task of each run as the table ``comparison`` names it, with the budget where targets are shifted."""
-    budget = (", " + runs["train_examples"].astype(str) + " examples").where(runs["shift_rank"].notna(), "")
-    return runs["study"] + ": " + runs["experiment"] + ", " + runs["task"] + budget
+    return comparison[(comparison["source"] == MEASURED) & comparison["task"].str.startswith(study_prefix(study))]
 
 
 def costs_of(runs: pd.DataFrame, costs: pd.DataFrame, study: str) -> pd.DataFrame:
@@ -27,7 +20,7 @@ def costs_of(runs: pd.DataFrame, costs: pd.DataFrame, study: str) -> pd.DataFram
     spent = costs.dropna(subset=["run_id"])[["run_id", "train_seconds", "peak_memory_mb"]]
     joined = runs[runs["study"] == study].merge(spent, on="run_id", how="inner")
     cells = joined.assign(
-        task=tasks_of(joined), seconds=joined["train_seconds"], memory_bytes=1e6 * joined["peak_memory_mb"]
+        task=task_label(joined), seconds=joined["train_seconds"], memory_bytes=1e6 * joined["peak_memory_mb"]
     )
     names = ["task", "method", "setting", "rank", "alpha"]
     return cells.groupby(names, dropna=False, sort=False)[["seconds", "memory_bytes"]].mean().reset_index()

@@ -80,6 +80,8 @@ class Study:
         Which of its findings answer which question.
     headlines
         Ids, or patterns, of the findings worth a line on the terminal, best first.
+    first_task
+        The task that the explorer opens with, where it is not the first.
     measured
         Whether it trains; a study that does not is part of every run.
     """
@@ -91,6 +93,7 @@ class Study:
     order: int
     answers: tuple[AnswerPart, ...] = ()
     headlines: tuple[str, ...] = ()
+    first_task: str = ""
     measured: bool = True
 
     def part(self, name: str) -> ModuleType:

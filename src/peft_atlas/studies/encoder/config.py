@@ -8,10 +8,7 @@ from pydantic import Field, model_validator
 
 from peft_atlas.config_types import Count, Epochs, Ranks, Rates, Section, Seeds
 from peft_atlas.methods.names import setting_names
-from peft_atlas.studies.encoder.jobs import PACKAGED_MODEL
-
-# What comes inside packages; peft_atlas.studies.encoder.data.packages says in which.
-PACKAGED_TASKS = ("trec6", "trec50", "sent_movie", "sent_nyt", "sent_tweets", "sent_amazon", "sms")
+from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL, PACKAGED_TASKS
 
 # What the encoder study can train: the settings of every method, a new one too.
 ENCODER_SETTINGS = setting_names()

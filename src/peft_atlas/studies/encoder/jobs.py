@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL
 from peft_atlas.studies.study import Outputs
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from peft_atlas.studies.encoder.config import EncoderConfig
 
 NAME = "encoder"
-PACKAGED_MODEL = "all-MiniLM-L6-v2"
 # The settings whose rank is varied, the rank that all settings have otherwise, and alpha over rank.
 RANK_CURVE = ("LoRA (query, key, value)", "DoRA")
 RANK, ALPHA_PER_RANK = 8, 2.0

@@ -13,6 +13,7 @@ STUDY = Study(
         AnswerPart("choice", "published_best", "pareto_fronts"),
         AnswerPart("literature", "literature_holds", "printed_recomputed", 1),
     ),
+    first_task="commonsense: Avg",
     measured=False,
     headlines=("published_best",),
 )

@@ -11,6 +11,7 @@ STUDY = Study(
         "alpha."
     ),
     order=1,
+    first_task="sweep, held_out",
     answers=(
         AnswerPart("cost", "notebook_cost", "params_vs_accuracy", 1),
         AnswerPart("gain", "notebook_gain", "learning_curves", 1),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from peft_atlas.analysis.comparison import task_label
 from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
-from peft_atlas.report.tables import tasks_of
 from peft_atlas.studies.notebook.description import STUDY
 
 
@@ -35,7 +35,7 @@ def costs(material: Material) -> pd.DataFrame:
     seconds = by_rule["wall_seconds"].sum() / rules.value_counts()
     memory = 1e6 * by_rule["peak_memory_mb"].max()
     cells = runs.assign(
-        task=tasks_of(runs),
+        task=task_label(runs),
         seconds=rules.map(seconds),
         memory_bytes=rules.map(memory),
     )

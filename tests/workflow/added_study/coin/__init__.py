@@ -1,0 +1,1 @@
+"""A study that tosses a coin for each seed."""
