@@ -109,14 +109,12 @@ class SeedDropout(nn.Module):
 
     def kept_for(self, output: Tensor) -> Tensor:
         """Return an output of the latest pass, whose graph from now on keeps what a second computation needs."""
-        if self._latest is not None and not torch.compiler.is_compiling() and output.grad_fn is not None:
+        if self._latest is not None and output.grad_fn is not None:
             output.grad_fn.metadata[self] = self._latest
         return output
 
     def _streams_of_pass(self) -> Sequence[torch.Generator]:
         """Return the streams of this pass, or, if it is computed a second time, of the first computation."""
-        if torch.compiler.is_compiling():
-            return self._generators
         number = int(torch.randint(2**62, (), device="cpu"))
         if number in self._gradless or not torch.is_grad_enabled():
             return self._gradless_streams(number)

@@ -40,7 +40,7 @@ class _PrependPrefix(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         if func is not F.scaled_dot_product_attention:
-            return func(*args, **kwargs)
+            return _called(func, args, kwargs)
         self.calls += 1
         names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
@@ -53,12 +53,25 @@ class _PrependPrefix(TorchFunctionMode):
         return func(**kwargs)
 
 
+def _called(func: Any, args: Any, kwargs: Any) -> Any:
+    """Return what any other function gives.
+
+    torch's compiler knows a tensor's methods, but does not follow those written in Python, which call ``super()``.
+    """
+    if torch.compiler.is_compiling() and args and isinstance(args[0], Tensor):
+        name = getattr(func, "__name__", "")
+        if getattr(Tensor, name, None) is func:
+            return getattr(args[0], name)(*args[1:], **kwargs)
+    return func(*args, **kwargs)
+
+
 def _heads(prefix: Tensor, like: Tensor) -> Tensor:
     """Return a prefix (tokens, width) as (..., heads, tokens, head_width), one copy a row of the batch.
 
     With grouped queries some calls see each head of keys as often as it has heads of queries: so does the prefix.
     """
-    heads, head_width, width = like.shape[-3], like.shape[-1], prefix.shape[-1]
+    # torch's tracer gives sizes as tensors.
+    heads, head_width, width = int(like.shape[-3]), int(like.shape[-1]), int(prefix.shape[-1])
     own, rest = divmod(width, head_width)
     if rest or own == 0 or heads % own:
         raise AtlasError(f"width = {width}: the keys have {heads} heads of {head_width}; allowed: {heads * head_width}")
