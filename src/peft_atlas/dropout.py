@@ -110,7 +110,8 @@ class SeedDropout(nn.Module):
     def kept_for(self, output: Tensor) -> Tensor:
         """Return an output of the latest pass, whose graph from now on keeps what a second computation needs."""
         if self._latest is not None and output.grad_fn is not None:
-            output.grad_fn.metadata[self] = self._latest
+            kept: dict[Any, Any] = output.grad_fn.metadata  # type: ignore[assignment]
+            kept[self] = self._latest
         return output
 
     def _streams_of_pass(self) -> Sequence[torch.Generator]:

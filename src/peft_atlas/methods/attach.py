@@ -13,7 +13,7 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.methods.ledger import Ledger, merged_while_loading
 from peft_atlas.methods.method import ALONE, Members, Method
 from peft_atlas.methods.patterns import Patterns, chosen_places, head_modules, head_parameters
-from peft_atlas.methods.places import Own, Place, own_modules, own_parameters, places, replace
+from peft_atlas.methods.places import Own, Place, own_modules, own_parameters, replace
 from peft_atlas.methods.wrapper import MergingWrapper
 
 __all__ = ["ALONE", "Attached", "attach"]
@@ -83,7 +83,7 @@ class Attached:
         return {**added, **self._network}
 
     def rate_factors(self) -> dict[str, float]:
-        """Return what each trained parameter's learning rate is to be multiplied by, 1 unless the method says otherwise.
+        """Return what each trained parameter's learning rate is to be multiplied by, 1 unless the method sets it.
 
         The optimiser has to be given them: ``AdamW([{"params": [p], "lr": rate * factors[name]} ...])``.
         """
@@ -109,7 +109,7 @@ class Attached:
         return {name: parameter.detach().clone() for name, parameter in chosen.items()}
 
     def buffers(self) -> dict[str, Tensor]:
-        """Return the buffers that training moves besides what learns, by name: the head's, and those the method saves."""
+        """Return the buffers that training moves besides what learns: the head's, and those the method saves."""
         tops = tuple(f"{name}." for name in self.head)
         found: dict[str, Tensor] = {}
         for module_name, module in own_modules(self.model):
@@ -202,7 +202,9 @@ class Attached:
         tied = _tied(self.model, self._wrapped)
         self.merge()
         if tied:
-            text = f"{tied[0]} was tied to {tied[1]} and no longer is: set config.tie_word_embeddings = False to save it"
+            text = (
+                f"{tied[0]} was tied to {tied[1]} and no longer is: set config.tie_word_embeddings = False to save it"
+            )
             warnings.warn(text, stacklevel=2)
         for wrapper in self._merging():
             wrapper.forget_frozen()

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from peft_atlas.methods.lora import LoRA, LoRALinear
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.linear import as_stored, weight_of, widths
+from peft_atlas.methods.lora import LoRA, LoRALinear
 from peft_atlas.methods.method import Members, Sites, Sizes, StudySetting, renamed
 from peft_atlas.population import member_linear, over_batch
 

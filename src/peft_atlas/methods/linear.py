@@ -51,7 +51,9 @@ def widths(base: nn.Module, method: str) -> tuple[int, int]:
         raise AtlasError(f"target_modules: {method} wraps linear modules with a weight, got a {kind} without")
     if weight.dtype not in _DTYPES or tuple(weight_of(base).shape[-2:]) != (outputs, inputs):
         found = f"{str(weight.dtype).removeprefix('torch.')} {tuple(weight.shape)}"
-        raise AtlasError(f"target_modules: {method} was given a {kind} whose weight is {found}; allowed: floats, out x in")
+        raise AtlasError(
+            f"target_modules: {method} was given a {kind} whose weight is {found}; allowed: floats, out x in"
+        )
     return int(inputs), int(outputs)  # type: ignore[arg-type]
 
 

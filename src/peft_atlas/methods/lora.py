@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from peft_atlas.methods.linear import as_stored, is_plain, learning_dtype, weight_of, widths
@@ -38,7 +37,8 @@ class LoRALinear(MergingWrapper):
         The layer to adapt; its population dimensions may be 1 where members share it. It is frozen, unless
         its bias is to learn along: then give ``freeze=False`` and freeze what is to stay.
     r
-        Rank, at least 1. A and B are float32 where the base is in half precision. A rank above min(in, out) is allowed and redundant.
+        Rank, at least 1; one above min(in, out) is allowed and redundant. A and B are float32 where the base is in
+        half precision.
     lora_alpha
         alpha, a number or one a member, broadcastable to ``population``.
     lora_dropout
@@ -60,6 +60,7 @@ class LoRALinear(MergingWrapper):
         Shape ``(*population, r, in)``.
     lora_B : Parameter
         Shape ``(*population, out, r)``.
+
     Raises
     ------
     AtlasError

@@ -53,7 +53,7 @@ class LoRAEmbedding(MergingWrapper):
             raise AtlasError(f"population = {members.population}: LoRA of an embedding trains one member; allowed: ()")
         if base.max_norm is not None or not self.uses_weight_plainly():
             kind = type(base).__name__
-            raise AtlasError(f"target_modules: LoRA was given a {kind} that changes its rows; allowed: plain embeddings")
+            raise AtlasError(f"target_modules: LoRA was given a {kind} that changes rows; allowed: plain embeddings")
         self._scaling, r = scaling, scaling.r
         start = like(base, "LoRA")
         self.lora_embedding_A = nn.Parameter(start.new_zeros(r, base.num_embeddings))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from peft_atlas.methods.patterns import Patterns, chosen_places, head_parameters, matches
+from peft_atlas.methods.patterns import Patterns, chosen_places, head_parameters
 from peft_atlas.methods.places import bare, own_parameters
 
 
@@ -146,13 +146,17 @@ class Method(ABC):
         chosen = chosen_places(model, self.target_modules, head)
         wrapped = sum(self.module_params(bare(place.module), place.name) for place in chosen)
         apart = head_parameters(model, head)
-        trained = [own for own in own_parameters(model) if apart.isdisjoint(own.names) and any(map(self.trains, own.names))]
+        trained = [
+            own for own in own_parameters(model) if apart.isdisjoint(own.names) and any(map(self.trains, own.names))
+        ]
         return wrapped + sum(own.parameter.numel() for own in trained)
 
-    def check_for_peft(self, model: nn.Module, names: Sequence[str]) -> None:
+    def check_for_peft(self, model: nn.Module, names: Sequence[str]) -> None:  # noqa: B027
         """Raise an AtlasError if `peft` would make another function of this method's file on a network."""
 
-    def check_from_peft(self, config: Mapping[str, Any], model: nn.Module, names: Sequence[str]) -> None:
+    def check_from_peft(  # noqa: B027
+        self, config: Mapping[str, Any], model: nn.Module, names: Sequence[str]
+    ) -> None:
         """Raise an AtlasError unless a configuration of peft's means the same modules in the same roles."""
 
     def peft_settings(self) -> dict[str, Any]:

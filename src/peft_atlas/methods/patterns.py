@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import nn
 
@@ -74,13 +75,14 @@ def _refuse_pattern(pattern: str, every: Sequence[Place]) -> None:
 
 def _all_linear(model: nn.Module, every: Sequence[Place], head: Collection[str]) -> list[Place]:
     """Return every linear module, as peft counts them, but the network's output and its head."""
-    output = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    asked: Any = getattr(model, "get_output_embeddings", lambda: None)
+    output = asked()
     top = [place.name for place in every if selects(head, place.name)]
     chosen = [
         place
         for place in every
         if is_linear(bare(place.module))
-        and bare(place.module) is not bare(output)
+        and (output is None or bare(place.module) is not bare(output))
         and not any(f"{place.name}.".startswith(f"{name}.") for name in top)
     ]
     if not chosen:

@@ -92,7 +92,9 @@ def check_targets(config: Config, targets: Collection[str], modules: Collection[
     try:
         chosen = {name for name in modules if _selects(config, name)}
     except (re.error, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise AtlasError(f"target_modules = {config.get('target_modules')!r}: not as peft writes it ({error})") from None
+        raise AtlasError(
+            f"target_modules = {config.get('target_modules')!r}: not as peft writes it ({error})"
+        ) from None
     if config.get("target_modules") == ALL_LINEAR:
         return
     for name in targets:

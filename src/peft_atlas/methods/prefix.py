@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.linear import like
@@ -195,7 +195,9 @@ class PrefixTuning(Method):
         if config is None:
             return
         if getattr(config, "sliding_window", None) is not None:
-            raise AtlasError(f"sliding_window = {config.sliding_window}: peft's prefix leaves the window; allowed: None")
+            raise AtlasError(
+                f"sliding_window = {config.sliding_window}: peft's prefix leaves the window; allowed: None"
+            )
         if not position_modules(model):
             kind = type(model).__name__
             raise AtlasError(f"prefix of {kind}: not known how peft numbers its positions; not saved for peft")

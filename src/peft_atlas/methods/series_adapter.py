@@ -16,7 +16,6 @@ from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySettin
 from peft_atlas.methods.patterns import Patterns
 from peft_atlas.methods.wrapper import Wrapper
 
-
 SIDES = ("output", "input", "narrower")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ def check_probability(name: str, value: Any) -> float:
     AtlasError
         If it is not.
     """
-    if isinstance(value, bool | str) or not np.isscalar(value) or not 0 <= value < 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
         raise AtlasError(f"{name} = {value}: allowed: 0 <= p < 1")
     return float(value)
 

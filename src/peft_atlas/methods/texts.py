@@ -98,7 +98,8 @@ def prompts(model: nn.Module, lengths: Tensor) -> Iterator[None]:
     AtlasError
         If nothing in the network asks for it.
     """
-    asking = {id(module.texts): module.texts for module in model.modules() if "texts" in vars(module)}
+    held = (vars(module).get("texts") for module in model.modules())
+    asking = {id(texts): texts for texts in held if isinstance(texts, Texts)}
     if not asking:
         raise AtlasError("prompts: nothing attached to the network edits edges of texts")
     for texts in asking.values():
