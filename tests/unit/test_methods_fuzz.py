@@ -179,6 +179,13 @@ def outputs(model, x):
     return result
 
 
+def without_head(folder):
+    """Take the head out of a configuration whose tensors have none, as peft cannot load it otherwise."""
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if not any("classifier" in name for name in load_file(folder / WEIGHTS)):
+        (folder / CONFIG).write_text(json.dumps({**config, "modules_to_save": None}), encoding="utf-8")
+
+
 def judged(source, folder):
     """Return what became of a file: ``refused``, ``same``, or how it is wrong."""
     base, x, method, _ = source
@@ -190,6 +197,7 @@ def judged(source, folder):
     except AtlasError as error:
         untouched = all(torch.equal(before[name], tensor) for name, tensor in attached.state().items())
         return "refused" if untouched and "\n" not in str(error) and ": " in str(error) else f"bad refusal: {error}"
+    without_head(folder)
     try:
         theirs = peft.PeftModel.from_pretrained(copy.deepcopy(base), folder).eval()
         expected = outputs(theirs, x)

@@ -27,6 +27,18 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "IA3": {},
     "PREFIX_TUNING": {"num_virtual_tokens": None, "prefix_projection": False},
 }
+# Values at which settings that are not taken over here change nothing.
+_OFF: dict[str, Any] = {
+    **dict.fromkeys(("rank_pattern", "alpha_pattern", "loftq_config"), {}),
+    **dict.fromkeys(("ensure_weight_tying", "use_qalora"), False),
+    **dict.fromkeys(
+        (
+            *("megatron_config", "trainable_token_indices", "eva_config", "corda_config", "lora_ga_config"),
+            *("velora_config", "alora_invocation_tokens", "monteclora_config", "layer_replication", "init_weights"),
+            *("target_parameters", "use_bdlora", "arrow_config", "kasa_config"),
+        )
+    ),
+}
 # Starts that leave the pretrained weights as they are; PiSSA, OLoRA, CorDA and LoftQ change them.
 _PLAIN_STARTS = (True, False, "gaussian")
 
@@ -49,12 +61,19 @@ def check_settings(config: Config, expected: Mapping[str, Any]) -> None:
         if key in _REMARKS:
             continue
         if key not in wanted:
-            # What is unknown may be left out where it is off.
-            if value not in (None, False, "", [], {}):
-                _refuse(key, value, "none: it is not known here what it changes")
+            _check_off(key, value)
         elif not _same(value, wanted[key]):
             _refuse(key, value, repr(wanted[key]))
     _check_start(config)
+
+
+def _check_off(key: str, value: Any) -> None:
+    """Raise an AtlasError unless a setting that is not taken over, or not even known, is off."""
+    if key in _OFF:
+        if type(value) is not type(_OFF[key]) or value != _OFF[key]:
+            _refuse(key, value, repr(_OFF[key]))
+    elif not (value is None or value is False or value in ("", [], {})):
+        _refuse(key, value, "nothing: it is not known here what it changes")
 
 
 def _same(value: Any, wanted: Any) -> bool:
@@ -126,6 +145,28 @@ def _fits(patterns: Any, name: str) -> bool:
     return any(name == each or name.endswith(f".{each}") for each in _strings(patterns))
 
 
+def check_saved_modules(config: Config, head: Collection[str], modules: Collection[str]) -> None:
+    """Raise an AtlasError if peft would keep a copy of a module that is not part of the attached head.
+
+    Parameters
+    ----------
+    config
+        The file.
+    head
+        Names of the head's modules.
+    modules
+        Names of all modules of the network.
+    """
+    saved = config.get("modules_to_save")
+    if saved is None:
+        return
+    if not isinstance(saved, list) or not all(isinstance(each, str) for each in saved):
+        _refuse("modules_to_save", saved, "a list of names")
+    for name in modules:
+        if name.endswith(tuple(saved)) and not f"{name}.".startswith(tuple(f"{top}." for top in head)):
+            _refuse("modules_to_save", saved, f"the head that is attached, {list(head)}, not {name}")
+
+
 def _strings(values: Any) -> list[str]:
     """Return a list of texts, or raise a TypeError."""
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
@@ -136,6 +177,8 @@ def _strings(values: Any) -> list[str]:
 def _in_layers(config: Config, name: str) -> bool:
     """Return whether a module's layer is among those to transform."""
     layers, patterns = config.get("layers_to_transform"), config.get("layers_pattern")
+    if patterns and not layers:
+        raise ValueError("layers_pattern without layers_to_transform")
     if layers is None or layers == []:
         return True
     wanted = [layers] if isinstance(layers, int) else list(layers)

@@ -17,7 +17,7 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_text, write_whole
 from peft_atlas.methods.attach import Attached
 from peft_atlas.methods.patterns import head_modules
-from peft_atlas.methods.peft_config import check_settings, check_targets, without_base_copies
+from peft_atlas.methods.peft_config import check_saved_modules, check_settings, check_targets, without_base_copies
 from peft_atlas.methods.places import own_modules
 
 WEIGHTS, CONFIGURATION = "adapter_model.safetensors", "adapter_config.json"
@@ -124,8 +124,9 @@ def _check_configuration(attached: Attached, configuration: Mapping[str, Any]) -
         _check_own(attached, configuration)
         return
     check_settings(configuration, {"peft_type": method.peft_type, **method.peft_settings()})
+    modules = [name for name, _ in own_modules(attached.model) if name]
+    check_saved_modules(configuration, attached.head, modules)
     if method.peft_modules(targets, ()):
-        modules = [name for name, _ in own_modules(attached.model) if name]
         check_targets(configuration, targets, modules)
     method.check_from_peft(configuration, attached.model, targets)
 
