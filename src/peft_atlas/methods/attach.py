@@ -314,7 +314,7 @@ def _one_a_member(name: str, data: Tensor, members: Members) -> Tensor:
     """Return a copy of a shared parameter for each member, shape ``(*population, ...)``."""
     population = members.population
     try:
-        return data.expand(*population, *data.shape[len(population) :]).clone()
+        return data.expand((*population, *data.shape[len(population) :])).clone()
     except RuntimeError:
         shape = tuple(data.shape)
         raise AtlasError(
