@@ -14,7 +14,7 @@ from peft_atlas.methods.ledger import Ledger, merged_while_loading
 from peft_atlas.methods.method import ALONE, Members, Method
 from peft_atlas.methods.patterns import Patterns, chosen_places, head_modules, head_parameters
 from peft_atlas.methods.places import Own, Place, own_modules, own_parameters, replace
-from peft_atlas.methods.wrapper import MergingWrapper
+from peft_atlas.methods.wrapper import MergingWrapper, Wrapper
 
 __all__ = ["ALONE", "Attached", "attach"]
 
@@ -55,6 +55,7 @@ class Attached:
         self.head = tuple(head_modules(model, head))
         self._head = head_parameters(model, head)
         own = own_parameters(model)
+        _refuse_blank(own)
         trained = [each for each in own if self._learns(each)]
         copies = [_one_a_member(each.names[0], each.parameter.data, members) for each in trained]
         # The deepest first, so that what is inside another target is wrapped when that one is.
@@ -226,8 +227,9 @@ class Attached:
         for hook in self._hooks:
             hook.remove()
         for wrapped in reversed(self._wrapped):
-            if wrapped.wrapper is not wrapped.base:
-                replace(self.model, wrapped.wrapper, wrapped.base)
+            # Another adapter may have been taken off from within.
+            base = wrapped.wrapper.base if isinstance(wrapped.wrapper, Wrapper) else wrapped.base
+            replace(self.model, wrapped.wrapper, base)
         self._ledger.leave(list(self._network.values()), keep=keep)
         self._wrapped, self._network, self._hooks = [], {}, []
         return self.model
@@ -257,6 +259,13 @@ def attach(model: nn.Module, method: Method, members: Members = ALONE, head: Pat
         the network is left as it was.
     """
     return Attached(model, method, members, head)
+
+
+def _refuse_blank(own: list[Own]) -> None:
+    """Raise an AtlasError if a lazy module has not been given its shape yet."""
+    for each in own:
+        if isinstance(each.parameter, nn.UninitializedParameter):
+            raise AtlasError(f"network: {each.names[0]} has no shape yet; allowed: a network that has been called once")
 
 
 def _targets(model: nn.Module, method: Method, head: Patterns) -> list[Place]:

@@ -29,7 +29,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 # Values at which settings that are not taken over here change nothing.
 _OFF: dict[str, Any] = {
-    **dict.fromkeys(("rank_pattern", "alpha_pattern", "loftq_config"), {}),
+    **{key: {} for key in ("rank_pattern", "alpha_pattern", "loftq_config")},
     **dict.fromkeys(("ensure_weight_tying", "use_qalora"), False),
     **dict.fromkeys(
         (
