@@ -208,7 +208,7 @@ class Attached:
             )
             warnings.warn(text, stacklevel=2)
         for wrapper in self._merging():
-            wrapper.forget_frozen()
+            self._ledger.replace(wrapper.settle())
         return self._take_off(keep=True)
 
     def detach(self) -> nn.Module:

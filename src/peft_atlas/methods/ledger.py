@@ -55,6 +55,11 @@ class Ledger:
                 vars(module)[_KEY] = self
                 self.modules.append(module)
 
+    def replace(self, pairs: Sequence[tuple[nn.Parameter, nn.Parameter]]) -> None:
+        """Let parameters stand for others, whose flags are to be theirs; a tied one may be both."""
+        for old, new in pairs:
+            self.flags[new] = self.flags[old]
+
     @torch.no_grad()
     def leave(self, trained: Sequence[nn.Parameter], *, keep: bool) -> None:
         """Take back what an adapter changed, as far as no other one needs it."""

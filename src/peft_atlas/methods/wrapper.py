@@ -124,9 +124,11 @@ class MergingWrapper(Wrapper):
             setattr(self.base, name, parameter)
         self._frozen = {}
 
-    def forget_frozen(self) -> None:
-        """Make a merge final."""
+    def settle(self) -> list[tuple[nn.Parameter, nn.Parameter]]:
+        """Make a merge final and return each frozen parameter with the one that now stands in its place."""
+        replaced = [(frozen, getattr(self.base, name)) for name, frozen in self._frozen.items()]
         self._frozen = {}
+        return replaced
 
 
 # Largest difference between merged and unmerged outputs, relative to the outputs' largest magnitude.
