@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_text, write_whole
@@ -65,12 +65,24 @@ def save_adapter(
         raise AtlasError(f"head = {head!r}: allowed: the head that was attached, {attached.head!r}")
     configuration = _configuration(attached, base_model, task_type)
     if attached.method.peft_type is not None:
+        _check_head_for_peft(attached)
         attached.method.check_for_peft(attached.model, list(attached.targets()))
         _check_configuration(attached, configuration)
     buffers = {name: buffer.detach().clone() for name, buffer in attached.buffers().items()}
     tensors = _saved(attached, {**attached.state(), **buffers})
     write_whole(folder / WEIGHTS, lambda part: save_file(tensors, part, {"format": "pt"}))
     write_text(folder / CONFIGURATION, json.dumps(configuration, indent=2, sort_keys=True) + "\n")
+
+
+def _check_head_for_peft(attached: Attached) -> None:
+    """Raise an AtlasError if peft cannot keep a module of the head: containers have no call of their own."""
+    modules = dict(own_modules(attached.model))
+    for name in attached.head:
+        module = modules[name]
+        if isinstance(module, nn.ModuleDict | nn.ModuleList):
+            raise AtlasError(
+                f"head: peft keeps no {type(module).__name__}, as {name} is; allowed: the modules within it"
+            )
 
 
 def _configuration(attached: Attached, base_model: str, task_type: str | None) -> dict[str, Any]:
@@ -162,7 +174,17 @@ def _own_tensors(attached: Attached, tensors: dict[str, Tensor]) -> dict[str, Te
     for name, tensor in tensors.items():
         if again.get(name) != tensor.shape:
             raise AtlasError(f"adapter: {name} of shape {tuple(tensor.shape)} is no tensor of {method.name}")
+    _check_buffers(attached, ours)
     return ours
+
+
+def _check_buffers(attached: Attached, ours: Mapping[str, Tensor]) -> None:
+    """Raise an AtlasError if what goes with the parameters of a file is missing, as a head's running statistics."""
+    head = tuple(f"{name}." for name in attached.head) or (" ",)
+    with_head = any(name.startswith(head) for name in ours)
+    missing = [name for name in attached.buffers() if name not in ours and (with_head or not name.startswith(head))]
+    if missing:
+        raise AtlasError(f"adapter: lacks {missing[:3]}; allowed: its own names")
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
