@@ -74,7 +74,7 @@ def test_dropout_stands_before_a_and_spares_the_base():
 def test_given_base_output_is_used():
     layer = random_lora()
     x = torch.randn(4, 12, dtype=torch.float64)
-    torch.testing.assert_close(layer(x, layer.base(x)), layer(x), rtol=0, atol=0)
+    torch.testing.assert_close(layer(x, base_output=layer.base(x)), layer(x), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", MERGE_TOLERANCE, ids=str)

@@ -126,6 +126,8 @@ def encoder_sites(width: int) -> Sites:
 def load_encoder(folder: Path) -> nn.Module:
     """Return the pretrained encoder of a folder that `save_pretrained` wrote, or that a package holds.
 
+    It is in float32, whatever the precision that it was saved in.
+
     Raises
     ------
     AtlasError
@@ -138,7 +140,7 @@ def load_encoder(folder: Path) -> nn.Module:
         return load_bert(folder)
     from transformers import AutoModel
 
-    return HuggingFaceEncoder(AutoModel.from_pretrained(folder, use_safetensors=True))
+    return HuggingFaceEncoder(AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True))
 
 
 def parameter_count(module: nn.Module) -> int:
