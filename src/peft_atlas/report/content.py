@@ -75,7 +75,11 @@ class EvidenceBlock:
 
 @dataclass(frozen=True)
 class FigureBlock:
-    """A figure: its name under figures/, title, section, study, caption, finding, the SVG, and the files beside it."""
+    """A figure and the files that go with it.
+
+    ``name`` is its name under figures/, ``svg`` the drawing as a data address, ``size`` its width and height in
+    CSS pixels: the page reserves that space before it decodes the picture, so that links land where they point.
+    """
 
     name: str
     title: str
@@ -84,6 +88,7 @@ class FigureBlock:
     caption: str
     finding: str
     svg: str
+    size: tuple[int, int]
     formats: tuple[str, ...] = ("pdf", "png", "svg")
     kind: str = "figure"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_text
 from peft_atlas.report.content import FigureBlock, Section
 from peft_atlas.report.evidence import SHOWN, Evidence
@@ -27,9 +29,23 @@ def read_figures(stems: Iterable[Path]) -> list[FigureBlock]:
 
 def _read_figure(stem: Path) -> FigureBlock:
     card = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
-    picture = _data_address(stem.with_suffix(".svg").read_text(encoding="utf-8"))
+    svg = stem.with_suffix(".svg").read_text(encoding="utf-8")
     texts = {key: card[key] for key in ("title", "section", "study", "caption", "finding")}
-    return FigureBlock(name=stem.name, svg=picture, formats=tuple(card["formats"]), **texts)
+    return FigureBlock(name=stem.name, svg=_data_address(svg), size=_size(svg), formats=tuple(card["formats"]), **texts)
+
+
+# Matplotlib writes lengths in points; a CSS pixel is 3/4 of one.
+_PIXELS_PER_POINT = 4 / 3
+_VIEW_BOX = re.compile(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"')
+
+
+def _size(svg: str) -> tuple[int, int]:
+    """Return the width and height of an SVG in whole CSS pixels, from its viewBox in points."""
+    found = _VIEW_BOX.search(svg)
+    if found is None:
+        raise AtlasError("figure: its SVG has no viewBox; delete it and run again")
+    width, height = (round(_PIXELS_PER_POINT * float(length)) for length in found.groups())
+    return width, height
 
 
 def _data_address(svg: str) -> str:
