@@ -15,6 +15,11 @@ class LinearShape:
     outputs: int
 
     @property
+    def widths(self) -> tuple[int, int]:
+        """Input and output width, as `lora_params` takes them."""
+        return self.inputs, self.outputs
+
+    @property
     def weights(self) -> int:
         """Return the entries of the weight matrix."""
         return self.inputs * self.outputs

@@ -49,12 +49,12 @@ def _(adapter: parameters.LowRank, model: LlamaForCausalLM) -> nn.Module:
 
 
 @attach.register
-def _(adapter: parameters.SeriesAdapter, model: LlamaForCausalLM) -> nn.Module:
+def _(adapter: parameters.Series, model: LlamaForCausalLM) -> nn.Module:
     return attach_method(model, SeriesAdapter(adapter.bottleneck, adapter.modules, side="narrower")).model
 
 
 @attach.register
-def _(adapter: parameters.ParallelAdapter, model: LlamaForCausalLM) -> nn.Module:
+def _(adapter: parameters.Parallel, model: LlamaForCausalLM) -> nn.Module:
     return attach_method(model, ParallelAdapter(adapter.bottleneck, adapter.modules)).model
 
 

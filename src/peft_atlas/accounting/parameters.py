@@ -7,13 +7,14 @@ from models with the adapters attached.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import pandas as pd
 
-from peft_atlas.accounting.architectures import BERT_BASE, DECODERS, DecoderGeometry, LinearShape
+from peft_atlas.accounting.architectures import BERT_BASE, DECODERS, DecoderGeometry, EncoderGeometry
+from peft_atlas.accounting.closed_forms import lora_params
 
 CLOSED_FORM = "closed_form"
 COLUMNS = (
@@ -33,11 +34,6 @@ BERT_RANK = 8
 BERT_LABELS = 2
 
 
-def lora_params(rank: int, shapes: Iterable[LinearShape]) -> int:
-    """Return the entries of A (r x in) and B (out x r) over all modules: sum of r (in + out); arXiv:2106.09685, 4.1."""
-    return sum(rank * (shape.inputs + shape.outputs) for shape in shapes)
-
-
 def percent_of_total(trainable: int, base: int) -> float:
     """Return trainable parameters in percent of base and adapter together, as peft and LLM-Adapters print it."""
     return 100 * trainable / (base + trainable)
@@ -48,11 +44,20 @@ def percent_of_base(trainable: int, base: int) -> float:
     return 100 * trainable / base
 
 
+# The classes below and those of `peft_atlas.methods` both know how many parameters a method trains. They stay apart
+# because they take different things: a method counts what it adds to a module that exists, which needs torch, while
+# these count a whole decoder from its geometry and must run without torch. tests/unit/test_accounting.py compares the
+# two on random shapes.
 class Adapter(Protocol):
     """A configuration whose trainable parameters follow from the decoder's shape."""
 
     def trainable_params(self, geometry: DecoderGeometry) -> int:
         """Return the parameters that training changes."""
+
+
+def _widths(geometry: DecoderGeometry | EncoderGeometry, modules: Collection[str]) -> list[tuple[int, int]]:
+    """List the input and output width of the named modules, over all layers."""
+    return [shape.widths for shape in geometry.shapes(modules)]
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Prefix:
 
 
 @dataclass(frozen=True)
-class SeriesAdapter:
+class Series:
     """Bottleneck adapters in series with linear modules, on the hidden-width side of each; no biases.
 
     In the LLM-Adapters code the adapter of up_proj and gate_proj stands before the module and that of down_proj
@@ -83,7 +88,7 @@ class SeriesAdapter:
 
 
 @dataclass(frozen=True)
-class ParallelAdapter:
+class Parallel:
     """Bottleneck adapters beside linear modules, from each one's input to its output; no biases."""
 
     bottleneck: int
@@ -91,7 +96,7 @@ class ParallelAdapter:
 
     def trainable_params(self, geometry: DecoderGeometry) -> int:
         """Return bottleneck x (inputs + outputs) a module."""
-        return lora_params(self.bottleneck, geometry.shapes(self.modules))
+        return lora_params(self.bottleneck, _widths(geometry, self.modules))
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,8 @@ class LowRank:
 
     def trainable_params(self, geometry: DecoderGeometry) -> int:
         """Return the sum of r (in + out), for DoRA with the outputs."""
-        shapes = geometry.shapes(self.modules)
-        return lora_params(self.rank, shapes) + self.magnitude * sum(shape.outputs for shape in shapes)
+        widths = _widths(geometry, self.modules)
+        return lora_params(self.rank, widths) + self.magnitude * sum(outputs for _, outputs in widths)
 
 
 @dataclass(frozen=True)
@@ -147,19 +152,19 @@ SETTINGS = (
         "AdapterS",
         "once a layer: bottleneck 256 on down_proj",
         "LLM-Adapters issue 45, the command on commonsense_170k.json",
-        SeriesAdapter(256, ("down_proj",)),
+        Series(256, ("down_proj",)),
     ),
     MethodSetting(
         "AdapterS",
         "twice a layer: bottleneck 256 on up_proj and gate_proj",
         "LLM-Adapters 8166572, math_running_commands",
-        SeriesAdapter(256, ("up_proj", "gate_proj")),
+        Series(256, ("up_proj", "gate_proj")),
     ),
     MethodSetting(
         "AdapterP",
         "bottleneck 256 on up_proj and down_proj",
         "LLM-Adapters 8166572",
-        ParallelAdapter(256, ("up_proj", "down_proj")),
+        Parallel(256, ("up_proj", "down_proj")),
     ),
     MethodSetting("LoRA", "r=32 on q, k, v, up, down", "DoRA v6, Table 8; LLM-Adapters 8166572", LowRank(32)),
     MethodSetting("DoRA (half)", "r=16 on q, k, v, up, down", "DoRA v6, Table 8", LowRank(16, magnitude=True)),
@@ -215,7 +220,7 @@ def decoder_count(geometry: DecoderGeometry, setting: MethodSetting, trainable: 
 
 def bert_counts() -> list[Count]:
     """Return the counts of the seed notebook's section 5: LoRA on BERT, with its head and apart from it."""
-    adapter = lora_params(BERT_RANK, BERT_BASE.shapes(BERT_MODULES))
+    adapter = lora_params(BERT_RANK, _widths(BERT_BASE, BERT_MODULES))
     return bert_parts(adapter, BERT_BASE.head_params(BERT_LABELS), BERT_BASE.total_params(BERT_LABELS))
 
 

@@ -175,8 +175,3 @@ def label_panels(axes: Sequence[Axes]) -> None:
     for letter, axis in zip("abcdefgh", axes, strict=False):
         axis.set_title(f"{letter}  {axis.get_title()}" if axis.get_title() else letter, loc="left", fontweight="bold")
         axis.set_title("", loc="center")
-
-
-def percent_text(value: float) -> str:
-    """Return a percentage with three significant digits at the most and no padding."""
-    return f"{value:.3g}"

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from peft_atlas.accounting.closed_forms import lora_params
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting, widths
 from peft_atlas.methods.wrapper import MERGE_TOLERANCE, MergingWrapper
 from peft_atlas.population import Draws, PopulationLinear, SeedDropout, member_linear
 
-__all__ = ["MERGE_TOLERANCE", "SETTINGS", "LoRA", "LoRALinear", "lora_params", "redundant_rank"]
+__all__ = ["MERGE_TOLERANCE", "SETTINGS", "LoRA", "LoRALinear", "redundant_rank"]
 
 # What studies train of it where a network has attention; see `names`.
 SETTINGS = ("LoRA (query, value)", "LoRA (query, key, value)", "LoRA (all linear modules)")
@@ -236,11 +237,6 @@ _PEFT_SUFFIXES = (".lora_A.weight", ".lora_B.weight")
 def _peft_name(name: str) -> str:
     """Return the name of one of our parameters in a file of peft's."""
     return f"{name}.weight" if name.endswith((".lora_A", ".lora_B")) else name
-
-
-def lora_params(r: int, shapes: Sequence[tuple[int, int]]) -> int:
-    """Return the parameters that LoRA trains, the sum of r (in + out) over ``(in, out)`` shapes."""
-    return sum(r * (in_features + out_features) for in_features, out_features in shapes)
 
 
 def redundant_rank(r: int, shapes: Sequence[tuple[int, int]]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from peft_atlas.methods.lora import lora_params
+from peft_atlas.accounting.closed_forms import lora_params
 from peft_atlas.methods.wrapper import Wrapper
 from peft_atlas.population import PopulationLinear
 

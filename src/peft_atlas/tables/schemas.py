@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import pandas as pd
-
-from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Contract, read_table
+from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Contract
 
 STATUSES = ("ok", "diverged", "failed", "missing")
 VERDICTS = (
@@ -345,8 +342,3 @@ CONTRACTS = {
         COMPARISON, FINDINGS, COSTS,
     )
 }  # fmt: skip
-
-
-def read_results(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """Return the named result tables of a results folder, by name."""
-    return {name: read_table(CONTRACTS[name], Path(folder) / f"{name}.parquet") for name in names}
