@@ -1,4 +1,4 @@
-"""The count of a low-rank pair, shared by the accounting and by the methods that attach one; imports nothing."""
+"""The parameter count of a low-rank pair, shared by the accounting and the methods; needs no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the report as HTML and as Markdown from the same sections."""
+"""Render the same sections as HTML and as Markdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TITLE = "PEFT Atlas"
 
 
 def read_figures(stems: Iterable[Path]) -> list[FigureBlock]:
-    """Return each figure from its card and its SVG file."""
+    """Load each figure from its card and SVG file."""
     return [_read_figure(stem) for stem in stems]
 
 
@@ -40,7 +40,7 @@ _VIEW_BOX = re.compile(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"')
 
 
 def _size(svg: str) -> tuple[int, int]:
-    """Return the width and height of an SVG in whole CSS pixels, from its viewBox in points."""
+    """Read the width and height of an SVG from its viewBox, converted from points to whole CSS pixels."""
     found = _VIEW_BOX.search(svg)
     if found is None:
         raise AtlasError("figure: its SVG has no viewBox; delete it and run again")
@@ -49,20 +49,20 @@ def _size(svg: str) -> tuple[int, int]:
 
 
 def _data_address(svg: str) -> str:
-    """Return an SVG as a data address; a quarter shorter than in base64."""
+    """Encode an SVG as a percent-encoded data URL, a quarter shorter than base64."""
     start = svg.index("<svg")
     return "data:image/svg+xml," + quote(" ".join(svg[start:].split()), safe=" ~()*!.,;:/?@&=+$-_'")
 
 
 def render_html(sections: Sequence[Section], tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return the report as one HTML page that loads nothing; every text is escaped.
+    """Render the report as a single HTML page that loads no other file; all text is escaped.
 
     Parameters
     ----------
     sections
-        The report.
+        Sections of the report.
     tables
-        The result tables that its evidence names.
+        The result tables that evidence links refer to.
     """
     environment = _environment(escape=True)
     environment.filters["json"] = _json
@@ -83,7 +83,7 @@ def _json(data: Any) -> Markup:
 
 
 def render_markdown(sections: Sequence[Section]) -> str:
-    """Return the report as Markdown, its figures as links to the PNG files."""
+    """Render the report as Markdown, with figures linked as files."""
     environment = _environment(escape=False)
     environment.filters["cell"] = _markdown_cell
     return environment.get_template("report.md.j2").render(title=TITLE, sections=sections)
@@ -101,13 +101,13 @@ def _environment(*, escape: bool) -> Environment:
 
 
 def _markdown_cell(text: str) -> str:
-    """Return text that cannot break a table row or become markup."""
+    """Escape text so that it cannot break a table row or be read as markup."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("\\", "\\\\").replace("|", "\\|")
     return " ".join(escaped.split())
 
 
 def render_gallery(figures: Sequence[FigureBlock]) -> str:
-    """Return a page that shows all figures by section, each from its SVG file."""
+    """Render a page that shows all figures by section, each loaded from its SVG file."""
     names = dict.fromkeys(figure.section for figure in figures)
     sections = [(name, [figure for figure in figures if figure.section == name]) for name in names]
     template = _environment(escape=True).get_template("gallery.html.j2")
@@ -117,6 +117,6 @@ def render_gallery(figures: Sequence[FigureBlock]) -> str:
 def write_report(
     sections: Sequence[Section], html: Path, markdown: Path, tables: Mapping[str, pd.DataFrame] | None = None
 ) -> None:
-    """Write both forms of the report, each whole or not at all; evidence links to the rows of ``tables``."""
+    """Write both forms of the report, each atomically; evidence links point to rows of ``tables``."""
     write_text(html, render_html(sections, tables or {}))
     write_text(markdown, render_markdown(sections))

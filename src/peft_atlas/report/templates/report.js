@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  // ---- Tables: a header sorts, a field filters ----
+  // ---- Tables: click a header to sort, type to filter ----
   const number = (text) => {
     const found = text.replace(/,/g, "").match(/^[<>~+]?\s*(-?\d+(\.\d+)?(e[-+]?\d+)?)/i);
     return found ? Number(found[1]) : NaN;
@@ -60,7 +60,7 @@
     makeSortable(table);
     if (table.tBodies[0].rows.length > 5) makeFilter(box, table);
   }
-  // On a phone the list of contents starts closed.
+  // On small screens the table of contents starts closed.
   if (window.matchMedia("(max-width: 70rem)").matches) document.querySelector("nav details").open = false;
 
   // ---- Evidence: the rows behind a sentence, on hover or focus ----
@@ -195,7 +195,7 @@
     return inside.length > 2 ? inside : evenTicks(10 ** low, 10 ** high);
   };
 
-  const told = (point, x, y, front) => {
+  const described = (point, x, y, front) => {
     const interval = (key) => (point.intervals[key] ? ` [${point.intervals[key].map((v) => show(v, key)).join(", ")}]` : "");
     const named = [point.method, point.setting, point.model, point.task].filter(Boolean).join(", ");
     const numbers = [x, y].map((key) => `${metrics.get(key).name} ${show(point.values[key], key)}${interval(key)}`).join("; ");
@@ -257,7 +257,7 @@
     panel.chosen = -1;
     const front = new Set([...groups(points).values()].flatMap((group) => onFront(group, x, y)));
     chart.setAttribute("aria-label", `${panel.title}: ${axisName(y)} against ${axisName(x)}, ${points.length} points, ${front.size} on a Pareto front. Arrow keys step through the points.`);
-    panel.readout.textContent = points.length ? `${points.length} points, ${front.size} on a Pareto front (one front a task and model). Point at one, or use the arrow keys.` : "No point has both metrics under these filters.";
+    panel.readout.textContent = points.length ? `${points.length} points, ${front.size} on a Pareto front (one front per task and model). Hover over a point, or use the arrow keys.` : "No point has both metrics under these filters.";
     if (!points.length) return front;
     const across = scale(x, shared, left, right), up = scale(y, shared, bottom, top);
     const text = (value, attributes) => { const t = draw("text", attributes); t.textContent = value; chart.append(t); };
@@ -276,7 +276,7 @@
     text(axisName(x), { x: (left + right) / 2, y: height - 8, "text-anchor": "middle" });
     text(axisName(y), { x: 14, y: (top + bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(top + bottom) / 2})` });
     for (const group of groups(points).values()) {
-      // From the best x on, each step reaches as far as the worse x of the next; the last reaches the edge.
+      // Start at the best x; each step extends to the x of the next, worse point, and the last one to the edge.
       const { lower_is_better } = metrics.get(x);
       const steps = onFront(group, x, y).sort((a, b) => (lower_is_better ? 1 : -1) * (a.values[x] - b.values[x]));
       const parts = steps.map((p, i) => `${i ? `H${across.place(p.values[x])}V` : `M${across.place(p.values[x])},`}${up.place(p.values[y])}`);
@@ -296,7 +296,7 @@
       if (front.has(point)) holder.append(draw("circle", { class: "ring", r: 9.5 }));
       holder.append(path);
       chart.append(holder);
-      const index = panel.list.push({ path, point, text: told(point, x, y, front) }) - 1;
+      const index = panel.list.push({ path, point, text: described(point, x, y, front) }) - 1;
       holder.addEventListener("mouseenter", () => choose(panel, index));
       holder.addEventListener("click", () => choose(panel, index));
     }
