@@ -77,7 +77,7 @@ def _template(name: str) -> str:
 
 
 def _json(data: Any) -> Markup:
-    """Return data as JSON that cannot end the element it stands in."""
+    """Serialise data as JSON that cannot close the script element around it."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 

@@ -121,6 +121,8 @@
     P: cross(6, 2.2), X: cross(6, 2.2), "+": spokes(0, P / 2, P, -P / 2), x: spokes(P / 4, -P / 4, 3 * P / 4, -3 * P / 4),
     "|": spokes(0, P), _: spokes(P / 2, -P / 2), 1: spokes(P, P / 3, -P / 3), 2: spokes(0, 2 * P / 3, -2 * P / 3),
   };
+  // Published points belong to the study of the literature; all others were measured here.
+  const PUBLISHED = "literature";
   const shape = (method, filled) => {
     const { colour, marker } = marks.get(method);
     const attributes = { d: SHAPES[marker] ?? SHAPES.o, stroke: colour, "stroke-width": 1.8, fill: filled ? colour : "#fff" };
@@ -136,11 +138,11 @@
     const text = Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(digits)));
     return unit ? `${text} ${unit}` : text;
   };
-  // As few digits as tell the ticks of an axis apart; the axis names their unit.
+  // Use as few digits as keep the tick labels of an axis distinct; the axis title names the unit.
   const tickTexts = (values, key) => {
     const written = (digits) => values.map((value) => show(value, key, digits).replace(/ [%s]$| points$/, ""));
-    const told = [3, 4, 5, 6, 7].map(written).find((texts) => new Set(texts).size === texts.length);
-    return told ?? written(3);
+    const distinct = [3, 4, 5, 6, 7].map(written).find((texts) => new Set(texts).size === texts.length);
+    return distinct ?? written(3);
   };
   const axisName = (key) => {
     const { name, unit, log } = metrics.get(key);
@@ -292,7 +294,7 @@
     const ordered = [...points].sort((a, b) => a.values[x] - b.values[x]);
     for (const point of ordered) {
       const holder = draw("g", { transform: `translate(${across.place(point.values[x]).toFixed(1)} ${up.place(point.values[y]).toFixed(1)})`, class: "point" });
-      const path = shape(point.method, point.study !== "published");
+      const path = shape(point.method, point.study !== PUBLISHED);
       if (front.has(point)) holder.append(draw("circle", { class: "ring", r: 9.5 }));
       holder.append(path);
       chart.append(holder);
@@ -365,8 +367,8 @@
   boxes.append(all);
   methodsField.append(boxes);
   const grid = element("div", { class: "panels" });
-  const measured = data.points.find((point) => point.study !== "published");
-  grid.append(...[["Left", measured?.study ?? ALL], ["Right", "published"]].map(([title, study]) => makePanel(`${title} panel`, study).section));
+  const measured = data.points.find((point) => point.study !== PUBLISHED);
+  grid.append(...[["Left", measured?.study ?? ALL], ["Right", PUBLISHED]].map(([title, study]) => makePanel(`${title} panel`, study).section));
   root.replaceChildren(metricsBox, methodsBox, grid, list);
   for (const made of [xs.made, ys.made]) made.addEventListener("change", update);
   let width = 0;
