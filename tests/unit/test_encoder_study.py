@@ -20,11 +20,11 @@ from peft_atlas.snakemake_support.costs import all_costs
 from peft_atlas.studies.encoder.answers import encoder_answers
 from peft_atlas.studies.encoder.checks import encoder_checks
 from peft_atlas.studies.encoder.config import ENCODER_SETTINGS, EncoderConfig
-from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL, PACKAGED_TASKS
 from peft_atlas.studies.encoder.controls import control_runs
 from peft_atlas.studies.encoder.data.packages import MODELS
 from peft_atlas.studies.encoder.data.sources import PACKAGED
 from peft_atlas.studies.encoder.jobs import CROSS_CHECKED, MAJORITY, RANK, RANK_CURVE, TFIDF, slug
+from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL, PACKAGED_TASKS
 from peft_atlas.studies.encoder.ranking import rank_correlation
 from peft_atlas.studies.encoder.train import Run as EncoderRun
 from peft_atlas.studies.encoder.train import (
