@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from peft_atlas.accounting.closed_forms import lora_params
 from peft_atlas.errors import AtlasError
-from peft_atlas.methods.lora import MERGE_TOLERANCE, LoRALinear, lora_params, redundant_rank
+from peft_atlas.methods.lora import MERGE_TOLERANCE, LoRALinear, redundant_rank
 from peft_atlas.population import PopulationLinear
 from peft_atlas.studies.notebook.checks import published_forward
 

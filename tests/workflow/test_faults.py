@@ -144,7 +144,7 @@ def test_an_output_that_is_truncated_or_another_file(undisturbed, tmp_path):
     part.write_bytes(part.read_bytes()[:-20])
     truncated = project.snakemake(*TABLES, config=TINY)
     assert truncated.returncode != 0
-    assert f"{SWEEP}: not a whole Parquet file" in truncated.stdout
+    assert f"{SWEEP}: not a complete Parquet file" in truncated.stdout
     shutil.copyfile(project.folder / "results/runs/notebook/baseline/held_out/block=0.runs.parquet", part)
     replaced = project.snakemake(*TABLES, config=TINY)
     assert replaced.returncode != 0

@@ -179,7 +179,7 @@ def test_a_truncated_part_is_named_and_combines_into_nothing(project):
     (project.folder / "results/runs.parquet").unlink()
     done = project.snakemake("results/runs.parquet", "--rerun-triggers", "input")
     assert done.returncode != 0
-    assert "block=0.runs.parquet: not a whole Parquet file" in done.stdout
+    assert "block=0.runs.parquet: not a complete Parquet file" in done.stdout
     assert "logs/combine_runs.log" in done.stdout
     assert not (project.folder / "results/runs.parquet").exists()
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
+from peft_atlas.accounting.closed_forms import lora_params
 from peft_atlas.methods.linear import as_stored, is_plain, learning_dtype, weight_of, widths
 from peft_atlas.methods.lora_embedding import LoRAEmbedding, embedding_params
 from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting, renamed
@@ -17,7 +18,7 @@ from peft_atlas.methods.settings import check_positive, check_probability, check
 from peft_atlas.methods.wrapper import MERGE_TOLERANCE, MergingWrapper
 from peft_atlas.population import Draws, PopulationLinear, SeedDropout, member_linear
 
-__all__ = ["MERGE_TOLERANCE", "SETTINGS", "LoRA", "LoRALinear", "lora_params", "redundant_rank"]
+__all__ = ["MERGE_TOLERANCE", "SETTINGS", "LoRA", "LoRALinear", "redundant_rank"]
 
 # What studies train of it where a network has attention; see `names`.
 SETTINGS = ("LoRA (query, value)", "LoRA (query, key, value)", "LoRA (all linear modules)")
@@ -244,11 +245,6 @@ def _where(place: tuple[str, ...], sites: Sites) -> str:
 
 # Ends of the names of our parameters, and of the same in a file of peft's.
 _PEFTS = {".lora_A": ".lora_A.weight", ".lora_B": ".lora_B.weight"}
-
-
-def lora_params(r: int, shapes: Sequence[tuple[int, int]]) -> int:
-    """Return the parameters that LoRA trains, the sum of r (in + out) over ``(in, out)`` shapes."""
-    return sum(r * (in_features + out_features) for in_features, out_features in shapes)
 
 
 def redundant_rank(r: int, shapes: Sequence[tuple[int, int]]) -> bool:
