@@ -1,0 +1,1 @@
+"""Memory, parameters and settings of a fine-tuning run before it is started."""
