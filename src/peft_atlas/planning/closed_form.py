@@ -187,6 +187,9 @@ def adapter_bytes(linears: list[Linear], step: Step) -> int:
     print_ = step.attachment.method.footprint
     size = step.settings.compute_bytes if step.settings.casts else step.settings.adapter_bytes
     total = sum(print_.rank * size * step.attachment.rank + _result_bytes(linear, step) for linear in linears)
+    if print_.base_inputs:
+        sources = {linear.source: linear.inputs for linear in linears if linear.source != "attention output"}
+        total += step.settings.compute_bytes * sum(sources.values())
     return total + (print_.inputs * _adapter_input_bytes(linears, step) if print_.inputs else 0)
 
 
@@ -222,7 +225,8 @@ def _once_where_fused(linears: list[Linear], step: Step) -> list[Linear]:
 def delta_bytes(linears: list[Linear], step: Step) -> int:
     """Return bytes, whatever the batch, of matrices that the adapters of one layer make anew and keep."""
     kept, a = step.attachment.method.footprint, step.settings.adapter_bytes
-    made = kept.delta * a * sum(linear.inputs * linear.outputs for linear in linears)
+    size = kept.delta * a + kept.base_delta * step.settings.compute_bytes
+    made = size * sum(linear.inputs * linear.outputs for linear in linears)
     if not kept.blocks:
         return made
     rank = step.attachment.rank

@@ -125,7 +125,7 @@ def bias_parameters(architecture: Architecture) -> int:
 
 def _stored(attachment: Attachment) -> int:
     """Return the frozen entries that VeRA shares among all matrices: A (r x in) and B (out x r) of the widest."""
-    if attachment.method.name != "vera" or not attachment.linears:
+    if attachment.method.name not in ("vera", "pvera") or not attachment.linears:
         return 0
     widest_in = max(linear.inputs for _, linear in attachment.linears)
     widest_out = max(linear.outputs for _, linear in attachment.linears)

@@ -27,6 +27,8 @@ class Footprint:
         Matrices as large as the weight in the adapter's type, made anew in every forward pass.
     blocks
         Copies of the block-diagonal rotation of OFT.
+    base_inputs, base_delta
+        Inputs (once for matrices that read the same) and matrices as large as the weight, in the compute type.
     """
 
     inputs: int = 0
@@ -35,6 +37,8 @@ class Footprint:
     base_outputs: int = 0
     delta: int = 0
     blocks: int = 0
+    base_inputs: int = 0
+    base_delta: int = 0
 
 
 def _low_rank(linear: Linear, rank: int) -> int:
@@ -126,6 +130,18 @@ METHODS = (
            default_rank=256),
     Method("miss", lambda linear, rank: rank * linear.outputs, Footprint(rank=1), source="arXiv:2409.15371",
            default_rank=64),
+    Method("delora", lambda linear, rank: _low_rank(linear, rank) + 1, Footprint(inputs=1, rank=2),
+           source="arXiv:2503.18225"),
+    Method("gralora", _low_rank, Footprint(inputs=1, rank=2), source="arXiv:2505.20355", default_rank=32),
+    Method("c3a", lambda linear, rank: linear.weights // rank, Footprint(inputs=1), source="arXiv:2407.19342",
+           default_rank=64, rank_name="block size"),
+    Method("road", lambda linear, rank: 2 * linear.outputs, Footprint(outputs=2), source="arXiv:2409.00119",
+           default_rank=1, rank_name="unused"),
+    Method("pvera", lambda linear, rank: 2 * rank + linear.outputs, Footprint(rank=4, outputs=1),
+           source="arXiv:2512.07703", default_rank=256),
+    Method("shira", _low_rank, Footprint(base_inputs=1, base_delta=1), source="arXiv:2406.13175", default_rank=32),
+    Method("beft", lambda linear, rank: linear.outputs, Footprint(), source="arXiv:2509.15974", default_rank=1,
+           rank_name="unused"),
     Method("prefix", _nothing, Footprint(), acts_on="tokens", targets="", source="arXiv:2101.00190", default_rank=30,
            rank_name="virtual tokens"),
     Method("prompt", _nothing, Footprint(), acts_on="tokens", targets="", source="arXiv:2104.08691", default_rank=20,

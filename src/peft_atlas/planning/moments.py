@@ -42,7 +42,8 @@ def moments(step: Step) -> tuple[Moment, ...]:
     still = replace(Parts(), frozen_weights=frozen_bytes(step), adapter=adapter_weight_bytes(step), optimizer=optimizer_bytes(step))
     held = gradient_bytes(step) if step.settings.accumulation > 1 else 0
     saved, added = saved_bytes(step)
-    loss = replace(still, gradients=held, activations=saved, adapter_inputs=added, logits=logit_bytes(step))
+    loss = replace(still, gradients=held, activations=saved, adapter_inputs=added, logits=logit_bytes(step),
+                   working=_restored_head_bytes(step))  # fmt: skip
     grown = replace(still, gradients=0 if step.settings.fused_step else gradient_bytes(step))
     ends = (
         Moment(LOSS, loss),
@@ -204,6 +205,14 @@ def _backward_bytes(block: Block, step: Step) -> int:
     vectors = (3 if feed.gated else 2) * feed.width * max(feed.experts_per_token, 1) + 2 * block.hidden
     largest = max(linear.weights for linear in block.linears)
     return step.tokens * c * vectors + (c * largest if step.settings.quantization != "none" else 0)
+
+
+def _restored_head_bytes(step: Step) -> int:
+    """Return bytes of a quantised output matrix that is dequantised for its backward product."""
+    head = step.architecture.head
+    if not step.rules.quantizes_head or step.settings.quantization == "none" or head is None or step.architecture.tied:
+        return 0
+    return step.settings.compute_bytes * head.weights
 
 
 def _embedding_gradient(step: Step) -> int:

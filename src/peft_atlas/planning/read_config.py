@@ -16,9 +16,10 @@ from peft_atlas.planning.architecture import Architecture
 from peft_atlas.planning.families.classic import CLASSIC
 from peft_atlas.planning.families.decoders import DECODERS
 from peft_atlas.planning.families.fields import Fields
+from peft_atlas.planning.families.flux import DIFFUSION
 from peft_atlas.planning.families.pairs import PAIRS
 
-FAMILIES: Mapping[str, Callable[[Fields], Architecture]] = {**DECODERS, **CLASSIC, **PAIRS}
+FAMILIES: Mapping[str, Callable[[Fields], Architecture]] = {**DECODERS, **CLASSIC, **PAIRS, **DIFFUSION}
 
 
 def read_config(path: Path) -> Architecture:

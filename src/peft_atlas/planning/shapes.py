@@ -15,7 +15,8 @@ from peft_atlas.planning.read_config import architecture_of, read_config
 _NUMBERS = frozenset(
     "hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim vocab_size "
     "max_position_embeddings num_local_experts num_experts_per_tok ffn_hidden_size num_kv_heads d_model d_ff d_kv "
-    "num_layers num_heads n_embd n_layer n_head n_positions type_vocab_size image_size patch_size".split()
+    "num_layers num_heads n_embd n_layer n_head n_positions type_vocab_size image_size patch_size "
+    "mlp_ratio num_single_layers attention_head_dim in_channels joint_attention_dim tokens".split()
 )
 _FLAGS = frozenset({"tie_word_embeddings", "attention_bias", "parallel_attn", "new_decoder_architecture"})
 _ORIGIN = frozenset({"name", "source", "repository", "path", "commit", "line"})
