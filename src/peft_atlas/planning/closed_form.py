@@ -118,20 +118,21 @@ def attention_bytes(attention: Attention, step: Step) -> int:
     """Return bytes a token that an attention keeps: queries, keys, values, output, and what its softmax needs.
 
     Memory-efficient kernels keep one fp32 number a head (arXiv:2205.14135); the eager kernel keeps the S x S
-    probabilities. Keys and values are repeated for the heads that share them, unless one pair serves all. A value
-    that is a view of a fused result keeps all of that result alive.
+    probabilities and makes copies of keys and values. Other kernels repeat keys and values for the heads that share
+    them, unless one pair serves all, and a value that is a view of a fused result keeps all of that result alive.
     """
     c, heads = step.settings.compute_bytes, attention.heads
-    shared = 1 < attention.kv_heads != heads
+    eager = step.settings.kernel == "eager"
+    shared = attention.kv_heads != heads and (eager or attention.kv_heads > 1)
     repeated = attention.width if shared else attention.kv_width
     whole = attention.width + 2 * attention.kv_width
     if attention.fused and not attention.rotary:
         kept = whole
-    elif attention.fused and not shared:
+    elif attention.fused and not shared and not eager:
         kept = attention.width + repeated + whole
     else:
         kept = attention.width + 2 * repeated
-    if step.settings.kernel != "eager":
+    if not eager:
         return c * (kept + attention.width) + 4 * heads
     scores = c + (4 if attention.upcast and c == 2 else 0) + (c if attention.softcap else 0)
     return c * kept + heads * step.sequence * scores + (c * attention.width if step.trains_all else 0)

@@ -25,16 +25,29 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Counts:
-    """Parameters: ``adapter`` trained by the method, ``head`` trained beside it, ``base`` of the model without adapter.
+    """Parameters of a model with a method.
 
-    ``stored`` are frozen entries that the method adds (the shared random factors of VeRA).
+    Attributes
+    ----------
+    adapter, head
+        Trained by the method, and of a head trained beside it.
+    base, base_head
+        Of the model without adapter, head included, and of its head.
+    stored
+        Buffers that the method adds (the shared random factors of VeRA), which are no parameters.
+    frozen
+        Parameters that the method adds and does not train (A of LoRA-FA).
+    copies
+        Whether what is trained lies beside the base; it does not in full fine-tuning and BitFit.
     """
 
     adapter: int
     head: int
     base: int
     base_head: int
-    stored: int
+    stored: int = 0
+    frozen: int = 0
+    copies: bool = True
 
     @property
     def trained(self) -> int:
@@ -57,7 +70,7 @@ class Counts:
     @property
     def added(self) -> int:
         """Return the parameters that the model has more with the method attached."""
-        return 0 if self.adapter == self.base else self.adapter + self.head
+        return self.adapter + self.head + self.frozen if self.copies else 0
 
 
 def attach(architecture: Architecture, method: Method, rank: int | None, targets: tuple[str, ...]) -> Attachment:
@@ -91,10 +104,14 @@ def count(architecture: Architecture, attachment: Attachment, *, head: bool | No
     base, own = architecture.parameters, architecture.head_parameters
     kind = attachment.method.acts_on
     if kind == "everything":
-        return Counts(base - own if architecture.task == "labels" else base, own if architecture.task == "labels" else 0,
-                      base, own, 0)  # fmt: skip
+        apart = own if architecture.task == "labels" else 0
+        return Counts(base - apart, apart, base, own, copies=False)
     beside = own if trains_head and architecture.task == "labels" else 0
-    return Counts(_adapter(architecture, attachment), beside, base, own, _stored(attachment))
+    frozen = sum(b.layers * attachment.rank * one.inputs for b, one in attachment.linears)
+    return Counts(
+        _adapter(architecture, attachment), beside, base, own, _stored(attachment),
+        frozen=frozen if attachment.method.name == "lora-fa" else 0, copies=kind != "biases",
+    )  # fmt: skip
 
 
 def _adapter(architecture: Architecture, attachment: Attachment) -> int:

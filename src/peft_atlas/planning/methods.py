@@ -29,6 +29,8 @@ class Footprint:
         Copies of the block-diagonal rotation of OFT.
     base_inputs, base_delta
         Inputs (once for matrices that read the same) and matrices as large as the weight, in the compute type.
+    passing
+        Matrices as large as the weight in the adapter's type that are alive for a moment only.
     """
 
     inputs: int = 0
@@ -39,6 +41,7 @@ class Footprint:
     blocks: int = 0
     base_inputs: int = 0
     base_delta: int = 0
+    passing: int = 0
 
 
 def _low_rank(linear: Linear, rank: int) -> int:
@@ -115,7 +118,7 @@ METHODS = (
     Method("full", _nothing, Footprint(), acts_on="everything", targets="", source="every parameter"),
     Method("lora", _low_rank, Footprint(inputs=1, rank=1), source="arXiv:2106.09685"),
     Method("rslora", _low_rank, Footprint(inputs=1, rank=1), source="arXiv:2312.03732"),
-    Method("dora", _dora, Footprint(inputs=1, rank=1, outputs=1, base_outputs=1), source="arXiv:2402.09353"),
+    Method("dora", _dora, Footprint(inputs=1, rank=1, outputs=1, base_outputs=1, passing=3), source="arXiv:2402.09353"),
     Method("lora-fa", lambda linear, rank: rank * linear.outputs, Footprint(rank=1), source="arXiv:2308.03303"),
     Method("adalora", _adalora, Footprint(inputs=1, rank=2), source="arXiv:2303.10512", default_rank=12),
     Method("loha", lambda linear, rank: 2 * _low_rank(linear, rank), Footprint(inputs=1, delta=1), source="arXiv:2108.06098"),

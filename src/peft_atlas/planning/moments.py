@@ -48,8 +48,8 @@ def moments(step: Step) -> tuple[Moment, ...]:
     ends = (
         Moment(LOSS, loss),
         *_layer_moments(step, still, held, saved, added),
-        Moment(GRADIENTS, replace(grown, working=_embedding_gradient(step))),
-        Moment(UPDATE, replace(grown, working=_update_bytes(step))),
+        Moment(GRADIENTS, replace(grown, logits=_held_logits(step), working=_embedding_gradient(step))),
+        Moment(UPDATE, replace(grown, logits=_held_logits(step), working=_update_bytes(step))),
     )
     return ends
 
@@ -182,15 +182,17 @@ def _layer_moments(step: Step, still: Parts, held: int, saved: int, added: int) 
     if step.settings.checkpointing:
         alive, extra = step.tokens * layer_bytes(block, step), _added_bytes(block, step)
     working = _backward_bytes(block, step) + alive
-    at_last = replace(still, gradients=held, activations=saved, adapter_inputs=added + extra, working=working + _logit_gradient(step))
+    at_last = replace(still, gradients=held, activations=saved, adapter_inputs=added + extra, logits=_held_logits(step),
+                      working=working)  # fmt: skip
     grown = 0 if step.settings.fused_step else gradient_bytes(step)
     one = saved // max(step.architecture.layers, 1)
-    at_first = replace(still, gradients=grown, activations=one, adapter_inputs=added // max(step.architecture.layers, 1) + extra, working=working)
+    at_first = replace(still, gradients=grown, activations=one, logits=_held_logits(step), working=working,
+                       adapter_inputs=added // max(step.architecture.layers, 1) + extra)  # fmt: skip
     return Moment(LAYER, at_last), Moment(LAYER, at_first)
 
 
-def _logit_gradient(step: Step) -> int:
-    """Return bytes of the logits that the output still holds while the last layer runs backward."""
+def _held_logits(step: Step) -> int:
+    """Return bytes of the logits, which the model's output holds until the step is over."""
     if step.architecture.task == "labels" or step.settings.chunked_loss:
         return 0
     return step.settings.compute_bytes * step.architecture.vocabulary * step.tokens
@@ -199,12 +201,16 @@ def _logit_gradient(step: Step) -> int:
 def _backward_bytes(block: Block, step: Step) -> int:
     """Return bytes of the gradients of activations alive at once: of the inner vectors of one layer, and two of h.
 
-    A quantised matrix is dequantised for its product: the largest one is alive in the compute type.
+    A quantised matrix is dequantised for its product: the largest one is alive in the compute type. DoRA forms the
+    adapted weight to take its norms.
     """
     c, feed = step.settings.compute_bytes, block.feed_forward
     vectors = (3 if feed.gated else 2) * feed.width * max(feed.experts_per_token, 1) + 2 * block.hidden
-    largest = max(linear.weights for linear in block.linears)
-    return step.tokens * c * vectors + (c * largest if step.settings.quantization != "none" else 0)
+    largest = max(linear.inputs * linear.outputs for linear in block.linears)
+    restored = c * largest if step.settings.quantization != "none" else 0
+    adapted = max((linear.inputs * linear.outputs for linear in _adapted(block, step)), default=0)
+    passing = step.attachment.method.footprint.passing * step.settings.adapter_bytes * adapted
+    return step.tokens * c * vectors + restored + passing
 
 
 def _restored_head_bytes(step: Step) -> int:

@@ -145,11 +145,11 @@ def step_of(architecture: Architecture, method: str, rank: int | None, targets: 
     """Return one training step of the closed form, and refuse what cannot be."""
     laid = as_laid_out(architecture, settings.stack)
     attachment = attach(laid, find_method(method), rank, targets)
-    _possible(laid, attachment, settings)
+    refuse_impossible(laid, attachment, settings)
     return Step(laid, attachment, count(laid, attachment), settings, RULES[settings.stack])
 
 
-def _possible(architecture: Architecture, attachment: Attachment, settings: Settings) -> None:
+def refuse_impossible(architecture: Architecture, attachment: Attachment, settings: Settings) -> None:
     """Refuse combinations of model, method and settings that cannot run."""
     kind, name = attachment.method.acts_on, attachment.method.name
     if kind == "everything" and settings.quantization != "none":

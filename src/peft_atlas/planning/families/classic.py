@@ -189,7 +189,7 @@ def _vit(fields: Fields) -> Architecture:
     hidden, heads = fields.count("hidden_size", default=768), fields.count("num_attention_heads", default=12)
     size, patch = fields.count("image_size", default=224), fields.count("patch_size", default=16)
     channels, inner = fields.count("num_channels", default=3), fields.count("intermediate_size", default=3072)
-    attention = Attention(heads, heads, fields.divided(hidden, heads, "hidden_size"), rotary=False, upcast=False)
+    attention = Attention(heads, heads, fields.divided(hidden, heads, "hidden_size"), rotary=False)
     linears = _separate("attention.", "o_proj", "mlp.fc1", "mlp.fc2", attention, hidden, inner)
     if not fields.flag("qkv_bias", default=True):
         linears = (*(replace(linear, bias=False) for linear in linears[:3]), *linears[3:])
