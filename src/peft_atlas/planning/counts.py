@@ -36,7 +36,7 @@ class Counts:
     stored
         Buffers that the method adds (the shared random factors of VeRA), which are no parameters.
     frozen
-        Parameters that the method adds and does not train (A of LoRA-FA).
+        Parameters that the method adds and does not train (A of LoRA-FA, a rank a matrix of AdaLoRA).
     copies
         Whether what is trained lies beside the base; it does not in full fine-tuning and BitFit.
     """
@@ -107,11 +107,8 @@ def count(architecture: Architecture, attachment: Attachment, *, head: bool | No
         apart = own if architecture.task == "labels" else 0
         return Counts(base - apart, apart, base, own, copies=False)
     beside = own if trains_head and architecture.task == "labels" else 0
-    frozen = sum(b.layers * attachment.rank * one.inputs for b, one in attachment.linears)
-    return Counts(
-        _adapter(architecture, attachment), beside, base, own, _stored(attachment),
-        frozen=frozen if attachment.method.name == "lora-fa" else 0, copies=kind != "biases",
-    )  # fmt: skip
+    added = _adapter(architecture, attachment)
+    return Counts(added, beside, base, own, _stored(attachment), _frozen(attachment), copies=kind != "biases")
 
 
 def _adapter(architecture: Architecture, attachment: Attachment) -> int:
@@ -125,6 +122,13 @@ def _adapter(architecture: Architecture, attachment: Attachment) -> int:
         return bias_parameters(architecture)
     inner = sum(block.layers * method.count(linear, rank) for block, linear in attachment.linears)
     return inner + sum(method.count(linear, rank) for linear in attachment.outer)
+
+
+def _frozen(attachment: Attachment) -> int:
+    """Return parameters that are added and not trained: A of LoRA-FA, and the rank that AdaLoRA keeps of each matrix."""
+    each = {"lora-fa": lambda linear: attachment.rank * linear.inputs, "adalora": lambda linear: 1}
+    found = each.get(attachment.method.name, lambda linear: 0)
+    return sum(block.layers * found(linear) for block, linear in attachment.linears)
 
 
 def norm_parameters(architecture: Architecture) -> int:

@@ -118,7 +118,7 @@ METHODS = (
     Method("full", _nothing, Footprint(), acts_on="everything", targets="", source="every parameter"),
     Method("lora", _low_rank, Footprint(inputs=1, rank=1), source="arXiv:2106.09685"),
     Method("rslora", _low_rank, Footprint(inputs=1, rank=1), source="arXiv:2312.03732"),
-    Method("dora", _dora, Footprint(inputs=1, rank=1, outputs=1, base_outputs=1, passing=3), source="arXiv:2402.09353"),
+    Method("dora", _dora, Footprint(inputs=1, rank=1, outputs=1, base_outputs=1, passing=6), source="arXiv:2402.09353"),
     Method("lora-fa", lambda linear, rank: rank * linear.outputs, Footprint(rank=1), source="arXiv:2308.03303"),
     Method("adalora", _adalora, Footprint(inputs=1, rank=2), source="arXiv:2303.10512", default_rank=12),
     Method("loha", lambda linear, rank: 2 * _low_rank(linear, rank), Footprint(inputs=1, delta=1), source="arXiv:2108.06098"),
@@ -180,5 +180,7 @@ def token_parameters(method: Method, architecture: Architecture, rank: int) -> i
         return sides * rank * hidden
     if method.name == "p-tuning":
         return sides * rank * hidden + 3 * (hidden * hidden + hidden)
-    block = architecture.blocks[-1]
-    return block.layers * rank * 2 * block.attentions[0].kv_width
+    block = architecture.blocks[0]
+    # peft takes the encoder's layers of an encoder-decoder, and the model's width for its keys and values.
+    width = hidden if architecture.task == "seq2seq" else block.attentions[0].kv_width
+    return block.layers * rank * 2 * width
