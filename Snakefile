@@ -1,7 +1,6 @@
 """PEFT Atlas: trains, recomputes, reconciles and reports what parameter-efficient fine-tuning costs and gives."""
 
 import sys
-import time
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -9,7 +8,6 @@ from snakemake.utils import min_version
 min_version("9.18")
 
 ROOT = Path(workflow.basedir)
-STARTED = time.time()
 sys.path.insert(0, str(ROOT / "src"))
 
 

@@ -29,6 +29,8 @@ GPU = gpu_request(
     OFFERED_GPUS,
     str(DEFAULTS[GRES].raw) if GRES in DEFAULTS else None,
 )
+# Says that a rule runs where Snakemake runs, which a dry run does not report.
+LIGHT = {"light": 1}
 RESULTS = "results/{name}.parquet"
 # The files that the jobs of each study write, and the names of the studies of this run.
 OUTPUTS = {study.name: study.part("jobs").outputs(CONFIG) for study in all_studies()}
@@ -91,6 +93,7 @@ rule _light_step:
         ENVIRONMENT
     threads: 1
     resources:
+        **LIGHT,
         mem_mb=megabytes(500),
         runtime=minutes(5),
     script:
