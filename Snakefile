@@ -15,6 +15,7 @@ configfile: ROOT / "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/base.smk"
 
 
 # The rules of each study; a study is found by its folder in src/peft_atlas/studies.

@@ -127,7 +127,7 @@ class RealRun:
         seconds = self._left.finish(job, record.created)
         total = sum(self._left.jobs.values())
         left = f"; about {in_words(self._left.seconds(record.created))} left" if self._done < total else ""
-        return f"[{self._done:>{len(str(total))}}/{total}] {self._about[job]}: {in_words(seconds)}{left}"
+        return f"[{self._done:>{len(str(total))}}/{total}] {self._about[job]} ({in_words(seconds)}){left}"
 
     def _fail(self, record: LogRecord, default: Callable[[], str]) -> str:
         if self._left is not None:

@@ -1,4 +1,4 @@
-"""What the rules share: the checked configuration, the steps and their code, resources, and two rules to inherit."""
+"""What the rules share: the checked configuration, the steps and their code, and resources."""
 
 import sys
 
@@ -82,30 +82,3 @@ def megabytes(first):
 def minutes(first):
     """Return time, scaled by the attempt number."""
     return lambda wildcards, attempt: first * attempt
-
-
-# Rules that others inherit by `use rule ... as ... with`. A `resources` there replaces the whole block here.
-
-
-rule _light_step:
-    localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        **LIGHT,
-        mem_mb=megabytes(500),
-        runtime=minutes(5),
-    script:
-        "../scripts/run_step.py"
-
-
-rule _heavy_step:
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(20),
-    script:
-        "../scripts/run_step.py"
