@@ -17,7 +17,16 @@ from pathlib import Path
 GIB = 2**30
 COLUMNS = (
     *("record", "source", "model", "method", "rank", "targets", "precision", "quantization", "adapter_dtype"),
-    *("autocast", "optimizer", "micro_batch", "sequence", "checkpointing", "accumulation", "fused_step", "chunked_loss"),
+    *(
+        "autocast",
+        "optimizer",
+        "micro_batch",
+        "sequence",
+        "checkpointing",
+        "accumulation",
+        "fused_step",
+        "chunked_loss",
+    ),
     *("dropout", "stack", "gpu", "gpu_gb", "outcome", "measured_gb", "measure", "assumed", "excluded"),
     *("repository", "path", "commit", "line"),
 )
@@ -37,10 +46,10 @@ def number(value: str) -> int | str:
 def blank(raw: Mapping[str, str]) -> Row:
     """Return a row with its origin and nothing else."""
     origin = {name: raw[name] for name in ("repository", "path", "commit")}
-    return {name: "" for name in COLUMNS} | origin | {"line": raw.get("line", "")}
+    return dict.fromkeys(COLUMNS, "") | origin | {"line": raw.get("line", "")}
 
 
-# peft's benchmarks ------------------------------------------------------------------------------------------------
+# peft's benchmarks ------------------------------------------------------------
 
 PEFT_TYPES = {"LORA": "lora", "ADALORA": "adalora", "IA3": "ia3", "VERA": "vera", "LOHA": "loha", "LOKR": "lokr",
               "OFT": "oft", "PREFIX_TUNING": "prefix", "PROMPT_TUNING": "prompt", "P_TUNING": "p-tuning",
@@ -107,9 +116,7 @@ def peft_rows(folder: Path, name: str, task: str) -> Iterator[Row]:
         }  # fmt: skip
 
 
-# litgpt -------------------------------------------------------------------------------------------------------------
-
-LITGPT = {"lora_query": ("q_proj", "query_key_value@q"), "lora_key": ("k_proj", ""), "lora_value": ("v_proj", "")}
+# litgpt ------------------------------------------------------------
 
 
 def litgpt_targets(hidden: Mapping[str, object], model: str) -> str:
@@ -137,11 +144,15 @@ def litgpt_row(raw: Mapping[str, str]) -> Row:
         excluded = f"{devices} processes shard the model: not modelled"
     if not raw["sequence_length"]:
         excluded = excluded or "sequence length not stated"
-    quantized = str(hidden.get("quantize") or raw["quantization"] or "none").removeprefix("bnb.").replace("none", "none")
+    quantized = (
+        str(hidden.get("quantize") or raw["quantization"] or "none").removeprefix("bnb.").replace("none", "none")
+    )
     micro = hidden.get("train.micro_batch_size", raw["micro_batch_size"] or 1)
     total = hidden.get("train.global_batch_size", hidden.get("batch_size", raw["global_batch_size"] or 1))
     mixed = raw["precision"] == "bf16-mixed"
-    table = "resource tables" if "resource" in raw["path"] else "config hub" if "config_hub" in raw["path"] else "tutorials"
+    table = (
+        "resource tables" if "resource" in raw["path"] else "config hub" if "config_hub" in raw["path"] else "tutorials"
+    )
     return blank(raw) | {
         "record": raw["record_id"], "source": f"litgpt {table}", "model": raw["model"], "method": method,
         "rank": hidden.get("lora_r", ""), "targets": litgpt_targets(hidden, raw["model"]) if method == "lora" else "",
@@ -170,7 +181,7 @@ def outcome(raw: Mapping[str, str]) -> Row:
     return {"outcome": raw["outcome"], "measured_gb": value * scale}
 
 
-# waynehacking8 --------------------------------------------------------------------------------------------------------
+# waynehacking8 ------------------------------------------------------------
 
 
 def trl_row(raw: Mapping[str, str]) -> Row:
@@ -201,7 +212,7 @@ def trl_row(raw: Mapping[str, str]) -> Row:
     } | outcome(raw)  # fmt: skip
 
 
-# torchtune --------------------------------------------------------------------------------------------------------------
+# torchtune ------------------------------------------------------------
 
 
 def torchtune_row(raw: Mapping[str, str]) -> Row:
@@ -236,7 +247,7 @@ def torchtune_row(raw: Mapping[str, str]) -> Row:
     } | outcome(raw)  # fmt: skip
 
 
-# the rest ---------------------------------------------------------------------------------------------------------------
+# the rest ------------------------------------------------------------
 
 
 def other_row(raw: Mapping[str, str]) -> Row:
@@ -256,20 +267,26 @@ def other_row(raw: Mapping[str, str]) -> Row:
     if not any(word in raw["model"].lower() for word in ("llama", "qwen3-8b", "qwen2", "mistral-7b", "gemma")):
         excluded = excluded or f"shape of {raw['model'] or 'the model'} is not in the shipped table"
     return blank(raw) | {
-        "record": raw["record_id"], "source": raw["repository"].split("/")[-1] + " documentation", "model": raw["model"],
-        "method": method, "rank": number(raw["rank"]), "targets": raw["target_modules"].replace("all-linear", "all-linear"),
+        "record": raw["record_id"], "source": raw["repository"].split("/")[-1] + " documentation",
+        "model": raw["model"],
+        "method": method, "rank": number(raw["rank"]), "targets": raw["target_modules"],
         "precision": "bf16", "quantization": quantized if raw["quantization"] not in ("none", "") else "none",
         "adapter_dtype": "fp32", "autocast": "no", "optimizer": OPTIMIZERS.get(raw["optimizer"], "adamw"),
         "micro_batch": number(raw["micro_batch_size"]) or 1, "sequence": number(raw["sequence_length"]) or 1,
         "checkpointing": "yes" if raw["gradient_checkpointing"] == "yes" else "no", "accumulation": 1,
         "fused_step": "no", "chunked_loss": "no", "dropout": 0, "stack": "transformers", "gpu": raw["gpu"],
-        "gpu_gb": GPU_GB.get(raw["gpu"], ""), "measure": "reserved" if "reserved" in raw["peak_meaning"] else "unstated",
+        "gpu_gb": GPU_GB.get(raw["gpu"], ""),
+        "measure": "reserved" if "reserved" in raw["peak_meaning"] else "unstated",
         "assumed": "sequence not stated: one token, a lower bound" if raw["outcome"] == "OOM" else "",
         "excluded": excluded,
     } | outcome(raw)  # fmt: skip
 
 
-BUILDERS = {"Lightning-AI/litgpt": litgpt_row, "waynehacking8/lora-without-regret": trl_row, "pytorch/torchtune": torchtune_row}
+BUILDERS = {
+    "Lightning-AI/litgpt": litgpt_row,
+    "waynehacking8/lora-without-regret": trl_row,
+    "pytorch/torchtune": torchtune_row,
+}
 
 
 def all_rows(folder: Path) -> Iterator[Row]:
@@ -281,14 +298,14 @@ def all_rows(folder: Path) -> Iterator[Row]:
         yield BUILDERS.get(raw["repository"], other_row)(raw)
 
 
-# evidence for settings ----------------------------------------------------------------------------------------------------
+# evidence for settings ------------------------------------------------------------
 
 EVIDENCE = ("method", "model", "rank", "targets", "learning_rate", "score_name", "score", "step_seconds", "kind",
             "source", "repository", "path", "commit", "line")  # fmt: skip
 
 
 def evidence_rows(folder: Path) -> Iterator[Row]:
-    """Yield settings that were run, with what they reached: peft's newest runs, and the best rates of tinker's sweep."""
+    """Yield settings that were run and what they reached: peft's newest runs, the best rates of tinker's sweep."""
     for raw in csv.DictReader((folder / "hf_method_comparison.csv").open(encoding="utf-8")):
         other = json.loads(raw["other_peft_settings"] or "{}")
         method = peft_method(raw, other)
@@ -314,7 +331,8 @@ def best_rates(folder: Path) -> Iterator[Row]:
             best[key] = raw
     for (model, rank), raw in best.items():
         yield {
-            "method": "lora", "model": model.rsplit("/", 1)[-1], "rank": rank, "targets": "attention, MLP and unembedding",
+            "method": "lora", "model": model.rsplit("/", 1)[-1], "rank": rank,
+            "targets": "attention, MLP and unembedding",
             "learning_rate": raw["learning_rate"], "score_name": "test loss on tulu3 (nats a token)",
             "score": raw["test_nll"], "step_seconds": "", "kind": "best of a sweep of rates, one seed",
             "source": "tinker-cookbook sweep", "repository": raw["repository"], "path": raw["path"],

@@ -59,19 +59,22 @@ FAMILIES = {
     "falcon new": (LM, lambda p: transformers.FalconConfig(vocab_size=97, hidden_size=48, num_hidden_layers=2,
                                                            num_attention_heads=6, num_kv_heads=2,
                                                            new_decoder_architecture=True)),
-    "opt": (LM, lambda p: transformers.OPTConfig(vocab_size=97, hidden_size=48, word_embed_proj_dim=48, ffn_dim=p([64, 80]),
-                                                 num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=20)),
+    "opt": (LM, lambda p: transformers.OPTConfig(
+        vocab_size=97, hidden_size=48, word_embed_proj_dim=48, ffn_dim=p([64, 80]), num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=20)),
     "bloom": (LM, lambda p: transformers.BloomConfig(vocab_size=97, hidden_size=48, n_layer=p([1, 2]), n_head=4)),
     "bert": (TEXTS, lambda p: transformers.BertConfig(
         **decoder(p), max_position_embeddings=p([20, 40]), type_vocab_size=p([1, 2]), num_labels=p([2, 5]))),
-    "roberta": (TEXTS, lambda p: transformers.RobertaConfig(**decoder(p), max_position_embeddings=20, num_labels=p([2, 3]))),
+    "roberta": (TEXTS, lambda p: transformers.RobertaConfig(
+        **decoder(p), max_position_embeddings=20, num_labels=p([2, 3]))),
     "vit": (IMAGES, lambda p: transformers.ViTConfig(
         hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=p([32, 64]),
         patch_size=p([8, 16]), qkv_bias=yes(p), num_labels=p([2, 10]))),
     "t5": (SEQ2SEQ, lambda p: transformers.T5Config(
         vocab_size=97, d_model=48, d_ff=64, d_kv=8, num_layers=2, num_decoder_layers=p([2, 3]), num_heads=4,
         feed_forward_proj=p(["relu", "gated-gelu"]), tie_word_embeddings=yes(p))),
-    "mt5": (SEQ2SEQ, lambda p: transformers.MT5Config(vocab_size=97, d_model=48, d_ff=64, d_kv=8, num_layers=2, num_heads=4)),
+    "mt5": (SEQ2SEQ, lambda p: transformers.MT5Config(
+        vocab_size=97, d_model=48, d_ff=64, d_kv=8, num_layers=2, num_heads=4)),
     "bart": (SEQ2SEQ, lambda p: transformers.BartConfig(
         vocab_size=97, d_model=48, encoder_ffn_dim=64, decoder_ffn_dim=80, encoder_layers=p([1, 2]), decoder_layers=2,
         encoder_attention_heads=4, decoder_attention_heads=4, max_position_embeddings=20)),

@@ -23,10 +23,28 @@ _TYPES = {
     **dict.fromkeys(("predicted_with_all_rules_gb", "floor_gb"), "Float64"),
     "out_of_memory": "boolean",
 }
-COLUMNS = tuple(
-    "source record model method setting predicted_gb low_gb high_gb measured_gb out_of_memory verdict "
-    "fitted_without_source relative_error card_gb measure moment predicted_with_all_rules_gb floor_gb finding assumed "
-    "origin".split()
+COLUMNS = (
+    "source",
+    "record",
+    "model",
+    "method",
+    "setting",
+    "predicted_gb",
+    "low_gb",
+    "high_gb",
+    "measured_gb",
+    "out_of_memory",
+    "verdict",
+    "fitted_without_source",
+    "relative_error",
+    "card_gb",
+    "measure",
+    "moment",
+    "predicted_with_all_rules_gb",
+    "floor_gb",
+    "finding",
+    "assumed",
+    "origin",
 )
 
 
@@ -49,7 +67,7 @@ def predicted_against_measured(path: Path | None = None) -> pd.DataFrame:
 
 
 def excluded_runs(path: Path | None = None) -> pd.DataFrame:
-    """Return the published runs that cannot be predicted, and why: source, record, model, measured_gb, reason, origin."""
+    """Return the published runs that cannot be predicted: source, record, model, measured_gb, reason, origin."""
     runs = [run for run in measured_runs(path) if run.excluded]
     rows = [(run.source, run.record, run.model, run.measured_gb, run.excluded, run.origin) for run in runs]
     return pd.DataFrame(rows, columns=["source", "record", "model", "measured_gb", "reason", "origin"])
@@ -97,7 +115,7 @@ def _finding(run: Run) -> dict[str, object]:
     floor = stated_floor(run) / 1e9
     return {
         "floor_gb": floor,
-        "finding": f"printed {run.measured_gb:.2f} GB, but weights, gradients and moments as stated take {floor:.2f} GB",
+        "finding": f"printed {run.measured_gb:.2f} GB; weights, gradients and moments as stated take {floor:.2f} GB",
     }
 
 
@@ -108,7 +126,13 @@ def _setting(run: Run) -> str:
     base = settings.precision if settings.quantization == "none" else settings.quantization
     words = [f"{settings.micro_batch} x {settings.sequence} tokens", base, settings.optimizer, settings.stack]
     words += [f"rank {run.rank}"] if run.rank else []
-    return ", ".join([*words, *(["checkpointing"] if settings.checkpointing else []), *(["on " + " ".join(run.targets)] if run.targets else [])])
+    return ", ".join(
+        [
+            *words,
+            *(["checkpointing"] if settings.checkpointing else []),
+            *(["on " + " ".join(run.targets)] if run.targets else []),
+        ]
+    )
 
 
 def write_intervals(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Does a printed percentage of trained parameters follow from a configuration, and if not, from which one?"""
+"""Whether a printed percentage of trained parameters follows from a configuration, and if not, from which one."""
 
 from __future__ import annotations
 
@@ -146,7 +146,9 @@ def _variants(architecture: Architecture, adapter: Adapter) -> Iterator[tuple[Ad
     outer = ((), ("lm_head",), ("embed_tokens",), ("lm_head", "embed_tokens"))
     beside = outer if architecture.task != "labels" and architecture.head is not None else ((),)
     heads = (adapter.head, not adapter.head) if architecture.task == "labels" else (False,)
-    methods = dict.fromkeys((adapter.method.name, *(("lora", "dora") if adapter.method.name in ("lora", "dora") else ())))
+    methods = dict.fromkeys(
+        (adapter.method.name, *(("lora", "dora") if adapter.method.name in ("lora", "dora") else ()))
+    )
     for name in methods:
         for rank in ranks if adapter.method.acts_on in ("linear", "tokens") else (adapter.rank,):
             for targets in choices if adapter.method.acts_on == "linear" else ((),):

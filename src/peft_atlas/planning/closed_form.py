@@ -16,7 +16,7 @@ from peft_atlas.planning.architecture import Architecture, Attention, Block, Fee
 from peft_atlas.planning.counts import Attachment, Counts
 from peft_atlas.planning.methods import oft_block
 from peft_atlas.planning.settings import Settings
-from peft_atlas.planning.stacks import RULES, Rules
+from peft_atlas.planning.stacks import Rules
 
 # nf4: 4 bits and one fp32 scale for 64 weights; doubly quantised scales: 8 bits and one fp32 for 256; arXiv:2305.14314
 QUANTIZED_BYTES = {"int8": 1.0, "nf4": 0.5 + 4 / 64, "nf4-dq": 0.5 + 1 / 64 + 4 / (64 * 256)}

@@ -29,16 +29,22 @@ def _listed(names: tuple[str, ...]) -> str:
 _MODEL = click.argument("model")
 _METHODS = click.option("--method", "-m", multiple=True, help="A method, several times if wanted; by default all.")
 _RANK = click.option("--rank", "-r", type=int, help="Rank, or virtual tokens, of the methods.")
-_TARGETS = click.option("--targets", "-t", default="", help="Names by commas, or query-value, attention, mlp, all-linear.")
+_TARGETS = click.option(
+    "--targets", "-t", default="", help="Names by commas, or query-value, attention, mlp, all-linear."
+)
 _FORMATS = (
     click.option("--json", is_flag=True, help="Print JSON."),
     click.option("--csv", is_flag=True, help="Print CSV."),
 )
 _SETTINGS = (
-    click.option("--batch", "-b", "micro_batch", type=int, default=1, show_default=True, help="Sequences of a micro-batch."),
+    click.option(
+        "--batch", "-b", "micro_batch", type=int, default=1, show_default=True, help="Sequences of a micro-batch."
+    ),
     click.option("--sequence", "-s", type=int, default=1024, show_default=True, help="Tokens of a sequence, padded."),
     click.option("--precision", default="bf16", show_default=True, help=_listed(PRECISIONS)),
-    click.option("--base", "quantization", default="none", show_default=True, help="Frozen base: " + _listed(QUANTIZATIONS)),
+    click.option(
+        "--base", "quantization", default="none", show_default=True, help="Frozen base: " + _listed(QUANTIZATIONS)
+    ),
     click.option("--adapter-dtype", default="fp32", show_default=True, help="fp32 (peft's default over bf16) or bf16."),
     click.option("--autocast", is_flag=True, help="bf16 base under autocast, as with Trainer's bf16=True."),
     click.option("--optimizer", default="adamw", show_default=True, help=_listed(OPTIMIZERS)),
@@ -64,10 +70,19 @@ def _with(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 
 
 @click.command()
-@_with(_MODEL, click.option("--gpu", "-g", type=float, help="The card's memory in GB, as on its label."), _METHODS, _RANK)
+@_with(
+    _MODEL, click.option("--gpu", "-g", type=float, help="The card's memory in GB, as on its label."), _METHODS, _RANK
+)
 @_with(_TARGETS, *_SETTINGS, *_FORMATS)
 def plan(
-    model: str, gpu: float | None, method: tuple[str, ...], rank: int | None, targets: str, json: bool, csv: bool, **settings: Any
+    model: str,
+    gpu: float | None,
+    method: tuple[str, ...],
+    rank: int | None,
+    targets: str,
+    json: bool,
+    csv: bool,
+    **settings: Any,
 ) -> None:
     """Say what fits on a card: memory by part, peak with interval, settings with evidence.
 
@@ -92,7 +107,9 @@ def count(
     output = Output.of(json=json, csv=csv)
     architecture = find_architecture(model)
     rows = [
-        _counted(model, name, rank if method or find_method(name).default_rank == 8 else None, targets, head, bool(method))
+        _counted(
+            model, name, rank if method or find_method(name).default_rank == 8 else None, targets, head, bool(method)
+        )
         for name in method or [one.name for one in METHODS]
     ]
     found = [row for row in rows if row is not None]

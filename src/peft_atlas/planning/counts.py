@@ -86,7 +86,9 @@ def attach(architecture: Architecture, method: Method, rank: int | None, targets
         raise AtlasError(f"rank {size!r}; allowed: a whole number from 1 to {LARGEST_RANK}")
     if method.acts_on != "linear":
         if targets:
-            raise AtlasError(f"targets {', '.join(targets)} with method {method.name!r}: it has none; allowed: no targets")
+            raise AtlasError(
+                f"targets {', '.join(targets)} with method {method.name!r}: it has none; allowed: no targets"
+            )
         return Attachment(method, size, (), (), ())
     names = targets or (method.targets,)
     linears, outer = chosen(architecture, names), outer_targets(architecture, names)
@@ -125,7 +127,7 @@ def _adapter(architecture: Architecture, attachment: Attachment) -> int:
 
 
 def _frozen(attachment: Attachment) -> int:
-    """Return parameters that are added and not trained: A of LoRA-FA, and the rank that AdaLoRA keeps of each matrix."""
+    """Return parameters added and not trained: A of LoRA-FA, and the rank that AdaLoRA keeps for each matrix."""
     each = {"lora-fa": lambda linear: attachment.rank * linear.inputs, "adalora": lambda linear: 1}
     found = each.get(attachment.method.name, lambda linear: 0)
     return sum(block.layers * found(linear) for block, linear in attachment.linears)

@@ -61,7 +61,7 @@ def _evidence(row: Mapping[str, str]) -> Evidence:
 
 
 def time_ratio(method: str) -> TimeRatio | None:
-    """Return step seconds relative to full fine-tuning in peft's benchmark (Llama-3.2-3B, L40S), or None without a run."""
+    """Return step seconds relative to full fine-tuning in peft's benchmark (Llama-3.2-3B, L40S), None without a run."""
     timed = [row for row in rows("evidence.csv") if row["step_seconds"]]
     whole = [float(row["step_seconds"]) for row in timed if row["method"] == "full"]
     own = [float(row["step_seconds"]) for row in timed if row["method"] == method]

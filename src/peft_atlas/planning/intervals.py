@@ -107,7 +107,9 @@ def interval_rows() -> list[dict[str, object]]:
     """Return the rows of the shipped table: both groups, with nothing and with each source left out."""
     known = factors()
     sources = [NOTHING_LEFT_OUT, *sorted({run.source for run in measured_runs()})]
-    return [_row(interval_from(known, group, source), group, source) for group in (PLAIN, QUANTIZED) for source in sources]
+    return [
+        _row(interval_from(known, group, source), group, source) for group in (PLAIN, QUANTIZED) for source in sources
+    ]
 
 
 def _row(found: Interval, group: str, left_out: str) -> dict[str, object]:

@@ -121,7 +121,8 @@ METHODS = (
     Method("dora", _dora, Footprint(inputs=1, rank=1, outputs=1, base_outputs=1, passing=6), source="arXiv:2402.09353"),
     Method("lora-fa", lambda linear, rank: rank * linear.outputs, Footprint(rank=1), source="arXiv:2308.03303"),
     Method("adalora", _adalora, Footprint(inputs=1, rank=2), source="arXiv:2303.10512", default_rank=12),
-    Method("loha", lambda linear, rank: 2 * _low_rank(linear, rank), Footprint(inputs=1, delta=1), source="arXiv:2108.06098"),
+    Method("loha", lambda linear, rank: 2 * _low_rank(linear, rank), Footprint(inputs=1, delta=1),
+           source="arXiv:2108.06098"),
     Method("lokr", _lokr, Footprint(inputs=1, delta=1), source="arXiv:2309.14859"),
     Method("hira", _low_rank, Footprint(inputs=1, delta=1), source="HiRA, ICLR 2025", default_rank=32),
     Method("fourierft", lambda linear, rank: rank, Footprint(inputs=1, delta=1), source="arXiv:2405.03003",
@@ -154,8 +155,8 @@ METHODS = (
     Method("ln-tuning", _nothing, Footprint(), acts_on="norms", targets="", source="arXiv:2312.11420"),
     Method("bitfit", _nothing, Footprint(), acts_on="biases", targets="", source="arXiv:2106.10199"),
 )  # fmt: skip
-_ALIASES = {"ln_tuning": "ln-tuning", "lora_fa": "lora-fa", "lorafa": "lora-fa", "bone": "miss", "p_tuning": "p-tuning",
-            "prompt_tuning": "prompt", "prefix_tuning": "prefix", "(ia)3": "ia3", "full-finetuning": "full"}  # fmt: skip
+_ALIASES = {"ln_tuning": "ln-tuning", "lora_fa": "lora-fa", "lorafa": "lora-fa", "bone": "miss",
+            "p_tuning": "p-tuning", "prompt_tuning": "prompt", "prefix_tuning": "prefix", "(ia)3": "ia3"}  # fmt: skip
 
 
 def find_method(name: str) -> Method:

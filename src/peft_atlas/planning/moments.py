@@ -39,19 +39,20 @@ def peak(step: Step) -> Moment:
 
 def moments(step: Step) -> tuple[Moment, ...]:
     """Return all moments of a step: the first step's successors, when the optimiser's moments exist."""
-    still = replace(Parts(), frozen_weights=frozen_bytes(step), adapter=adapter_weight_bytes(step), optimizer=optimizer_bytes(step))
+    still = replace(
+        Parts(), frozen_weights=frozen_bytes(step), adapter=adapter_weight_bytes(step), optimizer=optimizer_bytes(step)
+    )
     held = gradient_bytes(step) if step.settings.accumulation > 1 else 0
     saved, added = saved_bytes(step)
     loss = replace(still, gradients=held, activations=saved, adapter_inputs=added, logits=logit_bytes(step),
                    working=_restored_head_bytes(step))  # fmt: skip
     grown = replace(still, gradients=0 if step.settings.fused_step else gradient_bytes(step))
-    ends = (
+    return (
         Moment(LOSS, loss),
         *_layer_moments(step, still, held, saved, added),
         Moment(GRADIENTS, replace(grown, logits=_held_logits(step), working=_embedding_gradient(step))),
         Moment(UPDATE, replace(grown, logits=_held_logits(step), working=_update_bytes(step))),
     )
-    return ends
 
 
 def frozen_bytes(step: Step) -> int:
@@ -176,7 +177,7 @@ def logit_bytes(step: Step) -> int:
 
 
 def _layer_moments(step: Step, still: Parts, held: int, saved: int, added: int) -> tuple[Moment, ...]:
-    """Return the last and the first layer's backward pass: most is kept at the one, most gradients exist at the other."""
+    """Return the last and the first layer's backward pass: most is kept at the one, most gradients at the other."""
     block = max(step.architecture.blocks, key=lambda one: layer_bytes(one, step))
     alive, extra = (0, 0)
     if step.settings.checkpointing:

@@ -141,7 +141,9 @@ def _plan_or_none(architecture: Architecture, name: str, explicit: bool, options
         return None
 
 
-def step_of(architecture: Architecture, method: str, rank: int | None, targets: tuple[str, ...], settings: Settings) -> Step:
+def step_of(
+    architecture: Architecture, method: str, rank: int | None, targets: tuple[str, ...], settings: Settings
+) -> Step:
     """Return one training step of the closed form, and refuse what cannot be."""
     laid = as_laid_out(architecture, settings.stack)
     attachment = attach(laid, find_method(method), rank, targets)
@@ -153,7 +155,9 @@ def refuse_impossible(architecture: Architecture, attachment: Attachment, settin
     """Refuse combinations of model, method and settings that cannot run."""
     kind, name = attachment.method.acts_on, attachment.method.name
     if kind == "everything" and settings.quantization != "none":
-        raise AtlasError(f"quantization {settings.quantization!r} with method 'full': integers are not trained; allowed: none")
+        raise AtlasError(
+            f"quantization {settings.quantization!r} with method 'full': integers are not trained; allowed: none"
+        )
     if kind == "tokens" and (architecture.task == "labels" or architecture.vocabulary == 0):
         raise AtlasError(f"method {name!r} on {architecture.name}: known for models of text that predict every token")
     if kind == "biases" and count(architecture, attachment).adapter == 0:
@@ -184,7 +188,8 @@ def _planned(step: Step, name: str, card: float | None) -> Plan:
     method = step.attachment.method
     saved = step.counts.added or step.counts.base
     return Plan(
-        model=name, method=method.name, rank=step.attachment.rank, targets=step.attachment.targets, settings=step.settings,
+        model=name, method=method.name, rank=step.attachment.rank, targets=step.attachment.targets,
+        settings=step.settings,
         counts=step.counts, parts=moment.parts, moment=moment.name, low_bytes=low, high_bytes=high, interval=interval,
         card_gb=card, verdict=None if card is None else verdict(low, high, card),
         largest_micro_batch=_largest(step, card, "micro_batch", LARGEST_BATCH),
@@ -208,7 +213,8 @@ def _largest(step: Step, card: float | None, field: str, most: int) -> int | Non
     interval = shipped_interval(group_of(step.settings.quantization))
 
     def fits(value: int) -> bool:
-        moment: Moment = peak(replace(step, settings=replace(step.settings, **{field: value})))
+        changed: dict[str, Any] = {field: value}
+        moment: Moment = peak(replace(step, settings=replace(step.settings, **changed)))
         return verdict(0, moment.parts.total * interval.high, card) == FITS
 
     return bisect_largest(fits, most)

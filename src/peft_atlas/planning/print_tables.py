@@ -81,7 +81,9 @@ def _print_evidence(one: Plan, out: Console) -> None:
         return
     table = _table("\nSettings that were run", "model", "rank", "rate", "score", "of what, source")
     for row in one.evidence:
-        table.add_row(row.model, row.rank or "-", f"{row.learning_rate:g}", f"{row.score:.4g}", f"{row.score_name}; {row.source}")
+        table.add_row(
+            row.model, row.rank or "-", f"{row.learning_rate:g}", f"{row.score:.4g}", f"{row.score_name}; {row.source}"
+        )
     out.print(table)
 
 
@@ -104,7 +106,7 @@ def print_audit(found: Audit, console: Console | None = None) -> None:
         table.add_row(one.denominator, f"{one.percent:.6g} %", f"{one.trained:,}")
     out.print(table)
     if found.follows:
-        out.print(f"{found.printed}: follows, in percent of {found.follows}{', cut off not rounded' if found.truncated else ''}.")
+        out.print(f"{found.printed}: follows, in percent of {found.follows}{', cut off' if found.truncated else ''}.")
         return
     if not found.others:
         out.print(f"{found.printed}: does not follow, and no configuration that was tried gives it.")

@@ -8,7 +8,16 @@ from peft_atlas.errors import AtlasError
 
 PRECISIONS = ("fp32", "bf16-mixed", "bf16")
 QUANTIZATIONS = ("none", "int8", "nf4", "nf4-dq")
-OPTIMIZERS = ("adamw", "adamw-fused", "adamw-8bit", "adamw-paged", "adamw-8bit-paged", "sgd", "sgd-momentum", "adafactor")
+OPTIMIZERS = (
+    "adamw",
+    "adamw-fused",
+    "adamw-8bit",
+    "adamw-paged",
+    "adamw-8bit-paged",
+    "sgd",
+    "sgd-momentum",
+    "adafactor",
+)
 KERNELS = ("sdpa", "flash", "eager")
 STACKS = ("transformers", "litgpt", "torchtune")
 LARGEST_BATCH, LARGEST_SEQUENCE = 1 << 20, 1 << 24
@@ -82,7 +91,9 @@ class Settings:
         if self.precision == "fp32" and self.adapter_dtype == "bf16":
             raise AtlasError("adapter_dtype 'bf16' with precision 'fp32'; allowed: fp32")
         if self.fused_step and self.accumulation > 1:
-            raise AtlasError(f"fused_step with accumulation {self.accumulation}: a step would come too early; allowed: 1")
+            raise AtlasError(
+                f"fused_step with accumulation {self.accumulation}: a step would come too early; allowed: 1"
+            )
 
     def _one_of(self, name: str, allowed: tuple[str, ...]) -> None:
         value = getattr(self, name)

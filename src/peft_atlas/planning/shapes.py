@@ -13,10 +13,38 @@ from peft_atlas.planning.architecture import Architecture
 from peft_atlas.planning.read_config import architecture_of, read_config
 
 _NUMBERS = frozenset(
-    "hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim vocab_size "
-    "max_position_embeddings num_local_experts num_experts_per_tok ffn_hidden_size num_kv_heads d_model d_ff d_kv "
-    "num_layers num_heads n_embd n_layer n_head n_positions type_vocab_size image_size patch_size "
-    "mlp_ratio num_single_layers attention_head_dim in_channels joint_attention_dim tokens".split()
+    [
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+        "vocab_size",
+        "max_position_embeddings",
+        "num_local_experts",
+        "num_experts_per_tok",
+        "ffn_hidden_size",
+        "num_kv_heads",
+        "d_model",
+        "d_ff",
+        "d_kv",
+        "num_layers",
+        "num_heads",
+        "n_embd",
+        "n_layer",
+        "n_head",
+        "n_positions",
+        "type_vocab_size",
+        "image_size",
+        "patch_size",
+        "mlp_ratio",
+        "num_single_layers",
+        "attention_head_dim",
+        "in_channels",
+        "joint_attention_dim",
+        "tokens",
+    ]
 )
 _FLAGS = frozenset({"tie_word_embeddings", "attention_bias", "parallel_attn", "new_decoder_architecture"})
 _ORIGIN = frozenset({"name", "source", "repository", "path", "commit", "line"})
@@ -53,7 +81,9 @@ def find_architecture(model: str) -> Architecture:
     if row is None:
         near = [name for name in names() if model.rsplit("/", 1)[-1].lower()[:5] == name.lower()[:5]]
         listed = ", ".join(near or names()[:6])
-        raise AtlasError(f"model {model!r}: no such path and no such name; allowed: a config.json, or a name as {listed}")
+        raise AtlasError(
+            f"model {model!r}: no such path and no such name; allowed: a config.json, or a name as {listed}"
+        )
     return architecture_of(_config(row), row["name"])
 
 

@@ -42,7 +42,7 @@ RULES = {
         logits=(4, 0), adapter_logits=(2, 0), chunked_logits=(2, 0), fuses=True, python_gelu=False, ties=False,
         keeps_product=True, keeps_quantized_inputs=True, quantizes_head=True,
     ),
-    # output.float(), a contiguous shift, log_softmax, and two gradients; chunked: logits and their gradient, 4/8 in fp32
+    # output.float(), a contiguous shift, log_softmax, two gradients; chunked: logits and their gradient, 4/8 in fp32
     "torchtune": Rules(logits=(0, 5), adapter_logits=(0, 5), chunked_logits=(2, 4 / 8), python_gelu=False),
 }  # fmt: skip
 

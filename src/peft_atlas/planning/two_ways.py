@@ -8,14 +8,20 @@ from typing import Any
 
 import torch
 
-from peft_atlas.planning.planner import step_of
 from peft_atlas.planning.moments import peak
+from peft_atlas.planning.planner import step_of
 from peft_atlas.planning.read_config import architecture_of
 from peft_atlas.planning.settings import Settings
 from peft_atlas.planning.trace import GRADIENTS, LOGITS, OPTIMIZER, SAVED, WEIGHTS, WORKING, build, trace_step
 
 PARTS = (WEIGHTS, OPTIMIZER, GRADIENTS, "kept or working", LOGITS)
-_SIZES = {"vocab_size": 4000, "num_hidden_layers": 6, "num_attention_heads": 8, "hidden_size": 512, "intermediate_size": 1408}
+_SIZES = {
+    "vocab_size": 4000,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 8,
+    "hidden_size": 512,
+    "intermediate_size": 1408,
+}
 _GROUPED = {**_SIZES, "num_key_value_heads": 2}
 
 
@@ -106,7 +112,7 @@ def compare(case: Case, setting: Setting) -> Comparison:
     return Comparison(case.name, setting.name, _closed(step), _grouped(traced.parts))
 
 
-def _adapter(linears: Any, case: Case, options: Mapping[str, object]) -> Any:
+def _adapter(linears: Any, case: Case, options: Mapping[str, Any]) -> Any:
     from peft import LoraConfig
 
     names = sorted({linear.name for _, linear in linears})
@@ -117,7 +123,10 @@ def _adapter(linears: Any, case: Case, options: Mapping[str, object]) -> Any:
 
 def _batch(case: Case, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     if case.model == "AutoModelForImageClassification":
-        return {"pixel_values": torch.empty(BATCH, 3, 224, 224, dtype=dtype), "labels": torch.zeros(BATCH, dtype=torch.long)}
+        return {
+            "pixel_values": torch.empty(BATCH, 3, 224, 224, dtype=dtype),
+            "labels": torch.zeros(BATCH, dtype=torch.long),
+        }
     ids = torch.zeros(BATCH, LENGTH, dtype=torch.long)
     if case.model == "AutoModelForCausalLM":
         return {"input_ids": ids, "labels": ids, "use_cache": False}  # type: ignore[dict-item]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 FITS, DOES_NOT_FIT, CANNOT_TELL = "fits", "does not fit", "cannot tell"
 GIB = 2**30
-# Cards whose memory corrects its errors report 0.92 of the label (14.741 of 16 GiB on a T4), others 0.99 (39.557 of 40):
-# limits printed in TRL's notebooks. A CUDA context takes about half a GB before the first tensor.
+# Cards whose memory corrects its errors report 0.92 of the label (14.741 of 16 GiB on a T4), others 0.99 (39.557 of
+# 40): limits printed in TRL's notebooks. A CUDA context takes about half a GB before the first tensor.
 LEAST_SHARE, LARGEST_SHARE = 0.92, 0.99
 CONTEXT_BYTES = 500_000_000
 

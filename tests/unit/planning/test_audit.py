@@ -20,7 +20,7 @@ def lora(**changes):
 
 
 def test_the_percentage_of_the_dora_paper_follows():
-    """LLM-Adapters' LoRA on LLaMA-7B: 56,098,816 of 6,738,415,616 parameters are 0.83 %, printed in arXiv:2402.09353."""
+    """LLM-Adapters' LoRA on LLaMA-7B: 56,098,816 of 6,738,415,616 parameters are 0.83 % (arXiv:2402.09353)."""
     found = audit(find_architecture(LLAMA_7B), lora(), "0.83 %")
     assert found.given[0].trained == 56_098_816
     assert found.follows is not None
@@ -38,7 +38,9 @@ def test_one_that_does_not_follow_names_what_would_give_it():
 
 def test_the_2025_post_adapts_the_unembedding_too():
     """Attention of rank 256 on Llama-3.1-8B trains 251,985,920 with it, 0.25 billion, and 0.22 without."""
-    adapter = adapter_of({"peft_type": "LORA", "r": 256, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]}, "a")
+    adapter = adapter_of(
+        {"peft_type": "LORA", "r": 256, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]}, "a"
+    )
     printed = f"{100 * 251_985_920 / 8_030_261_248:.3f}"
     found = audit(find_architecture("Llama-3.1-8B"), adapter, printed)
     assert found.follows is None

@@ -78,13 +78,18 @@ def test_the_worked_example_of_the_documentation(root):
 
 def test_the_largest_batch_and_length_fit_and_the_next_do_not():
     found = plan("Llama-3.2-3B", "lora", rank=32, micro_batch=4, sequence=768, gpu_gb=48)
-    assert plan("Llama-3.2-3B", "lora", rank=32, micro_batch=found.largest_micro_batch, sequence=768, gpu_gb=48).verdict == "fits"
+    assert (
+        plan("Llama-3.2-3B", "lora", rank=32, micro_batch=found.largest_micro_batch, sequence=768, gpu_gb=48).verdict
+        == "fits"
+    )
     more = plan("Llama-3.2-3B", "lora", rank=32, micro_batch=found.largest_micro_batch + 1, sequence=768, gpu_gb=48)
     longer = plan("Llama-3.2-3B", "lora", rank=32, micro_batch=4, sequence=found.longest_sequence + 1, gpu_gb=48)
     assert "fits" not in (more.verdict, longer.verdict)
 
 
-@pytest.mark.parametrize(("limit", "most", "expected"), [(0, 9, 0), (1, 9, 1), (6, 9, 6), (9, 9, 9), (50, 9, 9), (7, 1, 1)])
+@pytest.mark.parametrize(
+    ("limit", "most", "expected"), [(0, 9, 0), (1, 9, 1), (6, 9, 6), (9, 9, 9), (50, 9, 9), (7, 1, 1)]
+)
 def test_bisection_finds_the_last_that_holds(limit, most, expected):
     assert bisect_largest(lambda value: value <= limit, most) == expected
 
@@ -155,7 +160,9 @@ def test_a_fault_is_one_line_and_the_status_says_so(words, message, monkeypatch,
 def test_a_configuration_file_and_its_folder_are_the_same(tmp_path):
     fields = {"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 2, "n_positions": 32, "vocab_size": 100}
     (tmp_path / "config.json").write_text(json.dumps(fields), encoding="utf-8")
-    first, second = (json.loads(run("count", str(path), "--json").output) for path in (tmp_path, tmp_path / "config.json"))
+    first, second = (
+        json.loads(run("count", str(path), "--json").output) for path in (tmp_path, tmp_path / "config.json")
+    )
     assert [row["trained_parameters"] for row in first] == [row["trained_parameters"] for row in second]
 
 

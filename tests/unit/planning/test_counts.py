@@ -107,9 +107,17 @@ def test_full_fine_tuning_of_a_classifier_has_its_head_apart():
 def test_counts_that_sources_print():
     """HF's benchmark prints trainable parameters, the caption of tinker's table parameters a rank."""
     llama = find_architecture("Llama-3.2-3B")
-    printed = {("lora", 32, ()): 9_175_040, ("lora", 10, ("mlp",)): 9_461_760, ("dora", 32, ()): 9_289_728,
-               ("ia3", None, ()): 286_720, ("vera", 256, ()): 129_024, ("full", None, ()): 3_212_749_824,
-               ("prefix", 200, ()): 11_468_800, ("oft", 32, ()): 8_171_520, ("ln-tuning", None, ()): 175_104}  # fmt: skip
+    printed = {
+        ("lora", 32, ()): 9_175_040,
+        ("lora", 10, ("mlp",)): 9_461_760,
+        ("dora", 32, ()): 9_289_728,
+        ("ia3", None, ()): 286_720,
+        ("vera", 256, ()): 129_024,
+        ("full", None, ()): 3_212_749_824,
+        ("prefix", 200, ()): 11_468_800,
+        ("oft", 32, ()): 8_171_520,
+        ("ln-tuning", None, ()): 175_104,
+    }
     for (method, rank, targets), expected in printed.items():
         assert count(llama, attach(llama, find_method(method), rank, targets)).trained == expected, method
 

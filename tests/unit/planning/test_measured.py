@@ -49,7 +49,7 @@ def test_few_runs_that_ran_are_said_not_to(table):
 
 
 def test_printed_peaks_below_what_is_stated_are_findings(table):
-    """Worked by hand: 8 bytes for each of the 3,821,079,552 parameters of Phi-3-mini are 30.57 GB; 17.01 are printed."""
+    """Worked by hand: 8 bytes for each of the 3,821,079,552 parameters of Phi-3-mini are 30.57 GB; it prints 17.01."""
     found = table[table["finding"].ne("")].set_index("record")
     assert set(found.index) == {"m061", "m075", "m078"}
     assert found.loc["m061", "floor_gb"] == pytest.approx(8 * 3_821_079_552 / 1e9)
@@ -75,7 +75,11 @@ def test_rules_read_off_a_table_are_taken_back_on_it():
 
 def test_quantiles_weigh_each_source_the_same():
     """By hand: one source of two runs and one of a single run weigh half each."""
-    known = [Factor("a", "s", "plain", 1.0, 1.0), Factor("b", "s", "plain", 1.1, 1.1), Factor("c", "t", "plain", 2.0, 2.0)]
+    known = [
+        Factor("a", "s", "plain", 1.0, 1.0),
+        Factor("b", "s", "plain", 1.1, 1.1),
+        Factor("c", "t", "plain", 2.0, 2.0),
+    ]
     found = interval_from(known, "plain")
     assert (found.low, found.high, found.runs, found.sources) == (1.0, 2.0, 3, 2)
 

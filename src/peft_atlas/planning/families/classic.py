@@ -15,7 +15,9 @@ def _plain(inner: int, act: str) -> FeedForward:
     return FeedForward(inner, False, act)
 
 
-def _fused(names: tuple[str, str, str, str], attention: Attention, hidden: int, inner: int, bias: bool) -> tuple[Linear, ...]:
+def _fused(
+    names: tuple[str, str, str, str], attention: Attention, hidden: int, inner: int, bias: bool
+) -> tuple[Linear, ...]:
     """Return the matrices of a layer whose queries, keys and values come from one matrix."""
     qkv, out, up, down = names
     return (
@@ -96,7 +98,9 @@ def _bloom(fields: Fields) -> Architecture:
     return replace(model, outer_norms=(Norm("layer", hidden), Norm("layer", hidden)))
 
 
-def _separate(prefix: str, out: str, up: str, down: str, attention: Attention, hidden: int, inner: int) -> tuple[Linear, ...]:
+def _separate(
+    prefix: str, out: str, up: str, down: str, attention: Attention, hidden: int, inner: int
+) -> tuple[Linear, ...]:
     """Return the matrices of a layer with separate queries, keys and values, all with biases."""
     return (
         Linear(f"{prefix}q_proj", hidden, attention.width, True),
@@ -185,7 +189,7 @@ def _roberta(fields: Fields) -> Architecture:
 
 
 def _vit(fields: Fields) -> Architecture:
-    """Return a Vision Transformer (arXiv:2010.11929) as an image classifier; one token a patch and one for the class."""
+    """Return a Vision Transformer (arXiv:2010.11929) as a classifier: a token for each patch and one for the class."""
     hidden, heads = fields.count("hidden_size", default=768), fields.count("num_attention_heads", default=12)
     size, patch = fields.count("image_size", default=224), fields.count("patch_size", default=16)
     channels, inner = fields.count("num_channels", default=3), fields.count("intermediate_size", default=3072)

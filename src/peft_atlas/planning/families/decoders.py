@@ -138,7 +138,10 @@ def _qwen3_moe(fields: Fields) -> Architecture:
         raise AtlasError(f"config {fields.name}: dense layers among the mixtures; known: all layers alike")
     attention, linears, norms = _qwen3_parts(fields)
     inner = fields.count("moe_intermediate_size", default=768)
-    experts, chosen = fields.count("num_experts", "num_local_experts", default=128), fields.count("num_experts_per_tok", default=8)
+    experts, chosen = (
+        fields.count("num_experts", "num_local_experts", default=128),
+        fields.count("num_experts_per_tok", default=8),
+    )
     block = _layer(fields, attention, linears, norms)
     base = model_of(fields, block, "rms", tied=False)
     return _mixture(fields, base, (*linears, *_experts(fields, inner, experts, "mlp.gate")), inner, chosen)
@@ -170,7 +173,10 @@ def _gemma3(fields: Fields) -> Architecture:
     base = _gemma(fields)
     block = base.blocks[0]
     attention = block.attentions[0]
-    heads = (Norm("gemma", attention.head_size, attention.heads), Norm("gemma", attention.head_size, attention.kv_heads))
+    heads = (
+        Norm("gemma", attention.head_size, attention.heads),
+        Norm("gemma", attention.head_size, attention.kv_heads),
+    )
     return replace(base, blocks=(replace(block, norms=(*4 * (Norm("gemma", block.hidden),), *heads)),))
 
 

@@ -36,8 +36,8 @@ def _flux2(fields: Fields) -> Architecture:
     # Norms of the residual have no parameters; those of queries and keys do, of both streams.
     feed, heads_norm = FeedForward(inner, True, "silu"), 2 * size
     blocks = (
-        Block("two streams", fields.count("num_layers"), hidden, _two_streams(hidden, inner), (norm, norm), (attention,),
-              feed, extra_parameters=2 * heads_norm - 4 * hidden),
+        Block("two streams", fields.count("num_layers"), hidden, _two_streams(hidden, inner), (norm, norm),
+              (attention,), feed, extra_parameters=2 * heads_norm - 4 * hidden),
         Block("one stream", fields.count("num_single_layers"), hidden, single, (norm,), (attention,),
               feed, extra_parameters=heads_norm - 2 * hidden),
     )  # fmt: skip

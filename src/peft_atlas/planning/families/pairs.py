@@ -35,7 +35,8 @@ def _t5(fields: Fields) -> Architecture:
     decoder_layers = fields.count("num_decoder_layers", default=layers)
     blocks = (
         Block("encoder", layers, hidden, (*own, *into), (norm, norm), (attention,), feed, dropouts=3 * drops),
-        Block("decoder", decoder_layers, hidden, (*own, *cross, *into), (norm, norm, norm), (attention, attention), feed, dropouts=4 * drops),
+        Block("decoder", decoder_layers, hidden, (*own, *cross, *into), (norm, norm, norm), (attention, attention),
+              feed, dropouts=4 * drops),
     )  # fmt: skip
     words = fields.count("vocab_size")
     buckets = 2 * fields.count("relative_attention_num_buckets", default=32) * heads
@@ -48,13 +49,14 @@ def _t5(fields: Fields) -> Architecture:
 
 
 def _bart_linears(hidden: int, inner: int, names: tuple[str, ...]) -> tuple[Linear, ...]:
-    attended = [
-        Linear(f"{name}.{part}", hidden, hidden, True, source=f"{name} {'output' if part == 'out_proj' else part == 'q_proj'}")
-        for name in names
-        for part in ("q_proj", "k_proj", "v_proj", "out_proj")
-    ]  # fmt: skip
+    attended = [linear for name in names for linear in _bart_attention(hidden, name)]
     up = Linear("fc1", hidden, inner, True, source="feed-forward")
     return (*attended, up, Linear("fc2", inner, hidden, True, source="feed-forward product"))
+
+
+def _bart_attention(hidden: int, name: str) -> tuple[Linear, ...]:
+    sources = {"q_proj": f"{name} queries", "k_proj": name, "v_proj": name, "out_proj": f"{name} output"}
+    return tuple(Linear(f"{name}.{part}", hidden, hidden, True, source=source) for part, source in sources.items())
 
 
 def _bart_block(fields: Fields, name: str, attentions: tuple[str, ...]) -> Block:
