@@ -83,12 +83,7 @@ def _check_built(folder: Path, stated: Mapping[str, Any]) -> None:
     """Raise an AtlasError where the network is not built as an encoder with BERT's parts."""
     acts = ("gelu",) if stated["model_type"] == "bert" else _ACTIVATIONS
     for name, usual, allowed, words in (
-        (
-            "hidden_act",
-            "gelu",
-            ("gelu",) if own else _ACTIVATIONS,
-            "bert with gelu" if own else ", ".join(_ACTIVATIONS),
-        ),
+        ("hidden_act", "gelu", acts, f"{stated['model_type']} with {', '.join(acts)}"),
         ("position_embedding_type", "absolute", ("absolute", None), "absolute positions"),
         ("is_decoder", False, (False, None), "false, an encoder"),
     ):

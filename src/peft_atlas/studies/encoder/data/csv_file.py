@@ -62,26 +62,28 @@ def _decoded(path: Path) -> str:
 def _records(path: Path, content: str) -> Iterator[_Record]:
     """Yield the rows that are not empty lines, the header among them."""
     csv.field_size_limit(MAX_BYTES)
-    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
+    # A carriage return alone ends a line only where nothing else does, as in files of the old Macintosh.
+    lines = io.StringIO(content if "\n" in content else content.replace("\r", "\n"), newline="\n").readlines()
+    reader = csv.reader(lines, strict=True)
     first = 1
     try:
         for fields in reader:
             if fields:
                 yield _Record(fields, first, reader.line_num)
             first = reader.line_num + 1
-    except csv.Error:
-        # The reader's own words ("',' expected after '\"'") do not say where the mark was opened.
-        end = f"closed within a text in line {reader.line_num}" if _is_closed(content, first, reader) else "not closed"
-        raise AtlasError(
-            f"{path}: line {first}: a quotation mark is opened and {end}; allowed: a text that holds "
-            'quotation marks in quotation marks, those inside doubled ("")'
-        ) from None
+    except csv.Error as error:
+        fault = _fault(str(error), lines[first - 1 : reader.line_num], reader.line_num)
+        raise AtlasError(f"{path}: line {first}: {fault}") from None
 
 
-def _is_closed(content: str, first: int, reader: object) -> bool:
-    """Return whether the reader stopped at a closing mark rather than at the end of the file."""
-    rest = "".join(list(io.StringIO(content, newline=""))[first - 1 : getattr(reader, "line_num", first)])
-    return rest.count('"') > 1
+def _fault(words: str, lines: Sequence[str], last: int) -> str:
+    """Return what is wrong with the lines of a row; the reader's own words do not say where a mark was opened."""
+    if "new-line" in words:
+        return "a carriage return in a field; allowed: line breaks in fields that are in quotation marks"
+    closed = "".join(lines).count('"') > 1
+    end = f"closed within a text in line {last}" if closed else "not closed"
+    inside = 'a text that holds quotation marks in quotation marks, those inside doubled ("")'
+    return f"a quotation mark is opened and {end}; allowed: {inside}"
 
 
 def _check_widths(path: Path, width: int, rows: Sequence[_Record]) -> None:
