@@ -7,7 +7,6 @@ first stage with trainable parameters.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.models.folder import check_weights, our_name, read_config, shards
 from peft_atlas.rng import generator
 
 
@@ -172,44 +172,35 @@ def read_shape(folder: Path) -> BertShape:
     AtlasError
         If it describes a BERT that this module does not build.
     """
-    stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    differing = {
-        name: stated.get(name, usual)
-        for name, usual in (("model_type", "bert"), ("hidden_act", "gelu"), ("position_embedding_type", "absolute"))
-        if stated.get(name, usual) != usual
-    }
-    if differing:
-        raise AtlasError(f"{folder}/config.json: {differing}: allowed: bert with gelu and absolute positions")
-    try:
-        return BertShape(**{field.name: stated[field.name] for field in fields(BertShape) if field.name in stated})
-    except TypeError:
-        raise AtlasError(f"{folder}/config.json: lacks sizes of a BERT; it has {', '.join(stated)}") from None
+    stated = read_config(folder)
+    if stated["model_type"] != "bert":
+        raise AtlasError(f"{folder}/config.json: model_type = {stated['model_type']!r}: allowed: bert")
+    return BertShape(**{field.name: stated[field.name] for field in fields(BertShape) if field.name in stated})
 
 
 def load_bert(folder: Path) -> BertEncoder:
-    """Load a pretrained encoder from a folder with ``config.json`` and ``model.safetensors``.
+    """Load a pretrained encoder, in float32, from a folder with ``config.json`` and safetensors.
 
     Names used by older checkpoints (prefix ``bert.``, ``gamma`` and ``beta``) are understood too.
 
     Raises
     ------
     AtlasError
-        If the file lacks a weight of the encoder.
+        If the files lack a weight of the encoder, or one has another shape.
     """
+    shape = read_shape(folder)
+    check_weights(folder, read_config(folder))
     with torch.device("meta"):
-        model = BertEncoder(read_shape(folder))
-    renamed = {_our_name(name): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+        model = BertEncoder(shape)
+    renamed = {our_name(name): tensor for name, tensor in load_weights(folder).items()}
     wanted = model.state_dict()
-    missing = sorted(set(wanted) - set(renamed))
-    if missing:
-        raise AtlasError(f"{folder}/model.safetensors: lacks {missing[0]} and {len(missing) - 1} more of the encoder")
     model.load_state_dict({name: renamed[name].to(wanted[name].dtype) for name in wanted}, assign=True)
     return model
 
 
-def _our_name(name: str) -> str:
-    name = name.removeprefix("bert.")
-    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Return every weight of a folder, of one file or of several."""
+    return {name: tensor for file in shards(folder) for name, tensor in load_file(folder / file).items()}
 
 
 @torch.no_grad()

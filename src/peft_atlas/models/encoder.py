@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -12,11 +11,10 @@ from torch import Tensor, nn
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.method import Sites
 from peft_atlas.models.bert import load_bert
+from peft_atlas.models.folder import check_weights, read_config
 from peft_atlas.population import SeedDropout
 from peft_atlas.rng import generator
 
-# Families that name their modules as BERT does, so that the same sites apply.
-FAMILIES = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
 HEAD = ("head",)
 
 
@@ -131,16 +129,37 @@ def load_encoder(folder: Path) -> nn.Module:
     Raises
     ------
     AtlasError
-        If the places to adapt are not known for its family.
+        If the places to adapt are not known for its family, or its weights are not those of the encoder.
     """
-    family = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    if family not in FAMILIES:
-        raise AtlasError(f"model {folder}: model_type = {family!r}: allowed: {', '.join(FAMILIES)}")
-    if family == "bert":
+    stated = read_config(folder)
+    if stated["model_type"] == "bert":
         return load_bert(folder)
+    check_weights(folder, stated)
+    return HuggingFaceEncoder(_load_with_transformers(folder, stated["model_type"]))
+
+
+def _load_with_transformers(folder: Path, family: str) -> nn.Module:
+    """Return the encoder that `transformers` builds, in float32 and without the pooler, which no forward pass uses.
+
+    Raises
+    ------
+    AtlasError
+        If a weight of it is not in the files: `transformers` would draw it at random.
+    """
     from transformers import AutoModel
 
-    return HuggingFaceEncoder(AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True))
+    # Electra has none to leave out, and refuses to be asked.
+    options = {} if family == "electra" else {"add_pooling_layer": False}
+    model, found = AutoModel.from_pretrained(
+        folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
+    )
+    lacking = sorted([*map(str, found["missing_keys"]), *map(str, found.get("mismatched_keys", ()))])
+    if lacking:
+        raise AtlasError(
+            f"model {folder}: its weights lack {lacking[0]} and {len(lacking) - 1} more that transformers builds; "
+            "allowed: weights that save_pretrained wrote"
+        )
+    return model
 
 
 def parameter_count(module: nn.Module) -> int:

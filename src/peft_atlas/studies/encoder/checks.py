@@ -111,9 +111,11 @@ def _end(part: Part, pair: Pair, runs: pd.DataFrame, seed: int) -> Finding:
     again.train(part.labelled(part.texts.split("validation")))
     _, theirs = again.evaluate(part.labelled(part.texts.split("test")))
     accuracies = runs[runs["selected"].fillna(value=False)].set_index("seed")["test_accuracy"].astype(float)
-    noise, difference = float(accuracies.std(ddof=1)), theirs - accuracies[seed]
-    # A single row of test cannot be told from rounding, whatever the seeds say.
-    allowed = max(noise, 1 / len(part.texts.split("test")))
+    difference = theirs - accuracies[seed]
+    noise = float(accuracies.std(ddof=1)) if len(accuracies) > 1 else None
+    # A single row of test cannot be distinguished from rounding, whatever the seeds say; one seed says nothing.
+    allowed = max(noise or 0.0, 1 / len(part.texts.split("test")))
+    spread = "not known from one seed" if noise is None else f"{100 * noise:.2f} points"
     return Finding(
         "check",
         f"encoder_peft_end_{pair.name}",
@@ -124,7 +126,7 @@ def _end(part: Part, pair: Pair, runs: pd.DataFrame, seed: int) -> Finding:
         "pass" if abs(difference) <= allowed else "fail",
         f"runs: study=encoder, experiment=methods, task={part.task}, learning_rate={pair.rate:g}",
         f"Test accuracy of seed {seed}: peft {100 * theirs:.2f} %, here {100 * accuracies[seed]:.2f} %; standard "
-        f"deviation over {len(accuracies)} seeds {100 * noise:.2f} points.",
+        f"deviation over {len(accuracies)} seeds {spread}.",
         effect=Effect(100 * difference, "percentage points", n=1),
     )
 
