@@ -14,6 +14,7 @@ from peft_atlas.rng import generators
 
 # Passes without a graph that are remembered, for a checkpoint that computes them again with one; a few bytes each.
 _REMEMBERED = 4096
+_OF_THIS_COPY = ("_passes", "_gradless", "_latest", "_number")
 
 
 def check_seeds(population: Sequence[int], seeds: Sequence[int]) -> None:
@@ -79,10 +80,13 @@ class SeedDropout(nn.Module):
         self._passes: WeakValueDictionary[int, _Pass] = WeakValueDictionary()
         self._gradless: dict[int, None] = {}
         self._latest: _Pass | None = None
+        # What is made in inference mode could not be written to outside of it.
+        with torch.inference_mode(False):
+            self._number = torch.zeros((), dtype=torch.int64, device="cpu")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy takes along: not the passes, whose graphs it does not share."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_passes", "_gradless", "_latest")}
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_COPY}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a copy."""
@@ -111,12 +115,12 @@ class SeedDropout(nn.Module):
         """Return an output of the latest pass, whose graph from now on keeps what a second computation needs."""
         if self._latest is not None and output.grad_fn is not None:
             kept: dict[Any, Any] = output.grad_fn.metadata  # type: ignore[assignment]
-            kept[self] = self._latest
+            kept[self], self._latest = self._latest, None
         return output
 
     def _streams_of_pass(self) -> Sequence[torch.Generator]:
         """Return the streams of this pass, or, if it is computed a second time, of the first computation."""
-        number = int(torch.randint(2**62, (), device="cpu"))
+        number = int(self._number.random_())
         if number in self._gradless or not torch.is_grad_enabled():
             return self._gradless_streams(number)
         known = self._passes.get(number)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from torch import Tensor, nn
 
 from peft_atlas.accounting.closed_forms import lora_params
-from peft_atlas.methods.linear import as_stored, is_plain, learning_dtype, weight_of, widths
+from peft_atlas.methods.linear import as_dtype, as_stored, is_plain, learning_dtype, weight_of, widths
 from peft_atlas.methods.lora_embedding import LoRAEmbedding, embedding_params
 from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting, renamed
 from peft_atlas.methods.patterns import Patterns
@@ -117,16 +117,16 @@ class LoRALinear(MergingWrapper):
         Tensor
             Shape ``(*population, *batch, out)``, in the dtype of the base's output.
         """
-        if self.held_by_base():
+        if self._frozen and self.held_by_base():
             return self.base(x, *arguments, **options)
         kept = self.call_base(x, *arguments, **options) if base_output is None else base_output
         # Scaling the r-wide projection rather than the output is the same product at r/out of the work.
         adapted = member_linear(self.scaled(self.project_down(self.read(x))), self.lora_B, kept)
-        return self.dropout.kept_for(adapted).to(kept.dtype)
+        return as_dtype(self.dropout.kept_for(adapted), kept.dtype)
 
     def read(self, x: Tensor) -> Tensor:
         """Return an input in the adapter's dtype, which is float32 where the network is in half precision."""
-        return x.to(self.lora_A.dtype)
+        return as_dtype(x, self.lora_A.dtype)
 
     def scaled(self, low: Tensor) -> Tensor:
         """Return s times a projection of shape ``(*population, *batch, r)``."""
