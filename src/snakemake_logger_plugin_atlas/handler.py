@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from logging import ERROR, LogRecord
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,24 @@ def limits_of_jobs() -> str:
     return found[0] if found else "No estimate of what the jobs ask for: the dry run failed."
 
 
+def misplaced_targets(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line that follow ``--configfile`` and are no files: targets, most likely."""
+    after = [index for index, word in enumerate(words) if word in {"--configfile", "--configfiles"}]
+    following = [takewhile(lambda word: not word.startswith("-"), words[index + 1 :]) for index in after]
+    return [word for some in following for word in some if not (_CALLED_IN / word).is_file()]
+
+
+def _unread_configuration(record: LogRecord) -> str | None:
+    """Return one line on a configuration that could not be opened since it is none, in place of a traceback."""
+    if getattr(record, "exception", None) not in {"IsADirectoryError", "FileNotFoundError"}:
+        return None
+    names = " ".join(misplaced_targets(sys.argv[1:]))
+    advice = (
+        f"Snakemake reads every name after it as a configuration; put targets first: snakemake {names} --configfile"
+    )
+    return f"--configfile: {names}: no such file. {advice} ..." if names else None
+
+
 class AtlasHandler(LogHandlerBase):
     """Writes to the terminal in place of Snakemake's own handler; Snakemake's log file is as ever."""
 
@@ -161,7 +180,7 @@ class AtlasHandler(LogHandlerBase):
     def emit(self, record: LogRecord) -> None:
         """Print what an event is worth; Snakemake's filter has already dropped what `--quiet` names."""
         try:
-            text = self._run.text(record, lambda: self.format(record))
+            text = _unread_configuration(record) or self._run.text(record, lambda: self.format(record))
             if text:
                 red = self._coloured and record.levelno >= ERROR
                 self._stream.write(f"{_RED}{text}{_PLAIN}\n" if red else f"{text}\n")

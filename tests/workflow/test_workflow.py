@@ -99,7 +99,9 @@ def test_more_seeds_train_only_the_new_blocks(smoked):
 
 def test_a_changed_rate_searches_its_family_again_and_what_rests_on_it(smoked):
     jobs = smoked.jobs(config={"encoder": {"rates": {"low_rank": [0.001]}}})
-    trained = {rule: jobs.get(rule) for rule in ("tune_learning_rate", "train_method", "train_ranks", "train_random_init")}
+    trained = {
+        rule: jobs.get(rule) for rule in ("tune_learning_rate", "train_method", "train_ranks", "train_random_init")
+    }
     assert trained == {"tune_learning_rate": 1, "train_method": 1, "train_ranks": 2, "train_random_init": None}
     assert not {"fetch_model", "fetch_texts", "prepare_text", "train_sweep"} & set(jobs)
 
@@ -200,7 +202,11 @@ def test_a_diverged_run_is_a_row_in_table_and_report(project):
 
 
 def test_a_failing_job_says_which_why_and_where_its_log_is(project):
-    project.edit("src/peft_atlas/studies/notebook/figures/learning_curves.py", "label_panels(axes)", "raise ValueError('made to fail')")
+    project.edit(
+        "src/peft_atlas/studies/notebook/figures/learning_curves.py",
+        "label_panels(axes)",
+        "raise ValueError('made to fail')",
+    )
     done = project.snakemake("figures")
     assert done.returncode != 0
     assert "Error in rule draw_learning_curves" in done.stdout

@@ -11,6 +11,13 @@ from peft_atlas.snakemake_support.source_dependencies import (
 )
 from peft_atlas.studies.study import all_studies, studies_of
 
+if (ROOT / "profiles").is_file():
+    print(
+        "profiles is a plain file, not the link to workflow/profiles that Snakemake needs:"
+        " rm profiles && ln -s workflow/profiles profiles",
+        file=sys.stderr,
+    )
+
 LIMITS = {name: limit.value for name, limit in workflow.global_resources.items()}
 DEFAULTS = workflow.resource_settings.default_resources or {}
 try:
