@@ -103,13 +103,22 @@ class SeedDropout(nn.Module):
             return x
         shape = x.shape[len(self.population) :]
         # float32 draws whatever the dtype of x, so that float32 and float64 runs drop the same entries.
+        if not self.population:
+            (stream,) = self._streams_of_pass()
+            draws = torch.rand(shape, generator=stream, dtype=torch.float32, device="cpu")
+            return self.kept_for(x * self._scaled(draws, x))
         draws = torch.empty(len(self._generators), *shape, dtype=torch.float32, device="cpu")
         for row, stream in zip(draws, self._streams_of_pass(), strict=True):
             torch.rand(shape, generator=stream, out=row)
-        keep = draws.ge_(self.p).to(x.device, x.dtype).div_(1 - self.p)
-        if not self.population:
-            return self.kept_for(x * keep[0])
+        keep = self._scaled(draws, x)
         return self.kept_for(x * keep.reshape(len(keep), *[1] * (len(self.population) - 1), *shape))
+
+    def _scaled(self, draws: Tensor, x: Tensor) -> Tensor:
+        """Return what x is multiplied by for draws from [0, 1): 0, or 1 / (1 - p)."""
+        kept = draws.ge_(self.p)
+        if kept.dtype != x.dtype or kept.device != x.device:
+            kept = kept.to(x.device, x.dtype)
+        return kept.div_(1 - self.p)
 
     def kept_for(self, output: Tensor) -> Tensor:
         """Return an output of the latest pass, whose graph from now on keeps what a second computation needs."""

@@ -82,7 +82,7 @@ class DoRALinear(LoRALinear):
 
 def _readable(values: Tensor) -> bool:
     """Return whether Python may look at values at no cost: on the CPU, and not while a program is recorded."""
-    return values.is_cpu and not torch.compiler.is_compiling() and not torch.jit.is_tracing()
+    return values.is_cpu and not torch.compiler.is_compiling() and not torch.jit.is_tracing()  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from torch import Tensor, nn
 
 from peft_atlas.accounting.closed_forms import lora_params
-from peft_atlas.methods.linear import as_dtype, as_stored, is_plain, learning_dtype, weight_of, widths
+from peft_atlas.methods.linear import as_dtype, as_stored, is_conv1d, is_plain, learning_dtype, widths
 from peft_atlas.methods.lora_embedding import LoRAEmbedding, embedding_params
 from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting, renamed
 from peft_atlas.methods.patterns import Patterns
@@ -86,7 +86,7 @@ class LoRALinear(MergingWrapper):
         check_whole("r", r)
         check_positive("lora_alpha", lora_alpha, population)
         super().__init__(base.requires_grad_(False) if freeze else base)
-        self.r, self.population = r, tuple(population)
+        self.r, self.population, self._transposed = r, tuple(population), is_conv1d(base)
         inputs, outputs = widths(base, "LoRA")
         like = base.weight.new_empty(0, dtype=learning_dtype(base.weight.dtype))
         start = Draws(self.population, tuple(seeds), f"adapter/{name}", like)
@@ -142,7 +142,8 @@ class LoRALinear(MergingWrapper):
 
     def frozen_weight(self) -> Tensor:
         """Return W, merged or not, shape ``(*population, out, in)``."""
-        return weight_of(self.base, self.original("weight"))
+        weight = self.original("weight") if self._frozen else self.base.weight
+        return weight.mT if self._transposed else weight
 
     def uses_weight_plainly(self) -> bool:
         """Return whether the base computes ``W x + b``."""
