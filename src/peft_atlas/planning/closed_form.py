@@ -173,9 +173,17 @@ def layer_bytes(block: Block, step: Step) -> int:
     fed = feed_forward_bytes(block.feed_forward, block.hidden, step)
     # A dropout keeps its mask: one byte an entry on a GPU.
     kept = norms + attended + fed + input_bytes(block, step) + block.dropouts * block.hidden
-    if step.rules.keeps_quantized_inputs and step.settings.quantization != "none":
-        kept += step.settings.compute_bytes * sum(linear.inputs for linear in block.linears)
-    return kept
+    return kept + step.settings.compute_bytes * _quantized_inputs(block, step)
+
+
+def _quantized_inputs(block: Block, step: Step) -> int:
+    """Return entries a token of inputs that quantised matrices of one layer keep, by the program's rules."""
+    if step.settings.quantization == "none" or not step.rules.keeps_quantized_inputs:
+        return 0
+    if step.rules.copies_quantized_inputs:
+        return sum(linear.inputs for linear in block.linears)
+    sources = {linear.source: linear.inputs for linear in block.linears if linear.source != "attention output"}
+    return sum(sources.values())
 
 
 def adapter_bytes(linears: list[Linear], step: Step) -> int:
@@ -185,13 +193,13 @@ def adapter_bytes(linears: list[Linear], step: Step) -> int:
     autocast it keeps a bf16 copy instead. In the model's own type, matrices that read the same tensor keep it once,
     and that of the attention's output is kept already. peft, tuners/lora/layer.py: ``_cast_input_dtype``.
     """
-    print_ = step.attachment.method.footprint
+    footprint = step.attachment.method.footprint
     size = step.settings.compute_bytes if step.settings.casts else step.settings.adapter_bytes
-    total = sum(print_.rank * size * step.attachment.rank + _result_bytes(linear, step) for linear in linears)
-    if print_.base_inputs:
+    total = sum(footprint.rank * size * step.attachment.rank + _result_bytes(linear, step) for linear in linears)
+    if footprint.base_inputs:
         sources = {linear.source: linear.inputs for linear in linears if linear.source != "attention output"}
         total += step.settings.compute_bytes * sum(sources.values())
-    return total + (print_.inputs * _adapter_input_bytes(linears, step) if print_.inputs else 0)
+    return total + (footprint.inputs * _adapter_input_bytes(linears, step) if footprint.inputs else 0)
 
 
 def _result_bytes(linear: Linear, step: Step) -> int:
