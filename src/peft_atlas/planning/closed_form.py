@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 
 from peft_atlas.planning.architecture import Architecture, Attention, Block, FeedForward, Linear, Norm
 from peft_atlas.planning.counts import Attachment, Counts
-from peft_atlas.planning.methods import oft_block
+from peft_atlas.planning.methods import bases, oft_block
 from peft_atlas.planning.settings import Settings
 from peft_atlas.planning.stacks import Rules
 
@@ -207,7 +207,12 @@ def _result_bytes(linear: Linear, step: Step) -> int:
     c, a, kept = step.settings.compute_bytes, step.settings.adapter_bytes, step.attachment.method.footprint
     if step.attachment.method.name == "ia3" and linear.source == "feed-forward product":
         return max(a, c) * linear.inputs
-    return (kept.outputs * a + kept.base_outputs * c) * linear.outputs
+    return (kept.outputs * a + kept.base_outputs * c) * linear.outputs + kept.narrow * a * _narrow(linear, step)
+
+
+def _narrow(linear: Linear, step: Step) -> int:
+    """Return the shorter side of a matrix, rounded up to a whole number of bases."""
+    return bases(linear, step.attachment.rank) * step.attachment.rank
 
 
 def _adapter_input_bytes(linears: list[Linear], step: Step) -> int:
@@ -236,6 +241,7 @@ def delta_bytes(linears: list[Linear], step: Step) -> int:
     kept, a = step.attachment.method.footprint, step.settings.adapter_bytes
     size = kept.delta * a + kept.base_delta * step.settings.compute_bytes
     made = size * sum(linear.inputs * linear.outputs for linear in linears)
+    made += kept.narrow * a * sum(_narrow(linear, step) ** 2 for linear in linears)
     if not kept.blocks:
         return made
     rank = step.attachment.rank
