@@ -136,7 +136,7 @@ def _plan_or_none(architecture: Architecture, name: str, explicit: bool, options
     try:
         return plan(architecture, name, **given)
     except AtlasError:
-        if explicit or name in ("full", "lora"):
+        if explicit or name == "lora":
             raise
         return None
 
