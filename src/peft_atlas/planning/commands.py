@@ -131,7 +131,7 @@ def _counted(
         attachment = attach(architecture, found, rank, chosen)
         refuse_impossible(architecture, attachment, Settings(sequence=1))
     except AtlasError:
-        if explicit or name in ("full", "lora"):
+        if explicit or name == "lora":
             raise
         return None
     return count_row(architecture.name, attachment, count_parameters(architecture, attachment, head=head))

@@ -31,6 +31,8 @@ class Footprint:
         Inputs (once for matrices that read the same) and matrices as large as the weight, in the compute type.
     passing
         Matrices as large as the weight in the adapter's type that are alive for a moment only.
+    narrow
+        Vectors as long as the shorter side in the adapter's type, each with a square matrix of that side.
     """
 
     inputs: int = 0
@@ -42,6 +44,7 @@ class Footprint:
     base_inputs: int = 0
     base_delta: int = 0
     passing: int = 0
+    narrow: int = 0
 
 
 def _low_rank(linear: Linear, rank: int) -> int:
@@ -89,6 +92,16 @@ def _factors(number: int) -> tuple[int, int]:
     """Return the pair of factors nearest to each other, the smaller one first."""
     small = next(part for part in range(int(number**0.5), 0, -1) if number % part == 0)
     return small, number // small
+
+
+def bases(linear: Linear, rank: int) -> int:
+    """Return how many random bases of a rank RandLoRA needs for the shorter side of a matrix."""
+    return -(-min(linear.inputs, linear.outputs) // rank)
+
+
+def _randlora(linear: Linear, rank: int) -> int:
+    """RandLoRA, arXiv:2502.00987, section 4: two diagonal matrices for each random basis."""
+    return bases(linear, rank) * (rank + min(linear.inputs, linear.outputs))
 
 
 def _nothing(linear: Linear, rank: int) -> int:
@@ -143,6 +156,7 @@ METHODS = (
            default_rank=1, rank_name="unused"),
     Method("pvera", lambda linear, rank: 2 * rank + linear.outputs, Footprint(rank=4, outputs=1),
            source="arXiv:2512.07703", default_rank=256),
+    Method("randlora", _randlora, Footprint(narrow=1), source="arXiv:2502.00987", default_rank=32),
     Method("shira", _low_rank, Footprint(base_inputs=1, base_delta=1), source="arXiv:2406.13175", default_rank=32),
     Method("beft", lambda linear, rank: linear.outputs, Footprint(), source="arXiv:2509.15974", default_rank=1,
            rank_name="unused"),

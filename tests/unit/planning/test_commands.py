@@ -199,3 +199,17 @@ def test_the_peak_is_the_largest_moment():
     # 1,235,814,400 weights, gradients, two moments and the square roots of one: five times two bytes.
     assert found.name == "the optimiser's step"
     assert found.parts.total == 10 * 1_235_814_400 + 16 * 128_256 * 2
+
+
+def test_models_without_a_fused_kernel_run_eagerly():
+    assert plan("Gemma-2-2b", "lora").settings.kernel == "eager"
+    assert plan("Gemma-2-2b", "lora", kernel="flash").peak_bytes < plan("Gemma-2-2b", "lora").peak_bytes
+    assert plan("Llama-3.2-1B", "lora").settings.kernel == "sdpa"
+
+
+def test_all_methods_of_a_quantised_base_leave_full_fine_tuning_out():
+    found = plan_all("Llama-3.2-1B", quantization="nf4")
+    assert "full" not in {one.method for one in found}
+    assert len(found) > 20
+    with pytest.raises(AtlasError, match="target 'nothing'"):
+        plan_all("Llama-3.2-1B", targets=("nothing",))

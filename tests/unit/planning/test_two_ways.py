@@ -63,7 +63,7 @@ def test_the_tracer_counts_what_is_alive():
 
 def test_a_part_that_is_left_out_is_seen():
     """The comparison would notice a missing part: without logits the peaks differ by more than is allowed."""
-    found = compare(CASES[0], SETTINGS[4])
+    found = compare(CASES[0], SETTINGS[5])
     assert abs(found.difference) < 0.005
     closed = {**found.closed, LOGITS: 0, GRADIENTS: 0}
     assert abs(sum(closed.values()) / sum(found.traced.values()) - 1) > 0.1
