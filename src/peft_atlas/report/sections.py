@@ -26,7 +26,7 @@ def build_sections(material: Material) -> list[Section]:
         _recomputed(material),
         _conflicts(material),
         _claims(material),
-        _mends(material),
+        _errata(material),
         _checks(material),
         _failures(material),
         _cost(material),
@@ -70,15 +70,15 @@ def _findings_table(caption: str, rows: pd.DataFrame) -> Block:
     return table(caption, shown)
 
 
-def _mends(material: Material) -> Section:
+def _errata(material: Material) -> Section:
     errata = material.findings("erratum")
-    mended = int((errata["verdict"] == "mended").sum())
+    fixed = int((errata["verdict"] == "fixed").sum())
     intro = Paragraph(
-        f"{len(errata)} errors of the seed notebook and of what it quotes; {mended} are mended, and what the mend "
-        "changes is measured. An open one is kept on purpose or belongs to a study that is not run yet.",
+        f"{len(errata)} errors of the seed notebook and of what it quotes; {fixed} are fixed, and the effect "
+        "of the fix is measured. The others are kept on purpose, or their study was not run.",
         "findings: kind=erratum",
     )
-    return Section("errata", "Errata: what mending changes", [intro, _findings_table("Errors, one a row.", errata)])
+    return Section("errata", "Errata: what each fix changes", [intro, _findings_table("Errors, one per row.", errata)])
 
 
 def _recomputed(material: Material) -> Section:

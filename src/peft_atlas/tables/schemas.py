@@ -11,7 +11,7 @@ from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Cont
 
 STATUSES = ("ok", "diverged", "failed", "missing")
 VERDICTS = (
-    *("supported", "contradicted", "undecided", "pass", "fail", "mended", "open"),
+    *("supported", "contradicted", "undecided", "not_testable", "pass", "fail", "fixed", "open"),
     *("measured", "printed", "recomputed"),
 )
 
@@ -127,14 +127,19 @@ SUMMARY = Contract(
 )
 CONTRASTS = Contract(
     "contrasts",
-    2,
+    3,
     (
         *("study", "question", "task", "method", "setting", "rank", "alpha"),
         *("shift_rank", "train_examples", "reference", "metric"),
     ),
     (
         _text("study", "study the runs belong to"),
-        _text("question", "family of comparisons, adjusted together"),
+        _text("question", "question that the comparison answers"),
+        _text(
+            "role",
+            "whether the question was set beforehand; what has one question and role is adjusted together",
+            allowed=("primary", "exploratory"),
+        ),
         _text("task", "task or evaluation protocol"),
         _text("method", "method of the compared cell"),
         _text("setting", "what else the compared cell's method was set to", required=False),
@@ -151,9 +156,12 @@ CONTRASTS = Contract(
         _number("p_value", "two-sided p of the paired t-test", limits=(0.0, 1.0)),
         _number("p_adjusted", "p adjusted within the family", limits=(0.0, 1.0)),
         _text("adjustment", "how p was adjusted", required=False),
+        _number("detectable", "smallest difference that is detected with 80 % power, at the adjusted level"),
         _number("margin", "difference within which the two count as equivalent, where that was asked"),
-        _number("p_equivalence", "p of equivalence within the margin, two one-sided tests", limits=(0.0, 1.0)),
-        Column("indistinguishable", FLAG, "the adjusted test does not tell the cell from its reference"),
+        _number(
+            "p_equivalence", "p of equivalence within the margin: two one-sided tests, unadjusted", limits=(0.0, 1.0)
+        ),
+        Column("indistinguishable", FLAG, "the adjusted test does not reject; detectable says what it could find"),
     ),
 )
 PUBLISHED = Contract(
@@ -271,9 +279,9 @@ CONFLICTS = Contract(
             "what lets all readings be one number",
             allowed=("rounding", "padding zeros", "order of rounding", "nothing"),
         ),
-        _text("verdict", "how the conflict stands", allowed=("explained", "settled", "open")),
-        _text("resolution", "the ground of the verdict"),
-        _text("remarks", "remarks that stand beside the cells", required=False),
+        _text("verdict", "verdict on the conflict", allowed=("explained", "settled", "open")),
+        _text("resolution", "reason for the verdict"),
+        _text("remarks", "remarks printed next to the cells", required=False),
         _text("evidence", "records it rests on: table, then the columns that select them"),
     ),
 )
@@ -299,16 +307,16 @@ COMPARISON = Contract(
 )
 FINDINGS = Contract(
     "findings",
-    2,
+    3,
     ("kind", "id"),
     (
         _text("kind", "what sort of statement it is", allowed=("answer", "claim", "erratum", "check")),
         _text("id", "names the finding"),
-        _integer("position", "place among all findings, in the order of telling", required=True),
+        _integer("position", "place among all findings, in the order of the report", required=True),
         _text("study", "study it belongs to"),
-        _text("statement", "what is said"),
-        _text("source", "who says it"),
-        _text("verdict", "how it stands", allowed=VERDICTS),
+        _text("statement", "the statement"),
+        _text("source", "who makes it"),
+        _text("verdict", "verdict on the statement", allowed=VERDICTS),
         _text("detail", "one sentence that gives the numbers", required=False),
         _number("effect", "size of the effect"),
         _text("unit", "unit of effect, low and high", required=False),
