@@ -149,7 +149,7 @@ def _choice(contrasts: pd.DataFrame) -> Finding:
     better = int((~against_full["indistinguishable"].fillna(value=True) & (against_full["difference"] > 0)).sum())
     tied = int(rows["indistinguishable"].fillna(value=False).sum())
     detectable = 100 * float(rows["detectable"].max()) if rows["detectable"].notna().any() else None
-    effect = Effect(float(tied), "cells", n=len(rows), detectable=detectable)
+    effect = Effect(float(tied), f"cells; detectable in {POINTS}", n=len(rows), detectable=detectable)
     if rows.empty:
         detail = "The sweep has one cell."
     else:
