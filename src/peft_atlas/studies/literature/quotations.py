@@ -84,7 +84,7 @@ def _minimal(tables: PublishedTables) -> Finding:
         "LoRA fine-tunes a minimal number of parameters: no method of the tables trains fewer",
         "contradicted" if len(fewer) else "supported",
         select("parameters", counts, ("base_model",)) + ", method, trainable_params",
-        f"Fewer are trained by {both(list(dict.fromkeys(fewer['method'])))}; the fewest: {both(fewest)}.",
+        f"Fewer are trained by {both(list(dict.fromkeys(fewer['method'])))}; the fewest: {fewest}.",
         effect=Effect(float(min(times.values(), default=1.0)), "times the smallest count", n=len(counts)),
     )
 
