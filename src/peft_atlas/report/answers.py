@@ -54,16 +54,17 @@ def _text(part: AnswerPart, answers: pd.DataFrame) -> str:
 
 
 def headlines(findings: pd.DataFrame, specs: Iterable[Study]) -> list[str]:
-    """Return the findings that a run ends with: of each study the one with the most evidence, then the next, three in all.
+    """Return the findings that a run ends with: the strongest of each study, then the next of each, three in all.
 
-    Only what a study names among its ``headlines``, its primary answers, can be one. Of equal evidence what comes first
-    in the report goes first.
+    The strongest has the most evidence. Only what a study names among its ``headlines``, its primary answers, is
+    considered, one finding per pattern; of equal evidence what comes first in the report goes first.
     """
     answers = findings[findings["kind"] == "answer"].set_index("id")
     ranked = []
     for place, spec in enumerate(specs):
-        named = dict.fromkeys(name for pattern in spec.headlines for name in matching(answers.index, pattern))
-        weighed = sorted(named, key=lambda name: -weight_of_evidence(answers.loc[name]))
+        found = [names for pattern in spec.headlines if (names := matching(answers.index, pattern))]
+        named = [max(names, key=lambda name: weight_of_evidence(answers.loc[name])) for names in found]
+        weighed = sorted(dict.fromkeys(named), key=lambda name: -weight_of_evidence(answers.loc[name]))
         ranked += [
             (turn, -weight_of_evidence(answers.loc[name]), place, answers.loc[name, "detail"])
             for turn, name in enumerate(weighed)

@@ -56,8 +56,8 @@ def _intrinsic_rank(ranks: pd.DataFrame, margin: float, confidence: float) -> Fi
         "Section 1: an update of low rank suffices where the change that is needed has low rank",
         _suffices([effect for _, effect in below], [effect for _, effect in beyond], 100 * margin),
         f"runs: study={NAME}, experiment=ranks, train_examples={examples}, selected=True",
-        f"With {examples:,} examples the change from the smallest r to the shift's rank k is {per_shift(below)} points, "
-        f"that from r = k to the largest r {per_shift(beyond)} points; a gain beyond r = k counts "
+        f"With {examples:,} examples the change from the smallest r to the shift's rank k is {per_shift(below)} "
+        f"points, that from r = k to the largest r {per_shift(beyond)} points; a gain beyond r = k counts "
         f"where it exceeds {100 * margin:g} point.{remains}",
         max((effect for _, effect in beyond), key=lambda e: e.size or 0.0, default=Effect(None, POINTS, n=0)),
     )
