@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from peft_atlas.analysis.finding import ATLAS
 from peft_atlas.report.answers import answers_section
 from peft_atlas.report.content import Block, Code, Paragraph, Section, table
 from peft_atlas.report.explorer import explorer
@@ -26,7 +27,7 @@ def build_sections(material: Material) -> list[Section]:
         _recomputed(material),
         _conflicts(material),
         _claims(material),
-        _mends(material),
+        _errata(material),
         _checks(material),
         _failures(material),
         _cost(material),
@@ -70,12 +71,12 @@ def _findings_table(caption: str, rows: pd.DataFrame) -> Block:
     return table(caption, shown)
 
 
-def _mends(material: Material) -> Section:
+def _errata(material: Material) -> Section:
     errata = material.findings("erratum")
-    mended = int((errata["verdict"] == "mended").sum())
+    fixed = int((errata["verdict"] == "fixed").sum())
     intro = Paragraph(
-        f"{len(errata)} errors in the seed notebook and in what it quotes; {mended} are fixed, and the effect of the "
-        "fix is measured. Errors marked open are kept on purpose or belong to a study that was not run.",
+        f"{len(errata)} errors of the seed notebook and of what it quotes; {fixed} are fixed, and the effect "
+        "of the fix is measured. The others are kept on purpose, or their study was not run.",
         "findings: kind=erratum",
     )
     return Section("errata", "Errata: what fixing them changes", [intro, _findings_table("Errata.", errata)])
@@ -108,18 +109,22 @@ def _conflicts(material: Material) -> Section:
 def _claims(material: Material) -> Section:
     claims = material.findings("claim")
     if claims.empty:
-        return Section("claims", "Claims", [Paragraph("No claims were judged in this run.")])
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in claims["verdict"].value_counts().items())
+        return Section("claims", "Claims", [Paragraph("No claim has been judged in this run.")])
+    counts = ", ".join(
+        f"{n} {verdict}" for verdict, n in claims["verdict"].str.replace("_", " ").value_counts().items()
+    )
     intro = Paragraph(f"{len(claims)} testable statements: {counts}.", "findings: kind=claim")
     return Section("claims", "Claims", [intro, _findings_table("Claims.", claims)])
 
 
 def _checks(material: Material) -> Section:
     checks = material.findings("check")
-    passed = int((checks["verdict"] == "pass").sum())
+    own, others = (checks[checks["source"].eq(ATLAS) == ours] for ours in (True, False))
+    passed, failed = int((own["verdict"] == "pass").sum()), int((others["verdict"] == "fail").sum())
     intro = Paragraph(
-        f"{passed} of {len(checks)} checks pass. A check whose source is the seed notebook or a publication tests what "
-        "that source says: if it fails, the error is the source's and is listed under errata.",
+        f"{'All' if passed == len(own) else f'{passed} of'} {len(own)} checks of our own code and data pass. Of the "
+        f"{len(others)} checks of what the seed notebook and publications say, {failed} fail; these faults are the "
+        "sources' and are listed under errata.",
         "findings: kind=check",
     )
     ours_first = checks.sort_values(["verdict", "id"], kind="stable")

@@ -8,7 +8,7 @@ from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Cont
 
 STATUSES = ("ok", "diverged", "failed", "missing")
 VERDICTS = (
-    *("supported", "contradicted", "undecided", "pass", "fail", "mended", "open"),
+    *("supported", "contradicted", "undecided", "not_testable", "pass", "fail", "fixed", "open"),
     *("measured", "printed", "recomputed"),
 )
 
@@ -126,14 +126,19 @@ SUMMARY = Contract(
 )
 CONTRASTS = Contract(
     "contrasts",
-    2,
+    3,
     (
         *("study", "question", "task", "method", "setting", "rank", "alpha"),
         *("shift_rank", "train_examples", "reference", "metric"),
     ),
     (
         _text("study", "study the runs belong to"),
-        _text("question", "family of comparisons that are adjusted together"),
+        _text("question", "question that the comparison answers"),
+        _text(
+            "role",
+            "whether the question was set beforehand; what has one question and role is adjusted together",
+            allowed=("primary", "exploratory"),
+        ),
         _text("task", "task or evaluation protocol"),
         _text("method", "method of the compared cell"),
         _text("setting", "other settings of the compared cell's method", required=False),
@@ -146,13 +151,16 @@ CONTRASTS = Contract(
         _text("reference", "what the cell is compared with"),
         _number("difference", "mean over seeds of (cell minus reference)"),
         *_INTERVAL,
-        _integer("n", "seeds for which both exist", required=True),
-        _number("p_value", "two-sided p-value of the paired t-test", limits=(0.0, 1.0)),
-        _number("p_adjusted", "p-value adjusted within the family", limits=(0.0, 1.0)),
-        _text("adjustment", "method of adjustment", required=False),
-        _number("margin", "difference within which the two count as equivalent, if tested"),
-        _number("p_equivalence", "p-value for equivalence within the margin, two one-sided tests", limits=(0.0, 1.0)),
-        Column("indistinguishable", FLAG, "whether the adjusted test finds no difference from the reference"),
+        _integer("n", "seeds that have both", required=True),
+        _number("p_value", "two-sided p of the paired t-test", limits=(0.0, 1.0)),
+        _number("p_adjusted", "p adjusted within the family", limits=(0.0, 1.0)),
+        _text("adjustment", "how p was adjusted", required=False),
+        _number("detectable", "smallest difference that is detected with 80 % power, at the adjusted level"),
+        _number("margin", "difference within which the two count as equivalent, where that was asked"),
+        _number(
+            "p_equivalence", "p of equivalence within the margin: two one-sided tests, unadjusted", limits=(0.0, 1.0)
+        ),
+        Column("indistinguishable", FLAG, "the adjusted test does not reject; detectable says what it could find"),
     ),
 )
 PUBLISHED = Contract(
@@ -298,7 +306,7 @@ COMPARISON = Contract(
 )
 FINDINGS = Contract(
     "findings",
-    2,
+    3,
     ("kind", "id"),
     (
         _text("kind", "kind of statement", allowed=("answer", "claim", "erratum", "check")),
