@@ -7,8 +7,10 @@ use rule _light_step as combine_runs with:
     input:
         runs=outputs("runs"),
         curves=outputs("curves"),
+        per_item=outputs("items"),
     output:
         **results("runs", "curves"),
+        per_item=RESULTS.format(name="items"),
     log:
         "logs/combine_runs.log",
     benchmark:

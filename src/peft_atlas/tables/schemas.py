@@ -9,7 +9,8 @@ import pandas as pd
 
 from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Contract, read_table
 
-STATUSES = ("ok", "diverged", "failed", "missing")
+# stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares.
+STATUSES = ("ok", "diverged", "collapsed", "stopped", "failed", "missing")
 VERDICTS = (
     *("supported", "contradicted", "undecided", "pass", "fail", "mended", "open"),
     *("measured", "printed", "recomputed"),
@@ -63,7 +64,7 @@ _INTERVAL = (
 
 RUNS = Contract(
     "runs",
-    3,
+    4,
     ("run_id",),
     (
         _text("run_id", "names the run: study/experiment/task/method/settings/seed"),
@@ -71,12 +72,15 @@ RUNS = Contract(
         _integer("seed", "seed that all of the run's generators are keyed by", required=True),
         _text("status", "whether the run ended well", allowed=STATUSES),
         _text("reason", "why the status is not ok", required=False),
+        Column(
+            "edge", FLAG, "the chosen rate lies at an end of those tried; null where it was not chosen among several"
+        ),
         _number("train_loss", "mean cross-entropy over the last epoch's batches", "nats"),
         _number("validation_loss", "cross-entropy on the validation split", "nats"),
         _fraction("validation_accuracy", "accuracy on the validation split"),
         _number("test_loss", "cross-entropy on the test split", "nats"),
         _fraction("test_accuracy", "accuracy on the test split"),
-        _integer("validation_examples", "examples of the validation split"),
+        _integer("validation_examples", "examples of the validation split that were read"),
         _integer("test_examples", "examples of the test split"),
         _integer("head_params", "trained parameters of the task's head, a part of trainable_params"),
         _integer("total_params", "trainable and frozen parameters", required=True),
@@ -104,6 +108,16 @@ CURVES = Contract(
         _fraction("validation_accuracy", "accuracy on the validation split"),
         _number("test_loss", "cross-entropy on the test split; null where it was not read", "nats"),
         _fraction("test_accuracy", "accuracy on the test split; null where it was not read"),
+    ),
+)
+ITEMS = Contract(
+    "items",
+    1,
+    ("run_id", "row"),
+    (
+        _text("run_id", "run of the runs table"),
+        _integer("row", "place of the text in the test split, from 0, in the order of digests", required=True),
+        Column("correct", FLAG, "the run classifies the text rightly", required=True),
     ),
 )
 SUMMARY = Contract(
@@ -342,7 +356,7 @@ CONTRACTS = {
     contract.name: contract
     for contract in (
         RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, CONFLICTS,
-        COMPARISON, FINDINGS, COSTS,
+        COMPARISON, FINDINGS, COSTS, ITEMS,
     )
 }  # fmt: skip
 
