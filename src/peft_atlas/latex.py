@@ -1,4 +1,4 @@
-"""Text, numbers and tables for LaTeX."""
+"""LaTeX helpers: escaping, commands and tables."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ _DIGITS = {str(digit): name for digit, name in enumerate(_NUMERALS)}
 
 
 def escape(text: str) -> str:
-    """Return text that LaTeX sets as it stands, whatever it holds."""
+    """Escape text so that LaTeX typesets it literally."""
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
 def command_name(*words: str) -> str:
-    r"""Return the name of a command, letters only: ``atlas`` and ``gain_2`` give ``\atlasGainTwo``."""
+    r"""Make a command name of letters only: ``atlas`` and ``gain_2`` give ``\atlasGainTwo``."""
     parts = [part for word in words for part in word.replace("-", "_").split("_") if part]
     spelt = ["".join(_DIGITS.get(letter, letter) for letter in part if letter.isalnum()) for part in parts]
     return "\\" + spelt[0] + "".join(part[:1].upper() + part[1:] for part in spelt[1:])
 
 
 def new_command(name: str, text: str) -> str:
-    r"""Return a line that defines a command without arguments; ``text`` is LaTeX."""
+    r"""Define a command without arguments; ``text`` is LaTeX."""
     return f"\\newcommand{{{name}}}{{{text}}}"
 
 
 def booktabs(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
-    """Return a tabular with the rules of the package booktabs; texts are escaped."""
+    """Build a tabular with booktabs rules; cells are escaped."""
     lines = [
         f"\\begin{{tabular}}{{@{{}}{''.join('r' if right else 'l' for right in numeric)}@{{}}}}",
         "\\toprule",

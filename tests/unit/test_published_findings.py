@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from result_tables import read_results
 
 from peft_atlas.accounting.memory import COLUMNS, memory_table
 from peft_atlas.accounting.parameters import closed_form_table
@@ -26,7 +27,7 @@ from peft_atlas.studies.literature.printed_numbers import agree, agree_unpadded,
 from peft_atlas.studies.literature.recomputation import NOTHING, match_printed
 from peft_atlas.studies.literature.scores import scores
 from peft_atlas.tables.contract import read_table, write_table
-from peft_atlas.tables.schemas import CONFLICTS, CONTRACTS, FINDINGS, MEMORY, read_results
+from peft_atlas.tables.schemas import CONFLICTS, CONTRACTS, FINDINGS, MEMORY
 
 HEADER = ",".join(load.CELL_COLUMNS)
 

@@ -17,6 +17,7 @@ use rule _light_step as combine_runs with:
         "results/benchmarks/combine_runs/all.tsv"
     localrule: True
     resources:
+        **LIGHT,
         mem_mb=megabytes(1000),
         runtime=minutes(5),
     params:
@@ -36,6 +37,7 @@ use rule _light_step as summarise_runs with:
         "results/benchmarks/summarise_runs/all.tsv"
     localrule: True
     resources:
+        **LIGHT,
         mem_mb=megabytes(1000),
         runtime=minutes(5),
     params:

@@ -1,4 +1,4 @@
-"""What the rules share: the checked configuration, the steps and their code, resources, and two rules to inherit."""
+"""What the rules share: the checked configuration, the steps and their code, and resources."""
 
 import sys
 
@@ -29,6 +29,8 @@ GPU = gpu_request(
     OFFERED_GPUS,
     str(DEFAULTS[GRES].raw) if GRES in DEFAULTS else None,
 )
+# Says that a rule runs where Snakemake runs, which a dry run does not report.
+LIGHT = {"light": 1}
 RESULTS = "results/{name}.parquet"
 # The files that the jobs of each study write, and the names of the studies of this run.
 OUTPUTS = {study.name: study.part("jobs").outputs(CONFIG) for study in all_studies()}
@@ -80,29 +82,3 @@ def megabytes(first):
 def minutes(first):
     """Return time, scaled by the attempt number."""
     return lambda wildcards, attempt: first * attempt
-
-
-# Rules that others inherit by `use rule ... as ... with`. A `resources` there replaces the whole block here.
-
-
-rule _light_step:
-    localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(500),
-        runtime=minutes(5),
-    script:
-        "../scripts/run_step.py"
-
-
-rule _heavy_step:
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(20),
-    script:
-        "../scripts/run_step.py"

@@ -73,6 +73,7 @@ use rule _light_step as prepare_text with:
         "results/benchmarks/prepare_text/{text_task}.tsv"
     localrule: True
     resources:
+        **LIGHT,
         mem_mb=megabytes(1000),
         runtime=minutes(30),
     params:

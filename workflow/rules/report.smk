@@ -109,6 +109,7 @@ rule smoke:
         ENVIRONMENT
     threads: workflow.cores
     resources:
+        **LIGHT,
         mem_mb=megabytes(2000),
         runtime=10,
     params:

@@ -1,4 +1,4 @@
-"""Write a figure: PDF, SVG, PNG, the plotted numbers as CSV, its caption, its LaTeX float, and its card."""
+"""Draw a figure and write its files: PDF, SVG, PNG, plotted numbers (CSV), caption, LaTeX float and card."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from peft_atlas.figures.style import at_size, figure_size, magnification, panel_
 from peft_atlas.files import write_text, write_whole
 from peft_atlas.step import Step
 
-# Dates and program versions would make two equal runs differ.
+# Without dates and program versions, the same input gives the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     "svg": {"Date": None, "Creator": None},
@@ -36,21 +36,21 @@ _JSON: dict[str, Any] = {"indent": 2, "ensure_ascii": False}
 
 
 def render(module: FigureModule, tables: Mapping[str, pd.DataFrame], style: FigureStyle, stem: Path) -> None:
-    r"""Write a figure in the style's formats, and beside it ``.csv``, ``.json``, ``.txt`` and ``.tex``.
+    r"""Write a figure in the style's formats, plus ``.csv``, ``.json``, ``.txt`` and ``.tex``.
 
-    The CSV holds the plotted numbers, the card ``.json`` title, caption, finding, section and study, which the
-    report shows, ``.txt`` the caption, and ``.tex`` a float for ``\input``. Each file is written whole or not at all.
+    The CSV holds the plotted numbers, ``.json`` the card that the report reads (title, caption, finding, section and
+    study), ``.txt`` the caption, and ``.tex`` a float for ``\input``. Each file is written atomically.
 
     Parameters
     ----------
     module
         The figure.
     tables
-        Its result tables, by name.
+        The result tables it needs, by name.
     style
         Sizes, fonts, colours and formats.
     stem
-        Path of the files, without an ending.
+        Path of the files, without extension.
     """
     plotted = module.select(tables)
     description = module.describe(plotted)
@@ -65,9 +65,9 @@ def render(module: FigureModule, tables: Mapping[str, pd.DataFrame], style: Figu
 
 
 def _save(figure: Figure, ending: str, dpi: int, path: Path) -> None:
-    """Write a figure that is laid out, in one format.
+    """Write a laid-out figure in one format.
 
-    ``Figure.savefig`` would draw it twice, the first time for a layout that is not asked for here.
+    ``Figure.savefig`` would draw it twice, once just to compute a layout that is already there.
     """
     figure.set_dpi(dpi)
     canvas = get_registered_canvas_class(ending)(figure)
@@ -75,7 +75,7 @@ def _save(figure: Figure, ending: str, dpi: int, path: Path) -> None:
 
 
 def _card(spec: FigureSpec, description: Description, style: FigureStyle) -> dict[str, Any]:
-    """Return what the report says of a figure."""
+    """Collect what the report needs to know about a figure."""
     return {
         "title": spec.title,
         "section": spec.section,
@@ -88,23 +88,23 @@ def _card(spec: FigureSpec, description: Description, style: FigureStyle) -> dic
 
 
 def settings(spec: FigureSpec, style: FigureStyle) -> dict[str, Any]:
-    """Return the Matplotlib settings that a figure is drawn and written with."""
+    """Matplotlib settings for drawing and writing a figure."""
     return {"backend": "agg", **rc_params(at_size(spec, style))}
 
 
 def draw_figure(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Figure:
-    """Return a figure as large as the style's preset wants it."""
+    """Draw a figure at the size that the style's preset asks for."""
     with mpl.rc_context(settings(module.SPEC, style)):
         figure = build(module, plotted, at_size(module.SPEC, style))
         magnify(figure, magnification(module.SPEC, style))
-        # One layout for all formats; each would find its own, which takes longer than the drawing.
+        # Lay out once for all formats: doing so per format would take longer than drawing.
         cast(LayoutEngine, figure.get_layout_engine()).execute(figure)
         figure.set_layout_engine("none")
     return figure
 
 
 def build(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Figure:
-    """Return the drawn figure with lines and marks as on paper; call it within ``rc_context`` of the style."""
+    """Draw a figure with lines and marks sized for paper; call this inside the style's ``rc_context``."""
     figure = Figure(figsize=figure_size(module.SPEC, style), layout="constrained")
     axes = np.atleast_1d(figure.subplots(*panel_grid(module.SPEC, style))).ravel()
     module.draw(_literal(plotted), list(axes), style)
@@ -112,7 +112,7 @@ def build(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Fi
 
 
 def magnify(figure: Figure, factor: float) -> None:
-    """Scale line widths, markers and offsets, which are given in points, as the type is scaled."""
+    """Scale line widths, markers and offsets, all given in points, by the same factor as the type."""
     if factor == 1:
         return
     for line in figure.findobj(Line2D):
@@ -130,12 +130,12 @@ def magnify(figure: Figure, factor: float) -> None:
 
 
 def _literal(plotted: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose texts Matplotlib draws as they are: a name between dollar signs is no formula."""
+    """Escape dollar signs, so that Matplotlib does not take a name between two of them for a formula."""
     return plotted.map(lambda value: value.replace("$", r"\$") if isinstance(value, str) else value)
 
 
 def draw_step(step: Step) -> None:
-    """Draw one figure from the result tables that it names."""
+    """Draw one figure from the result tables it names."""
     tables = {name: step.read(name) for name in step.params["tables"]}
     style = FigureStyle.model_validate(step.params["style"])
     render(load_figure(step.params["name"]), tables, style, step.output("svg").with_suffix(""))

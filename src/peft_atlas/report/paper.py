@@ -1,4 +1,4 @@
-r"""For who writes a paper: numbers as LaTeX commands and tables for ``\input``."""
+r"""LaTeX output for papers: numbers as commands, tables for ``\input``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _HEAD = "% Written by the rule write_paper from the result tables; needs the pac
 
 
 def paper_tables(tables: Mapping[str, pd.DataFrame], studies: Sequence[str]) -> dict[str, Table]:
-    """Return the tables by name: the cells of each measured study, counts of parameters, and memory."""
+    """Build the tables by name: the cells of each measured study, parameter counts, and memory."""
     measured = {f"measured_{study}": _cells(tables["comparison"], study) for study in studies}
     return measured | {"parameters": parameters_table(tables["parameters"]), "memory": memory_table(tables["memory"])}
 
 
 def _cells(comparison: pd.DataFrame, study: str) -> Table:
-    """Return mean and interval of each cell of a study, without the columns that it leaves empty."""
+    """Tabulate each cell's mean and interval, dropping columns that are empty for this study."""
     cells = cells_of(comparison, study)
     columns = [
         "task",
@@ -42,13 +42,13 @@ def _cells(comparison: pd.DataFrame, study: str) -> Table:
     shown = shown.assign(task=shown["task"].str.removeprefix(f"{study}: ").str.replace("_", " "))
     named = {"base_model": "model", "params_percent": "parameters (%)", "value": "accuracy (%)", "n": "seeds"}
     formats = {"parameters (%)": ".3g", "accuracy (%)": ".2f", "low": ".2f", "high": ".2f", "alpha": "g"}
-    return table(f"Test accuracy of each cell of the study {study}.", shown.rename(columns=named), formats)
+    return table(f"Test accuracy of each cell of the {study} study.", shown.rename(columns=named), formats)
 
 
 def numbers(findings: pd.DataFrame) -> str:
-    r"""Return a ``\newcommand`` for the effect of each finding that has one, its interval, its unit and its n.
+    r"""Define LaTeX commands for each finding's effect, interval, unit and n, where it has an effect.
 
-    The finding ``notebook_gain`` gives ``\atlasNotebookGain``, ``...Low``, ``...High``, ``...Unit`` and ``...N``.
+    The finding ``notebook_gain`` defines ``\atlasNotebookGain``, ``...Low``, ``...High``, ``...Unit`` and ``...N``.
     """
     lines = [_HEAD.format(packages="none")]
     for row in findings[findings["effect"].notna()].sort_values("position").itertuples():
@@ -62,12 +62,12 @@ def numbers(findings: pd.DataFrame) -> str:
 
 
 def _number(value: float) -> str:
-    """Return a number in math mode, so that its minus is one."""
+    """Format a number in math mode, so that a minus sign is typeset as one."""
     return f"${value:,.4g}$".replace(",", "{,}") if abs(value) < 1e4 else f"${value:,.0f}$".replace(",", "{,}")
 
 
 def write_paper(tables: Mapping[str, pd.DataFrame], studies: Sequence[str], folder: Path) -> None:
-    """Write ``numbers.tex`` and one file a table, each whole or not at all."""
+    """Write ``numbers.tex`` and one file per table, each atomically."""
     write_text(folder / "numbers.tex", numbers(tables["findings"]))
     for name, shown in paper_tables(tables, studies).items():
         head = _HEAD.format(packages="booktabs") + f"% {shown.caption}\n"
@@ -75,6 +75,6 @@ def write_paper(tables: Mapping[str, pd.DataFrame], studies: Sequence[str], fold
 
 
 def paper_step(step: Step) -> None:
-    """Write numbers and tables for LaTeX."""
+    """Write the LaTeX numbers and tables."""
     tables = {name: step.read(name) for name in step.params["tables"]}
     write_paper(tables, step.params["studies"], step.output("numbers").parent)

@@ -63,6 +63,10 @@ class TextTaskConfig(Section):
             raise ValueError(f"give file or dataset, or one of the packaged tasks: {', '.join(PACKAGED_TASKS)}")
         if self.file is not None and self.dataset is not None:
             raise ValueError("give file or dataset, not both")
+        if self.text == self.label:
+            raise ValueError(f"text and label: two columns, got {self.text!r} for both")
+        if any(mark in (self.file or "") for mark in "{}\n\0"):
+            raise ValueError(f"file = {self.file!r}: a path without braces, which Snakemake takes for wildcards")
         if "full" not in self.methods:
             raise ValueError("methods: full must be among them, since every other is compared with it")
         return self
