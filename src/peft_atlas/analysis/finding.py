@@ -8,13 +8,15 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from peft_atlas.analysis.power import POWER
 from peft_atlas.analysis.statistics import Estimate, interval_name
+from peft_atlas.errors import AtlasError
 
 SEED_NOTEBOOK = "seed notebook"
 ATLAS = "PEFT Atlas"
-
-
 POINTS = "percentage points"
+# What is not found to differ; such a statement is empty without the difference that would have been found.
+INDISTINGUISHABLE = "statistically indistinguishable from"
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,23 @@ class Effect:
     @classmethod
     def of_contrast(cls, contrast: pd.Series[Any]) -> Effect:
         """Return the effect of a row of the contract ``contrasts``, fractions as percentage points."""
-        size, low, high = (None if pd.isna(contrast[c]) else 100 * contrast[c] for c in ("difference", "low", "high"))
-        return cls(size, POINTS, low, high, contrast["interval"], int(contrast["n"]))
+        names = ("difference", "low", "high", "detectable")
+        size, low, high, detectable = (None if pd.isna(contrast[c]) else 100 * contrast[c] for c in names)
+        return cls(size, POINTS, low, high, contrast["interval"], int(contrast["n"]), detectable)
 
     @classmethod
-    def of_estimate(cls, estimate: Estimate, confidence: float, unit: str, scale: float = 1.0) -> Effect:
-        """Return the effect that a paired estimate over seeds gives, multiplied by ``scale``."""
-        ends = (estimate.mean, estimate.low, estimate.high)
-        size, low, high = (None if value is None else scale * value for value in ends)
-        return cls(size, unit, low, high, interval_name(confidence) + ", paired", estimate.n)
+    def of_estimate(
+        cls, estimate: Estimate, confidence: float, unit: str, scale: float = 1.0, detectable: float | None = None
+    ) -> Effect:
+        """Return the effect of a paired estimate over seeds; all of it, ``detectable`` too, is times ``scale``."""
+        values = (estimate.mean, estimate.low, estimate.high, detectable)
+        size, low, high, detectable = (None if value is None else scale * value for value in values)
+        return cls(size, unit, low, high, interval_name(confidence) + ", paired", estimate.n, detectable)
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Return whether the interval is known and does not contain 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
     def in_words(self, digits: int = 1, unit: str = POINTS) -> str:
         """Return the effect with its interval as text, for example ``+0.6 percentage points [+0.2, +1.1]``."""
@@ -66,10 +76,22 @@ class Effect:
         interval = f" [{self.low:+.{digits}f}, {self.high:+.{digits}f}]" if known else ""
         return f"{self.size:+.{digits}f}{' ' if unit else ''}{unit}{interval}"
 
+    def detectable_in_words(self, digits: int = 1, unit: str = "points") -> str:
+        """Return what the comparison could have found, for example ``detectable with 80 % power: 1.2 points``."""
+        if self.detectable is None:
+            return "detectable difference unknown"
+        return f"detectable with {100 * POWER:g} % power: {self.detectable:.{digits}f} {unit}"
+
 
 @dataclass(frozen=True)
 class Finding:
-    """A row of the contract ``findings``; ``evidence`` names a table and the columns that select its rows."""
+    """A row of the contract ``findings``; ``evidence`` names a table and the columns that select its rows.
+
+    Raises
+    ------
+    AtlasError
+        If it calls results indistinguishable and does not say which difference would have been detected.
+    """
 
     kind: Literal["answer", "claim", "erratum", "check"]
     id: str
@@ -80,6 +102,15 @@ class Finding:
     evidence: str
     detail: str | None = None
     effect: Effect | None = None
+
+    def __post_init__(self) -> None:
+        text = f"{self.statement} {self.detail or ''}"
+        known = self.effect is not None and self.effect.detectable is not None
+        if "indistinguishable" in text and not (known and "detectable" in text):
+            raise AtlasError(
+                f"finding {self.id!r} calls results indistinguishable without the smallest detectable difference: "
+                f"give its effect a detectable value and say it in the text: {text!r}"
+            )
 
     def row(self, position: int) -> dict[str, Any]:
         """Return the finding as a row of the contract ``findings``."""

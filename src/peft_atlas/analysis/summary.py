@@ -46,7 +46,7 @@ def _means(table: pd.DataFrame, units: dict[str, str], confidence: float) -> lis
         cell = {key: None if pd.isna(value) else value for key, value in zip([*CELL_KEYS, "epoch"], keys, strict=True)}
         for metric, unit in units.items():
             estimate = mean_interval(group[metric].to_numpy(dtype=float, na_value=np.nan), confidence)
-            if estimate.n == 0 and not _ever_read(table, group, metric):
+            if estimate.n == 0 and not _meant_to_be_read(table, group, metric):
                 continue
             row = {"mean": estimate.mean, "sd": estimate.sd, "low": estimate.low, "high": estimate.high}
             counts = {"n_runs": len(group), "n_ok": estimate.n}
@@ -54,15 +54,19 @@ def _means(table: pd.DataFrame, units: dict[str, str], confidence: float) -> lis
     return rows
 
 
-def _ever_read(table: pd.DataFrame, group: pd.DataFrame, metric: str) -> bool:
-    """Return whether other cells of the same part of the study have this metric at this epoch.
+def _meant_to_be_read(table: pd.DataFrame, group: pd.DataFrame, metric: str) -> bool:
+    """Return whether a cell without a value is one whose every run diverged, and not one that the study does not read.
 
-    It tells a cell whose every run diverged, which is a row without a mean, from a metric that the study
-    does not read at this epoch, which is no row.
+    A cell whose runs ended well lacks a metric because it was not read, whatever other cells have: the controls of a
+    study have no training loss, and are not tested after every epoch. Of a cell whose runs all diverged, those of its
+    part of the study that did not, with as many epochs, say what would have been read.
     """
+    read = group["status"].eq("ok") if "status" in table else group[list(CURVE_UNITS)].notna().any(axis=1)
+    if read.any():
+        return False
     first = group.iloc[0]
     alike = table["epoch"] == first["epoch"]
-    for column in ("study", "experiment", "task", "selected"):
+    for column in ("study", "experiment", "task", "selected", "epochs"):
         alike &= table[column].isna() if pd.isna(first[column]) else table[column] == first[column]
     return bool(table.loc[alike, metric].notna().any())
 

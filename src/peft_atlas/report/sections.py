@@ -26,7 +26,7 @@ def build_sections(material: Material) -> list[Section]:
         _recomputed(material),
         _conflicts(material),
         _claims(material),
-        _mends(material),
+        _errata(material),
         _checks(material),
         _failures(material),
         _cost(material),
@@ -70,11 +70,11 @@ def _findings_table(caption: str, rows: pd.DataFrame) -> Block:
     return table(caption, shown)
 
 
-def _mends(material: Material) -> Section:
+def _errata(material: Material) -> Section:
     errata = material.findings("erratum")
-    mended = int((errata["verdict"] == "mended").sum())
+    fixed = int((errata["verdict"] == "fixed").sum())
     intro = Paragraph(
-        f"{len(errata)} errors in the seed notebook and in what it quotes; {mended} are fixed, and the effect of the "
+        f"{len(errata)} errors in the seed notebook and in what it quotes; {fixed} are fixed, and the effect of the "
         "fix is measured. Errors marked open are kept on purpose or belong to a study that was not run.",
         "findings: kind=erratum",
     )

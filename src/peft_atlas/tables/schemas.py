@@ -9,7 +9,7 @@ from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Cont
 # stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares.
 STATUSES = ("ok", "diverged", "collapsed", "stopped", "failed", "missing")
 VERDICTS = (
-    *("supported", "contradicted", "undecided", "pass", "fail", "mended", "open"),
+    *("supported", "contradicted", "undecided", "not_testable", "pass", "fail", "fixed", "open"),
     *("measured", "printed", "recomputed"),
 )
 
@@ -140,14 +140,19 @@ SUMMARY = Contract(
 )
 CONTRASTS = Contract(
     "contrasts",
-    2,
+    3,
     (
         *("study", "question", "task", "method", "setting", "rank", "alpha"),
         *("shift_rank", "train_examples", "reference", "metric"),
     ),
     (
         _text("study", "study the runs belong to"),
-        _text("question", "family of comparisons that are adjusted together"),
+        _text("question", "question that the comparison answers"),
+        _text(
+            "role",
+            "whether the question was set beforehand; what has one question and role is adjusted together",
+            allowed=("primary", "exploratory"),
+        ),
         _text("task", "task or evaluation protocol"),
         _text("method", "method of the compared cell"),
         _text("setting", "other settings of the compared cell's method", required=False),
@@ -161,12 +166,13 @@ CONTRASTS = Contract(
         _number("difference", "mean over seeds of (cell minus reference)"),
         *_INTERVAL,
         _integer("n", "seeds for which both exist", required=True),
-        _number("p_value", "two-sided p-value of the paired t-test", limits=(0.0, 1.0)),
+        _number("p_value", "two-sided p-value, alone", limits=(0.0, 1.0)),
         _number("p_adjusted", "p-value adjusted within the family", limits=(0.0, 1.0)),
         _text("adjustment", "method of adjustment", required=False),
+        _number("detectable", "smallest difference that is detected with 80 % power, at the adjusted level"),
         _number("margin", "difference within which the two count as equivalent, if tested"),
         _number("p_equivalence", "p-value for equivalence within the margin, two one-sided tests", limits=(0.0, 1.0)),
-        Column("indistinguishable", FLAG, "whether the adjusted test finds no difference from the reference"),
+        Column("indistinguishable", FLAG, "the adjusted test does not reject; detectable says what it could find"),
     ),
 )
 PUBLISHED = Contract(
@@ -312,7 +318,7 @@ COMPARISON = Contract(
 )
 FINDINGS = Contract(
     "findings",
-    2,
+    3,
     ("kind", "id"),
     (
         _text("kind", "kind of statement", allowed=("answer", "claim", "erratum", "check")),

@@ -55,7 +55,7 @@ def _references(tables: PublishedTables) -> Iterator[Finding]:
             f"reference_{row.number}",
             f"Reference {row.number}, {row.title}, is given as arXiv:{row.claimed_arxiv_id}",
             SEED,
-            "mended",
+            "fixed",
             f"references: number={row.number}",
             f"It is arXiv:{row.true_arxiv_id}. {row.note or ''}".strip(),
             effect=Effect(None, n=1),
@@ -72,7 +72,7 @@ def _impossible_percentages(tables: PublishedTables) -> Iterator[Finding]:
             f"percentage_{slug(row.method)}_{slug(row.base_model)}",
             f"{row.method} on {row.base_model} is said to train {row.printed} % of the parameters",
             SEED,
-            "mended",
+            "fixed",
             f"published: table={row.table}, line={row.line}; conflicts: method={row.method}, metric={PERCENT}",
             f"No documented configuration gives it. {SOURCE} prints {later['printed']} "
             f"({place(later['table'], [later['line']])}), which is {setting['setting']}: "
@@ -99,7 +99,7 @@ def _two_percentages(tables: PublishedTables) -> Iterator[Finding]:
             f"two_percentages_{slug(row.method)}_{slug(row.base_model)}_{row.sources}",
             f"{row.method} on {row.base_model} has two percentages: {row.readings}",
             row.sources,
-            "open" if row.verdict == OPEN else "mended",
+            "open" if row.verdict == OPEN else "fixed",
             f"conflicts: scope={TASKS}, sources={row.sources}; {row.evidence}",
             f"{row.resolution} Remark beside the cell: {row.remarks or 'none'}.",
             effect=Effect(row.highest / row.lowest, "times, higher over lower", n=row.n_cells),
@@ -147,7 +147,7 @@ def _domains(tables: PublishedTables) -> Finding:
 # Failing checks that are errors of a source: the check, what is wrong with it, and what was made of it here.
 _FROM_CHECKS = {
     "repeated_value_": ("One percentage stands for several unrelated domains", "open", "The figure marks it."),
-    "bounds_": ("A bound is drawn as a value", "mended", "The figure shows it as a bound."),
+    "bounds_": ("A bound is drawn as a value", "fixed", "The figure shows it as a bound."),
     "row_mean_": ("A printed average is not the rounded mean of its row", "open", "Averages are kept as printed."),
 }
 
@@ -184,7 +184,7 @@ def _left_out(tables: PublishedTables) -> Finding:
         "arithmetic_left_out",
         "Section 7 compares methods by their accuracy on commonsense reasoning alone",
         SEED,
-        "mended",
+        "fixed",
         f"published: source={SEED}, task=Avg; published: source={SOURCE}, table=arithmetic, task=Avg",
         f"It quotes {len(quoted)} averages, none on arithmetic reasoning, where the best of the commonsense tables is "
         f"not the best: {told}. Both families are drawn here.",
@@ -230,7 +230,7 @@ def _schedules(tables: PublishedTables) -> Iterator[Finding]:
             f"schedule_{slug(str(method))}",
             f"{method} is compared after one length of training, where its source prints another too",
             SEED,
-            "mended",
+            "fixed",
             f"published: source={SOURCE}, method={' and '.join(dict.fromkeys(rows['method']))}",
             f"{both(list(dict.fromkeys(rows['method'])))}: {told}.",
             effect=Effect(float((pairs["accuracy"] - pairs["accuracy_shown"]).min()), POINTS, n=len(pairs)),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
-from peft_atlas.analysis.statistics import Estimate, paired_difference, slope_interval
+from peft_atlas.analysis.curves import SettingCurve, one_rate_curve
+from peft_atlas.analysis.finding import ATLAS, INDISTINGUISHABLE, POINTS, Effect, Finding
+from peft_atlas.studies.notebook.contrasts import EARLY, LAST_EPOCH, SELECTED, STOPPED, SWEEP_AGAINST_FULL
+from peft_atlas.studies.notebook.jobs import NAME
 
 
 def notebook_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> list[Finding]:
@@ -21,15 +22,16 @@ def notebook_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: fl
     confidence
         Confidence level of the intervals.
     """
-    study = runs[runs["study"] == "notebook"]
+    study, compared = runs[runs["study"] == NAME], contrasts[contrasts["study"] == NAME]
     sweep = study[study["experiment"] == "sweep"]
+    ranks = one_rate_curve(sweep, "rank", confidence, over=("alpha",))
     return [
         _cost(study),
-        _gain(contrasts),
-        _setting_matters(sweep, "rank", confidence),
-        _rank_trend(sweep, confidence),
-        _setting_matters(sweep, "alpha", confidence),
-        _equal_cells(contrasts),
+        _gain(compared),
+        _setting_matters(sweep, "rank", "alpha", confidence),
+        _rank_steps(ranks, _lora(study)["rank"]),
+        _setting_matters(sweep, "alpha", "rank", confidence),
+        _choice(compared),
     ]
 
 
@@ -41,109 +43,128 @@ def contrast(contrasts: pd.DataFrame, question: str, **columns: Any) -> pd.Serie
     return rows.iloc[0]
 
 
+def _answer(name: str, question: str, evidence: str, detail: str, effect: Effect) -> Finding:
+    return Finding("answer", f"{NAME}_{name}", NAME, question, ATLAS, "measured", evidence, detail, effect=effect)
+
+
+def _lora(study: pd.DataFrame) -> pd.Series[Any]:
+    """Return a run of the baseline's LoRA."""
+    return study[(study["experiment"] == "baseline") & (study["method"] == "LoRA")].iloc[0]
+
+
 def _cost(study: pd.DataFrame) -> Finding:
     """Return what share of the full model LoRA trains."""
-    lora = study[(study["experiment"] == "baseline") & (study["method"] == "LoRA")].iloc[0]
+    lora = _lora(study)
     full = study[(study["experiment"] == "baseline") & (study["method"] == "full")].iloc[0]
-    return Finding(
-        "answer",
-        "notebook_cost",
-        "notebook",
+    return _answer(
+        "cost",
         "What does LoRA cost on the notebook's network?",
-        ATLAS,
-        "measured",
         "runs: study=notebook, experiment=baseline",
         f"LoRA with r = {lora['rank']} trains {lora['trainable_params']:,} of {full['trainable_params']:,} parameters, "
-        f"{lora['params_percent']:.1f} %: far from the 1 % of large models, since r is not small beside a width of "
-        f"{full['model'].split('-')[-2]}.",
-        effect=Effect(float(lora["params_percent"]), "percent of the full model's parameters", n=1),
+        f"{lora['params_percent']:.1f} %. Large models come closer to 1 %, because there r is small compared with the "
+        f"width of a layer; here the width is {full['model'].split('-')[-2]}.",
+        Effect(float(lora["params_percent"]), "percent of the full model's parameters", n=1),
     )
 
 
 def _gain(contrasts: pd.DataFrame) -> Finding:
-    """Return LoRA's test accuracy against the full model's."""
-    row = contrast(contrasts, "lora_against_full", task="held_out")
-    effect = Effect.of_contrast(row)
-    words = effect.in_words()
-    told = "does not tell" if pd.isna(row["p_value"]) or row["indistinguishable"] else "tells"
-    return Finding(
-        "answer",
-        "notebook_gain",
-        "notebook",
-        "What does LoRA give against training the full model?",
-        ATLAS,
-        "measured",
-        "contrasts: question=lora_against_full, task=held_out",
-        f"After equal epochs LoRA's test accuracy less the full model's is {words}; a paired t-test {told} them apart.",
-        effect=effect,
+    """Return LoRA's accuracy against the full model's, both stopped by validation, and after fixed epochs."""
+    row = contrast(contrasts, STOPPED)
+    effect, margin = Effect.of_contrast(row), 100 * float(row["margin"])
+    fixed = [contrast(contrasts, question) for question in (EARLY, LAST_EPOCH)]
+    words = [Effect.of_contrast(each).in_words(unit="") for each in fixed]
+    return _answer(
+        "gain",
+        "What does LoRA gain or lose against training the full model?",
+        f"contrasts: study={NAME}, question={' and '.join((STOPPED, EARLY, LAST_EPOCH))}",
+        f"With the epoch of each run chosen on validation, LoRA's test accuracy less the full model's is "
+        f"{effect.in_words()}: {standing(effect, margin)} ({effect.detectable_in_words()}). The difference depends on "
+        f"how long both train: {words[0]} against the {fixed[0]['reference']}, {words[1]} after the last epoch, when "
+        "the full model overfits. One learning rate, tuned for neither.",
+        effect,
     )
 
 
-def _by_setting(sweep: pd.DataFrame, setting: str, metric: str) -> pd.DataFrame:
-    """Return a metric averaged over the other setting: one row a seed, one column a value of ``setting``."""
-    return sweep.pivot_table(index="seed", columns=setting, values=metric, aggfunc="mean", dropna=False)
+def standing(effect: Effect, margin: float) -> str:
+    """Return in words whether a difference is within a margin of non-inferiority, which both are in one unit of."""
+    if effect.low is None or effect.high is None:
+        return "too few seeds to judge"
+    if effect.low > 0:
+        return "LoRA is better"
+    if effect.low > -margin:
+        return f"LoRA is not inferior by more than {margin:g} point"
+    if effect.high < -margin:
+        return f"LoRA is inferior by more than {margin:g} point"
+    return f"inferiority by {margin:g} point is not excluded"
 
 
-def _setting_matters(sweep: pd.DataFrame, setting: str, confidence: float) -> Finding:
+def _setting_matters(sweep: pd.DataFrame, setting: str, over: str, confidence: float) -> Finding:
     """Return the difference on test between the values of a setting that are best and worst on validation."""
-    validation = _by_setting(sweep, setting, "validation_accuracy").mean()
-    test = _by_setting(sweep, setting, "test_accuracy")
-    best, worst = validation.idxmax(), validation.idxmin()
-    estimate = paired_difference(test[best].to_numpy(), test[worst].to_numpy(), confidence)
-    effect = Effect.of_estimate(estimate, confidence, POINTS, 100)
-    words = effect.in_words()
-    remark = " At a fixed learning rate alpha also sets the step size, so this is not its effect alone."
-    return Finding(
-        "answer",
-        f"notebook_{setting}",
-        "notebook",
+    validation = one_rate_curve(sweep, setting, confidence, metric="validation_accuracy", over=(over,)).table.mean()
+    test = one_rate_curve(sweep, setting, confidence, over=(over,))
+    best, worst = float(validation.idxmax()), float(validation.idxmin())
+    effect = test.step_effect(worst, best)
+    caveat = {
+        "rank": " At a fixed alpha the rank also changes the factor alpha / r, so this is not its effect alone.",
+        "alpha": " At a fixed learning rate alpha also sets the step size, so this is not its effect alone.",
+    }
+    return _answer(
+        setting,
         f"Does {setting} matter?",
-        ATLAS,
-        "measured",
         f"runs: study=notebook, experiment=sweep, {setting}={best:g} and {worst:g}",
         f"From {setting} = {worst:g} to {setting} = {best:g}, the worst and the best on validation, test accuracy "
-        f"changes by {words}.{remark if setting == 'alpha' else ''}",
-        effect=effect,
+        f"changes by {effect.in_words()}, {test.condition}.{caveat[setting]}",
+        effect,
     )
 
 
-def _rank_trend(sweep: pd.DataFrame, confidence: float) -> Finding:
-    """Return the change of test accuracy with each doubling of the rank."""
-    test = _by_setting(sweep, "rank", "test_accuracy")
-    ranks = np.log2(test.columns.to_numpy(dtype=float))
-    estimate: Estimate = slope_interval(ranks, test.to_numpy(dtype=float), confidence)
-    effect = Effect.of_estimate(estimate, confidence, f"{POINTS} a doubling", 100)
-    words = effect.in_words(2)
-    return Finding(
-        "answer",
-        "notebook_rank_trend",
-        "notebook",
+def _rank_steps(ranks: SettingCurve, usual: int) -> Finding:
+    """Return how accuracy changes from the smallest rank to the baseline's and from there to the largest.
+
+    The curve saturates, so that one slope would describe neither end.
+    """
+    values = ranks.values
+    ends = [values[0], *([float(usual)] if values[0] < usual < values[-1] else []), values[-1]]
+    pairs = list(zip(ends[:-1], ends[1:], strict=True))
+    steps = [ranks.step_effect(*pair) for pair in pairs]
+    said = [f"{step.in_words()} from r = {low:g} to {high:g}" for step, (low, high) in zip(steps, pairs, strict=True)]
+    neighbours = [
+        f"{ranks.step_effect(low, high).in_words(unit='')} from {low:g} to {high:g}"
+        for low, high in zip(values[:-1], values[1:], strict=True)
+    ]
+    return _answer(
+        "rank_trend",
         "Do higher ranks help?",
-        ATLAS,
-        "measured",
         "runs: study=notebook, experiment=sweep, rank, test_accuracy",
-        f"Each doubling of the rank changes test accuracy by {words}, averaged over the alphas of the grid.",
-        effect=effect,
+        f"Test accuracy changes by {' and by '.join(said)}, averaged over the alphas of the grid, {ranks.condition}. "
+        f"Between neighbouring ranks: {'; '.join(neighbours)}.",
+        steps[0] if steps else Effect(None, POINTS),
     )
 
 
-def _equal_cells(contrasts: pd.DataFrame) -> Finding:
-    """Return how many cells of the sweep cannot be told from the selected one."""
-    rows = contrasts[contrasts["question"] == "sweep_against_selected"]
+def _choice(contrasts: pd.DataFrame) -> Finding:
+    """Return how many cells of the sweep are indistinguishable from the selected one, and how many beat full."""
+    rows = contrasts[contrasts["question"] == SELECTED]
+    against_full = contrasts[contrasts["question"] == SWEEP_AGAINST_FULL]
+    better = int((~against_full["indistinguishable"].fillna(value=True) & (against_full["difference"] > 0)).sum())
     tied = int(rows["indistinguishable"].fillna(value=False).sum())
+    detectable = 100 * float(rows["detectable"].max()) if rows["detectable"].notna().any() else None
+    effect = Effect(float(tied), f"cells; detectable in {POINTS}", n=len(rows), detectable=detectable)
     if rows.empty:
-        detail, reference = "The sweep has one cell.", "the only cell"
+        detail = "The sweep has one cell."
     else:
-        reference = rows["reference"].iloc[0]
-        detail = f"{tied} of the {len(rows)} other cells of the sweep cannot be told from {reference}."
-    return Finding(
-        "answer",
-        "notebook_choice",
-        "notebook",
-        "How much choice of rank and alpha is there?",
-        ATLAS,
-        "measured",
-        "contrasts: question=sweep_against_selected",
-        detail,
-        effect=Effect(float(tied), "cells", n=len(rows)),
+        detail = (
+            f"{tied} of the {len(rows)} other cells of the sweep are {INDISTINGUISHABLE} {rows['reference'].iloc[0]} "
+            f"({rows['adjustment'].iloc[0]}; at the noisiest cell {_points(detectable)} are detectable with 80 % power)."
+        )
+    return _answer(
+        "choice",
+        "How much do rank and alpha have to be chosen?",
+        f"contrasts: question={SELECTED}; contrasts: question={SWEEP_AGAINST_FULL}",
+        f"{detail} {better} of {len(against_full)} cells are better than the full model after as many epochs.",
+        effect,
     )
+
+
+def _points(number: float | None) -> str:
+    return "no differences" if number is None else f"{number:.1f} points"

@@ -1,4 +1,4 @@
-"""The notebook study's comparisons: what LoRA gives, which cells are as good as the best, what each mend changes."""
+"""The notebook study's comparisons: what LoRA gives, which cells are as good as the best, what each fix changes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from peft_atlas.analysis.contrasts import Comparison, Levels, by_seed, compare
+from peft_atlas.analysis.contrasts import EXPLORATORY, Comparison, Levels, by_seed, compare
+from peft_atlas.studies.notebook.early_stopping import stopped
 from peft_atlas.studies.notebook.jobs import NAME
 
 Setting = tuple[int, float]
+STOPPED, LAST_EPOCH, EARLY = "lora_against_full_stopped", "lora_against_full", "lora_against_full_early"
+SELECTED, SWEEP_AGAINST_FULL = "sweep_against_selected", "sweep_against_full"
 
 
 def contrasts(runs: pd.DataFrame, curves: pd.DataFrame, levels: Levels) -> list[dict[str, Any]]:
@@ -20,13 +23,15 @@ def contrasts(runs: pd.DataFrame, curves: pd.DataFrame, levels: Levels) -> list[
     runs, curves
         Tables of those contracts, of the notebook study alone.
     levels
-        Confidence level of the intervals; 1 minus it is the level of the tests.
+        Confidence level of the intervals, 1 minus which is the level of the tests, and the margin of equivalence.
     """
     comparisons = [
+        *_stopped_against_full(runs, curves, levels.margin),
         *_lora_against_full(runs),
-        *_protocol_mend(runs),
-        *_dropout_mend(runs),
-        *_budget_mend(runs, curves),
+        *_early_against_full(runs, curves),
+        *_protocol_fix(runs),
+        *_dropout_fix(runs),
+        *_budget_fix(runs, curves),
         *_sweep_against_selected(runs),
         *_sweep_against_full(runs, curves),
     ]
@@ -43,23 +48,45 @@ def _lora_setting(runs: pd.DataFrame) -> Setting:
     return int(row["rank"]), float(row["alpha"])
 
 
+def _held_out(curves: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Return the learning curves of a method of the baseline on held-out data."""
+    return curves[(curves["experiment"] == "baseline") & (curves["task"] == "held_out") & (curves["method"] == method)]
+
+
+def _stopped_against_full(runs: pd.DataFrame, curves: pd.DataFrame, margin: float) -> list[Comparison]:
+    """Return the study's primary comparison: LoRA against the full model, each stopped by validation."""
+    left, right = (stopped(_held_out(curves, method)) for method in ("LoRA", "full"))
+    reference = "full model, both stopped by validation"
+    setting = _lora_setting(runs)
+    return [Comparison(STOPPED, "held_out", "LoRA", *setting, reference, left, right, margin=margin)]
+
+
 def _lora_against_full(runs: pd.DataFrame) -> list[Comparison]:
-    """Return LoRA against the full model, trained alike, for each protocol."""
+    """Return LoRA against the full model after their last epoch, for each protocol."""
     return [
         Comparison(
-            "lora_against_full",
+            question,
             task,
             "LoRA",
             *_lora_setting(runs),
             "full model, same epochs",
             _baseline(runs, task, "LoRA"),
             _baseline(runs, task, "full"),
+            role=EXPLORATORY,
         )
-        for task in ("held_out", "as_published")
+        for question, task in ((LAST_EPOCH, "held_out"), ("lora_against_full_as_published", "as_published"))
     ]
 
 
-def _protocol_mend(runs: pd.DataFrame) -> list[Comparison]:
+def _early_against_full(runs: pd.DataFrame, curves: pd.DataFrame) -> list[Comparison]:
+    """Return LoRA against the full model after as many epochs as the sweep trains."""
+    epochs, full = _full_at(runs, curves)
+    lora = by_seed(_held_out(curves, "LoRA"), epoch=epochs).reindex(full.index)
+    reference, setting = f"full model, both after {epochs} epochs", _lora_setting(runs)
+    return [Comparison(EARLY, "held_out", "LoRA", *setting, reference, lora, full, role=EXPLORATORY)]
+
+
+def _protocol_fix(runs: pd.DataFrame) -> list[Comparison]:
     """Return what is measured on held-out data against what the notebook's own test rows give."""
     settings = {"full": (None, None), "LoRA": _lora_setting(runs)}
     return [
@@ -76,12 +103,12 @@ def _protocol_mend(runs: pd.DataFrame) -> list[Comparison]:
     ]
 
 
-def _dropout_mend(runs: pd.DataFrame) -> list[Comparison]:
+def _dropout_fix(runs: pd.DataFrame) -> list[Comparison]:
     """Return dropout before A against the notebook's dropout after A."""
     written = by_seed(runs, experiment="dropout_after_A", task="held_out")
-    mended = _baseline(runs, "held_out", "LoRA")
-    reference = "dropout after A, as the notebook has it"
-    return [Comparison("dropout_place", "held_out", "LoRA", *_lora_setting(runs), reference, mended, written)]
+    fixed = _baseline(runs, "held_out", "LoRA")
+    reference = "dropout after A, as in the notebook"
+    return [Comparison("dropout_place", "held_out", "LoRA", *_lora_setting(runs), reference, fixed, written)]
 
 
 def _full_at(runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[int, pd.Series[float]]:
@@ -94,7 +121,7 @@ def _full_at(runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[int, pd.Series[f
     return epochs, reached.reindex(_baseline(runs, "held_out", "full").index)
 
 
-def _budget_mend(runs: pd.DataFrame, curves: pd.DataFrame) -> list[Comparison]:
+def _budget_fix(runs: pd.DataFrame, curves: pd.DataFrame) -> list[Comparison]:
     """Return the notebook's reference, the full model at its last epoch, against it at the sweep's budget."""
     epochs, reached = _full_at(runs, curves)
     final = _baseline(runs, "held_out", "full")
@@ -128,7 +155,7 @@ def _sweep_against_selected(runs: pd.DataFrame) -> list[Comparison]:
     cells = dict(_cells(runs))
     name = f"rank {chosen[0]}, alpha {chosen[1]:g}, selected on validation"
     return [
-        Comparison("sweep_against_selected", "held_out", "LoRA", *setting, name, outcome, cells[chosen])
+        Comparison(SELECTED, "held_out", "LoRA", *setting, name, outcome, cells[chosen], role=EXPLORATORY)
         for setting, outcome in cells.items()
         if setting != chosen
     ]
@@ -139,6 +166,6 @@ def _sweep_against_full(runs: pd.DataFrame, curves: pd.DataFrame) -> list[Compar
     epochs, reached = _full_at(runs, curves)
     name = f"full model after {epochs} epochs"
     return [
-        Comparison("sweep_against_full", "held_out", "LoRA", *setting, name, outcome, reached)
+        Comparison(SWEEP_AGAINST_FULL, "held_out", "LoRA", *setting, name, outcome, reached, role=EXPLORATORY)
         for setting, outcome in _cells(runs)
     ]

@@ -1,4 +1,4 @@
-"""The seed notebook's errors, each mended or said to be open, with what the mend changes."""
+"""The seed notebook's errors: each is fixed, with what the fix changes, or left open."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def _forward(checks: pd.DataFrame) -> Finding:
     return _erratum(
         "forward_transposes_twice",
         "LoRALinear.forward cannot run",
-        "mended",
+        "fixed",
         "findings: kind=check, id=forward_as_published",
-        f"{check['detail']} Mended: the update is (alpha / r) B A x.",
+        f"{check['detail']} Fixed: the update is (alpha / r) B A x.",
         effect=Effect(float(check["effect"]), "ranks that run as published", n=int(check["n"])),
     )
 
@@ -66,8 +66,8 @@ def _split(contrasts: pd.DataFrame, checks: pd.DataFrame) -> Finding:
     shared = _check(checks, "leakage_as_published")["detail"]
     return _erratum(
         "test_rows_relabelled",
-        "The test rows are the first training rows, labelled by another teacher",
-        "mended",
+        "The test rows are the first training rows, with labels from a different teacher",
+        "fixed",
         "contrasts: question=held_out_against_as_published; findings: id=label_agreement_as_published",
         f"As published: {shared} {_check(checks, 'label_agreement_as_published')['detail']} Judging the same LoRA "
         f"training on held-out rows of its own teacher changes test accuracy by {effect.in_words()}.",
@@ -79,10 +79,10 @@ def _dropout(contrasts: pd.DataFrame) -> Finding:
     effect = Effect.of_contrast(contrast(contrasts, "dropout_place"))
     return _erratum(
         "dropout_after_A",
-        "Dropout stands after A, where the LoRA authors' code and peft have it before",
-        "mended",
+        "Dropout comes after A; the LoRA authors' code and peft apply it before A",
+        "fixed",
         "contrasts: question=dropout_place",
-        f"Moving it before A changes test accuracy by {effect.in_words()}.",
+        f"Applying it before A changes test accuracy by {effect.in_words()}.",
         effect=effect,
     )
 
@@ -92,16 +92,17 @@ def _budget(contrasts: pd.DataFrame) -> Finding:
     effect = Effect.of_contrast(row)
     return _erratum(
         "unequal_budget",
-        "The sweep is compared with a full model that trained for more epochs",
-        "mended",
+        "The sweep is compared with a full model that was trained for more epochs",
+        "fixed",
         "contrasts: question=reference_budget",
-        f"The full model at its last epoch less {row['reference']}: {effect.in_words()}. The figures use equal epochs.",
+        f"Accuracy of the full model at its last epoch less that of {row['reference']}: {effect.in_words()}. The figures "
+        "use equal epochs.",
         effect=effect,
     )
 
 
 def _one_seed(study: pd.DataFrame, confidence: float) -> Finding:
-    """Return how far the best test accuracy of one seed exceeds what that cell gives on the other seeds."""
+    """Return how far the best test accuracy of one seed exceeds the mean of that cell over the other seeds."""
     sweep = study[study["experiment"] == "sweep"]
     table = sweep.pivot_table(index="seed", columns=["rank", "alpha"], values="test_accuracy", dropna=False).to_numpy(
         float
@@ -114,11 +115,11 @@ def _one_seed(study: pd.DataFrame, confidence: float) -> Finding:
     effect = Effect.of_estimate(estimate, confidence, POINTS, 100)
     return _erratum(
         "one_seed_selected_on_test",
-        "The best of the grid is read off the test accuracies of a single seed",
-        "mended",
+        "The best cell of the grid is chosen by the test accuracies of a single seed",
+        "fixed",
         "runs: study=notebook, experiment=sweep",
-        "The best test accuracy of one seed exceeds what the same cell gives on the other seeds by "
-        f"{effect.in_words()}. Mended: seeds are an axis and validation selects.",
+        "The best test accuracy of one seed exceeds the mean of the same cell over the other seeds by "
+        f"{effect.in_words()}. Fixed: seeds are an axis, and validation selects.",
         effect=effect,
     )
 
@@ -129,7 +130,7 @@ def _biases(study: pd.DataFrame) -> Finding:
     return _erratum(
         "total_without_biases",
         "get_total_parameters leaves out the biases",
-        "mended",
+        "fixed",
         "runs: study=notebook, experiment=baseline, method=LoRA, total_params",
         f"The LoRA model has {lora['total_params']:,} parameters; the notebook's own count is "
         f"{lora['total_params'] - hidden - classes:,}.",
@@ -149,6 +150,6 @@ def _redundant_ranks(study: pd.DataFrame) -> Finding:
         "open",
         f"runs: study=notebook, experiment=sweep, rank={largest['rank']}",
         f"At r = {largest['rank']}, {spare:,} of {largest['trainable_params']:,} trainable parameters ({share:.1f} %) "
-        "widen an update that has full rank already. Kept, since it is the notebook's grid.",
+        "extend an update that already has full rank. Kept, since it is the notebook's grid.",
         effect=Effect(share, "percent of the trainable parameters", n=1),
     )

@@ -1,4 +1,4 @@
-"""The notebook's random frozen base, and what the adaptation study measures in its place."""
+"""The notebook's random frozen base, and what the adaptation study measures instead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STATEMENT = "The frozen base is random, so nothing is adapted"
 
 
 def random_base(adaptation: pd.DataFrame, confidence: float) -> Finding:
-    """Return the erratum: mended where the adaptation study was run, with what LoRA gains over its pretrained base.
+    """Return the erratum: fixed where the adaptation study was run, with what LoRA gains over its pretrained base.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def random_base(adaptation: pd.DataFrame, confidence: float) -> Finding:
     if rows.empty:
         detail = (
             "Sections 2-4 train adapters on random weights; they do not test fine-tuning, and no claim about it is "
-            "drawn from them here. The adaptation study, which mends it, was not run."
+            "based on them here. The adaptation study, which uses a pretrained base, was not run."
         )
         evidence = "runs: study=notebook"
         return Finding("erratum", "random_base", "notebook", _STATEMENT, SEED_NOTEBOOK, "open", evidence, detail)
@@ -39,7 +39,7 @@ def random_base(adaptation: pd.DataFrame, confidence: float) -> Finding:
         "notebook",
         _STATEMENT,
         SEED_NOTEBOOK,
-        "mended",
+        "fixed",
         "runs: study=adaptation, experiment=methods",
         "The adaptation study pretrains the base and adapts it to tasks that differ from its own by a known shift; "
         f"over its target tasks LoRA changes test accuracy by {words} against the base as it is.",
