@@ -45,7 +45,9 @@ use rule _light_step as summarise_runs with:
         **step("studies.contrasts:summarise_step", "studies/*/*contrasts.py"),
         confidence=CONFIG.statistics.confidence,
         margin=CONFIG.adaptation.equivalence_margin,
-        item_margins={"encoder": CONFIG.encoder.primary.margin},
+        questions={
+            "encoder": CONFIG.encoder.primary.model_dump(include={"method", "margin"})
+        },
     message:
         "computing means, intervals and paired comparisons over seeds"
 

@@ -178,7 +178,7 @@ use rule train_setting as train_random_init with:
         plan=None,
         rates=None,
         setting="full",
-        seeds=list(ENCODER.exploratory.seeds[:2]),
+        seeds=list(ENCODER.exploratory.seeds),
     message:
         "training from random weights on {wildcards.text_task}"
 
@@ -224,3 +224,22 @@ use rule _heavy_step as check_encoder with:
         seed=ENCODER.exploratory.seeds[0],
     message:
         "comparing the encoder study with peft"
+
+
+use rule _light_step as compare_costs with:
+    input:
+        runs=encoder_jobs.run_files(ENCODER, "runs"),
+        costs=encoder_jobs.run_files(ENCODER, "costs"),
+    output:
+        findings=encoder_jobs.COST_ANSWERS,
+    log:
+        "logs/compare_costs.log",
+    benchmark:
+        "results/benchmarks/compare_costs/all.tsv"
+    localrule: True
+    params:
+        **step("studies.encoder.costs:costs_step"),
+        method=ENCODER.primary.method,
+        confidence=CONFIG.statistics.confidence,
+    message:
+        "comparing the costs of single runs of the encoder study"

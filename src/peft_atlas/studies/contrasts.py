@@ -37,25 +37,30 @@ def summarise_step(step: Step) -> None:
     """Summarise the runs over seeds: means with intervals, and paired comparisons."""
     runs, curves, params = step.read("runs"), step.read("curves"), step.params
     step.write("summary", summarise(runs, curves, params["confidence"]))
-    levels = {study: Levels(params["confidence"], margin) for study, margin in params["item_margins"].items()}
-    per_item = all_item_contrasts(runs, step.read("per_item", "items"), levels)
+    per_item = all_item_contrasts(runs, step.read("per_item", "items"), params["confidence"], params["questions"])
     rows = all_contrasts(runs, curves, Levels(params["confidence"], params["margin"]))
     step.write("contrasts", [*rows, *per_item])
 
 
-def all_item_contrasts(runs: pd.DataFrame, items: pd.DataFrame, levels: Mapping[str, Levels]) -> list[dict[str, Any]]:
+def all_item_contrasts(
+    runs: pd.DataFrame, items: pd.DataFrame, confidence: float, questions: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Return the comparisons that rest on single test items, of each study that has runs and such comparisons.
 
     Parameters
     ----------
     runs, items
         Tables of those contracts.
-    levels
-        Confidence level and margin of each study.
+    confidence
+        Confidence level of the intervals.
+    questions
+        What each study prespecified, by its name.
     """
     return [
         row
         for study in studies_of(tuple(runs["study"].unique()))
         if study.has("item_contrasts")
-        for row in study.part("item_contrasts").contrasts(runs[runs["study"] == study.name], items, levels[study.name])
+        for row in study.part("item_contrasts").contrasts(
+            runs[runs["study"] == study.name], items, confidence, questions[study.name]
+        )
     ]

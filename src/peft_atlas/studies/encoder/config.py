@@ -131,9 +131,7 @@ class EncoderConfig(Section):
         if len(set(names)) != len(names):
             raise ValueError(f"tasks: each name once, got {', '.join(names)}")
         if len(self.ranks) > 1 and len(self.rates.low_rank) < 2:
-            raise ValueError(
-                "ranks: a curve over ranks takes a rate of its own at each: give rates.low_rank two or more"
-            )
+            raise ValueError("ranks: each has a rate of its own, so that rates.low_rank must hold two or more")
         budgets = [self.train_examples, *(budget.train_examples for budget in self.larger_budgets)]
         if len(set(budgets)) != len(budgets):
             raise ValueError(f"larger_budgets: each train_examples once, got {', '.join(map(str, budgets))}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,28 +47,29 @@ _FEWEST_MODULES = "LoRA (query, value)"
 
 @dataclass(frozen=True)
 class Basis:
-    """The encoder study's runs with what each test text was taken for, by run, and the levels of intervals."""
+    """The encoder study's runs, which test texts each gets right, the levels, and the prespecified setting."""
 
     runs: pd.DataFrame
     items: Items
     levels: Levels
+    compared: str
 
 
-def contrasts(runs: pd.DataFrame, items: pd.DataFrame, levels: Levels) -> list[Row]:
+def contrasts(runs: pd.DataFrame, items: pd.DataFrame, confidence: float, question: Mapping[str, Any]) -> list[Row]:
     """Return the comparisons of the encoder study that need items, as rows of the contract ``contrasts``.
 
     Parameters
     ----------
     runs, items
         Tables of those contracts, of the encoder study alone.
-    levels
-        Confidence level of the intervals, and the margin of the prespecified question.
+    confidence
+        Confidence level of the intervals.
+    question
+        The prespecified question: the ``method`` that is compared with full fine-tuning, and the ``margin``.
     """
     right = {str(name): part.to_numpy(dtype=float) for name, part in items.groupby("run_id", sort=False)["correct"]}
-    basis = Basis(runs, right, levels)
-    compared = _primary_method(runs)
-    rows = _primary(basis, compared) + _budgets(basis, compared) if compared else []
-    return [*rows, *_pooled(basis, compared)]
+    basis = Basis(runs, right, Levels(confidence, question["margin"]), question["method"])
+    return [*_primary(basis), *_budgets(basis), *_pooled(basis)]
 
 
 def _names(runs: pd.DataFrame) -> pd.Series[Any]:
@@ -75,23 +77,6 @@ def _names(runs: pd.DataFrame) -> pd.Series[Any]:
     settings = runs["setting"].astype(object).where(runs["setting"].notna(), None)
     names = [setting_name(method, setting) for method, setting in zip(runs["method"], settings, strict=True)]
     return pd.Series(names, index=runs.index, dtype=object)
-
-
-def _primary_method(runs: pd.DataFrame) -> str | None:
-    """Return the setting of the prespecified question: beside full fine-tuning the one with the most seeds.
-
-    None where full fine-tuning has no such companion with as many seeds as it has itself.
-    """
-    chosen = chosen_runs(runs)
-    counts = _names(chosen).groupby(_names(chosen)).size()
-    seeds = chosen.assign(name=_names(chosen)).groupby(["task", "name"])["seed"].nunique()
-    others = counts.drop([_FULL, _HEAD], errors="ignore")
-    if _FULL not in counts or others.empty:
-        return None
-    best = str(others.idxmax())
-    tasks = [task for task, name in seeds.index if name == best]
-    alike = all(seeds[task, best] == seeds[task, _FULL] >= 2 for task in tasks)
-    return best if alike else None
 
 
 def _by_seed(basis: Basis, runs: pd.DataFrame) -> dict[int, NDArray[np.float64]]:
@@ -112,15 +97,15 @@ def _paired(basis: Basis, left: pd.DataFrame, right: pd.DataFrame) -> NDArray[np
     return np.array([one[seed][:count] - other[seed][:count] for seed in seeds])
 
 
-def _primary(basis: Basis, compared: str) -> list[Row]:
+def _primary(basis: Basis) -> list[Row]:
     """Return the prespecified question: over all tasks, then task by task, and the bootstrap that checks it."""
     chosen = chosen_runs(basis.runs).assign(name=_names(chosen_runs(basis.runs)))
     tables, cells = {}, {}
-    for task in sorted(set(chosen.loc[chosen["name"] == compared, "task"])):
+    for task in sorted(set(chosen.loc[chosen["name"] == basis.compared, "task"])):
         own = chosen[chosen["task"] == task]
-        table = _paired(basis, own[own["name"] == compared], own[own["name"] == _FULL])
+        table = _paired(basis, own[own["name"] == basis.compared], own[own["name"] == _FULL])
         if len(table) >= 2:
-            tables[task], cells[task] = table, own[own["name"] == compared].iloc[0]
+            tables[task], cells[task] = table, own[own["name"] == basis.compared].iloc[0]
     if not tables:
         return []
     first = next(iter(cells.values()))
@@ -151,12 +136,12 @@ def _bootstrap(basis: Basis, cell: pd.Series[Any], tables: Sequence[NDArray[np.f
     return {**row, **unknown, "low": low, "high": high}
 
 
-def _budgets(basis: Basis, compared: str) -> list[Row]:
+def _budgets(basis: Basis) -> list[Row]:
     """Return the same comparison at each larger budget, and how far the budget changes the difference."""
     rows: list[Row] = []
-    small = _budget_pair(basis, METHODS, compared)
+    small = _budget_pair(basis, METHODS)
     for experiment in sorted(set(basis.runs["experiment"]) - {METHODS, RANKS, CONTROLS_PART}):
-        cell, large = _budget_pair(basis, experiment, compared)
+        cell, large = _budget_pair(basis, experiment)
         if cell is None or len(large) < 2:
             continue
         task = str(cell["task"])
@@ -176,11 +161,11 @@ def _budgets(basis: Basis, compared: str) -> list[Row]:
     return rows
 
 
-def _budget_pair(basis: Basis, experiment: str, compared: str) -> tuple[Any, dict[int, NDArray[np.float64]]]:
+def _budget_pair(basis: Basis, experiment: str) -> tuple[Any, dict[int, NDArray[np.float64]]]:
     """Return the compared cell of a budget on the main task, and its differences to full fine-tuning by seed."""
     chosen = chosen_runs(basis.runs, experiment)
     chosen = chosen[chosen["task"] == main_task(basis.runs)]
-    left, right = (chosen[_names(chosen) == name] for name in (compared, _FULL))
+    left, right = (chosen[_names(chosen) == name] for name in (basis.compared, _FULL))
     one, other = _by_seed(basis, left), _by_seed(basis, right)
     seeds = sorted(set(one) & set(other))
     return (left.iloc[0] if len(left) else None), {seed: one[seed] - other[seed] for seed in seeds}
@@ -211,7 +196,7 @@ def _family(basis: Basis) -> _Family | None:
     # The rank of the usual setting stays out of its name, which so is the same for methods without a rank.
     varied = chosen["experiment"] == RANKS
     chosen.loc[varied, "name"] += " rank " + chosen.loc[varied, "rank"].astype(str)
-    parts = {name: part for name, part in chosen.groupby("name", sort=True)}
+    parts = dict(list(chosen.groupby("name", sort=True)))
     right = {name: _by_seed(basis, part) for name, part in parts.items()}
     right = {name: by_seed for name, by_seed in right.items() if by_seed}
     seeds = sorted(set.intersection(*(set(by_seed) for by_seed in right.values()))) if right else []
@@ -222,13 +207,13 @@ def _family(basis: Basis) -> _Family | None:
     return _Family([parts[name].iloc[0] for name in right], list(right), TwoWay(outcomes))
 
 
-def _pooled(basis: Basis, compared: str | None) -> list[Row]:
+def _pooled(basis: Basis) -> list[Row]:
     """Return the exploratory comparisons: settings against full, ranks, and modules."""
     family = _family(basis)
     if family is None or (full := family.place(_FULL)) is None:
         return []
     usual = [place for place, cell in enumerate(family.cells) if cell["experiment"] == METHODS and place != full]
-    explored = [place for place in usual if family.names[place] != compared]
+    explored = [place for place in usual if family.names[place] != basis.compared]
     adapted = [place for place in usual if family.names[place] != _HEAD]
     return [
         *_against_full(basis, family, explored, full),
@@ -296,7 +281,7 @@ def _rank_steps(basis: Basis, family: _Family) -> list[Row]:
             f"rank {low}",
             family.model.pair(at[high], at[low], basis.levels.confidence),
         )
-        for low, high in zip(ranks, ranks[1:], strict=False)
+        for low, high in pairwise(ranks)
     ]
 
 

@@ -34,6 +34,8 @@ TEXTS = (
 EXAMPLES = "results/cache/tasks/{text_task}.parquet"
 TEXT_CHECKS = "results/findings/encoder_texts_{text_task}.parquet"
 CHECKS = "results/findings/encoder_checks.parquet"
+# Its name ends as those of all tables with times do.
+COST_ANSWERS = "results/findings/encoder_costs.parquet"
 SETTING = "results/runs/encoder/methods/{text_task}/{setting}"
 RANKED = "results/runs/encoder/ranks/{text_task}/rank={rank}"
 BUDGET = "results/runs/encoder/budgets/{text_task}/examples={examples}/{setting}"
@@ -215,12 +217,21 @@ def outputs(config: StudyConfig) -> Outputs:
     own = config.encoder
     jobs, tasks = trained(own), [task.name for task in own.tasks]
     stems = [*(job.stem for job in jobs), *(WITHOUT_MODEL.format(text_task=task) for task in tasks)]
-    needed = {"fetch_texts": True, "fetch_model": is_fetched(own), "check_encoder": has_checks(own)}
+    needed = {
+        "fetch_texts": True,
+        "compare_costs": True,
+        "fetch_model": is_fetched(own),
+        "check_encoder": has_checks(own),
+    }
     per_task = [f"{rule}/{task}" for rule in ("prepare_text", "train_controls") for task in tasks]
     return Outputs(
         runs=tuple(f"{stem}.runs.parquet" for stem in stems),
         curves=tuple(f"{stem}.curves.parquet" for stem in stems),
-        checks=(*(TEXT_CHECKS.format(text_task=task) for task in tasks), *((CHECKS,) if has_checks(own) else ())),
+        checks=(
+            *(TEXT_CHECKS.format(text_task=task) for task in tasks),
+            *((CHECKS,) if has_checks(own) else ()),
+            COST_ANSWERS,
+        ),
         run_costs=tuple(run_files(own, "costs")),
         items=tuple(run_files(own, "items")),
         benchmarks=(
