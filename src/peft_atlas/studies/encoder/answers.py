@@ -219,8 +219,8 @@ def _ranks(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> It
         "Do higher ranks of LoRA help on a pretrained transformer?",
         f"contrasts: question={RANK_STEPS}; runs: study=encoder, method={rows['method'].iloc[0]}, rank, learning_rate",
         f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {rows['task'].iloc[0]}, {_named(rows.iloc[0])} with a "
-        f"rate tuned at each rank ({rates}) and alpha twice the rank changes test accuracy as follows: {steps} ({effects[0].n} "
-        "seeds, pooled error, exploratory).",
+        f"rate tuned at each rank ({rates}) and alpha twice the rank changes test accuracy as follows: {steps} "
+        f"({effects[0].n} seeds, pooled error, exploratory).",
         effects[-1],
     )
 
@@ -243,7 +243,7 @@ def _order(runs: pd.DataFrame) -> Iterator[Finding]:
         "encoder_order",
         "Which method is best on a pretrained transformer?",
         f"runs: study=encoder, experiment=methods, selected=True, task={main_task(runs)}, test_accuracy",
-        f"The means of {len(wide)} settings on the same test texts of {main_task(runs)} lie within {spread:.1f} points; "
+        f"The means of {len(wide)} settings on the same texts of {main_task(runs)} lie within {spread:.1f} points; "
         f"the reliability of their order over {wide.shape[1]} seeds is {reliability:.2f} (0 is chance, 1 certain), "
         f"{verdict}.",
         Effect(reliability, "reliability", n=len(wide)),
