@@ -75,8 +75,8 @@ def _errata(material: Material) -> Section:
     errata = material.findings("erratum")
     fixed = int((errata["verdict"] == "fixed").sum())
     intro = Paragraph(
-        f"{len(errata)} errors of the seed notebook and of what it quotes; {fixed} are fixed, and the effect "
-        "of the fix is measured. The others are kept on purpose, or their study was not run.",
+        f"{len(errata)} errors in the seed notebook and in what it quotes; {fixed} are fixed, and the effect of the "
+        "fix is measured. Errors marked open are kept on purpose or belong to a study that was not run.",
         "findings: kind=erratum",
     )
     return Section("errata", "Errata: what fixing them changes", [intro, _findings_table("Errata.", errata)])

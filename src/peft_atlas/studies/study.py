@@ -120,6 +120,8 @@ class Outputs:
         Tables of the contract ``findings``.
     run_costs
         Tables of the contract ``costs``, with a row per run.
+    items
+        Tables of the contract ``items``.
     benchmarks
         Snakemake's benchmark files, ``results/benchmarks/<rule>/<job>.tsv``.
     tables
@@ -130,6 +132,7 @@ class Outputs:
     curves: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     run_costs: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
     benchmarks: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
 

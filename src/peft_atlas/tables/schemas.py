@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Contract
 
-STATUSES = ("ok", "diverged", "failed", "missing")
+# stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares.
+STATUSES = ("ok", "diverged", "collapsed", "stopped", "failed", "missing")
 VERDICTS = (
     *("supported", "contradicted", "undecided", "not_testable", "pass", "fail", "fixed", "open"),
     *("measured", "printed", "recomputed"),
@@ -60,7 +61,7 @@ _INTERVAL = (
 
 RUNS = Contract(
     "runs",
-    3,
+    4,
     ("run_id",),
     (
         _text("run_id", "identifies the run: study/experiment/task/method/settings/seed"),
@@ -68,12 +69,15 @@ RUNS = Contract(
         _integer("seed", "seed of all of the run's random streams", required=True),
         _text("status", "outcome of the run", allowed=STATUSES),
         _text("reason", "why the status is not ok", required=False),
+        Column(
+            "edge", FLAG, "the chosen rate lies at an end of those tried; null where it was not chosen among several"
+        ),
         _number("train_loss", "mean cross-entropy over the batches of the last epoch", "nats"),
         _number("validation_loss", "cross-entropy on the validation split", "nats"),
         _fraction("validation_accuracy", "accuracy on the validation split"),
         _number("test_loss", "cross-entropy on the test split", "nats"),
         _fraction("test_accuracy", "accuracy on the test split"),
-        _integer("validation_examples", "examples in the validation split"),
+        _integer("validation_examples", "examples of the validation split that were evaluated"),
         _integer("test_examples", "examples in the test split"),
         _integer("head_params", "trained parameters of the task's head, included in trainable_params"),
         _integer("total_params", "trainable and frozen parameters", required=True),
@@ -103,6 +107,16 @@ CURVES = Contract(
         _fraction("validation_accuracy", "accuracy on the validation split"),
         _number("test_loss", "cross-entropy on the test split; null if not measured", "nats"),
         _fraction("test_accuracy", "accuracy on the test split; null if not measured"),
+    ),
+)
+ITEMS = Contract(
+    "items",
+    1,
+    ("run_id", "row"),
+    (
+        _text("run_id", "run of the runs table"),
+        _integer("row", "place of the text in the test split, from 0, in the order of digests", required=True),
+        Column("correct", FLAG, "the run classifies the text rightly", required=True),
     ),
 )
 SUMMARY = Contract(
@@ -151,14 +165,16 @@ CONTRASTS = Contract(
         _text("reference", "what the cell is compared with"),
         _number("difference", "mean over seeds of (cell minus reference)"),
         *_INTERVAL,
-        _integer("n", "seeds that have both", required=True),
-        _number("p_value", "two-sided p of the paired t-test", limits=(0.0, 1.0)),
-        _number("p_adjusted", "p adjusted within the family", limits=(0.0, 1.0)),
-        _text("adjustment", "how p was adjusted", required=False),
+        _integer("n", "seeds for which both exist", required=True),
+        _number("p_value", "two-sided p-value, alone", limits=(0.0, 1.0)),
+        _number("p_adjusted", "p-value adjusted within the family", limits=(0.0, 1.0)),
+        _text("adjustment", "method of adjustment", required=False),
         _number("detectable", "smallest difference that is detected with 80 % power, at the adjusted level"),
-        _number("margin", "difference within which the two count as equivalent, where that was asked"),
+        _number("margin", "difference within which the two count as equivalent, if tested"),
         _number(
-            "p_equivalence", "p of equivalence within the margin: two one-sided tests, unadjusted", limits=(0.0, 1.0)
+            "p_equivalence",
+            "p-value for equivalence within the margin, two one-sided tests, unadjusted",
+            limits=(0.0, 1.0),
         ),
         Column("indistinguishable", FLAG, "the adjusted test does not reject; detectable says what it could find"),
     ),
@@ -351,6 +367,6 @@ CONTRACTS = {
     contract.name: contract
     for contract in (
         RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, CONFLICTS,
-        COMPARISON, FINDINGS, COSTS,
+        COMPARISON, FINDINGS, COSTS, ITEMS,
     )
 }  # fmt: skip
