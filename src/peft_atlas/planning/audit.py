@@ -72,7 +72,7 @@ def read_adapter(path: Path) -> Adapter:
     """Return the adapter that peft's ``adapter_config.json`` describes; what cannot be counted exactly is refused."""
     try:
         found = json.loads((path / "adapter_config.json" if path.is_dir() else path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AtlasError(f"adapter {path}: {error}; allowed: a JSON object in UTF-8") from None
     if not isinstance(found, dict):
         raise AtlasError(f"adapter {path}: {type(found).__name__}; allowed: a JSON object")

@@ -168,10 +168,16 @@ def test_a_configuration_file_and_its_folder_are_the_same(tmp_path):
 
 def test_a_broken_configuration_file_is_named(tmp_path):
     path = tmp_path / "config.json"
-    for text in ("{", "[1]", '{"model_type": "llama"}'):
+    for text in ("{", "[1]", '{"model_type": "llama"}', "[" * 10**5, "9" * 5000, "\x00"):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(AtlasError, match="config"):
             find_architecture(str(path))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "..", "/", ""])
+def test_a_name_that_is_no_path_either_is_one_line(name):
+    with pytest.raises(AtlasError):
+        find_architecture(name)
 
 
 def test_an_unknown_setting_is_named():

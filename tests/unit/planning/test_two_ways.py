@@ -12,6 +12,7 @@ FAST = [("gpt_neox", "full, bf16"), ("bert", "LoRA, default targets")]
 # What differs by more than 3 %, and why; docs/memory.md says more. The models here have 6 layers.
 EXPLAINED = {
     ("phi", "LoRA, default targets"): "the first layer's feed-forward part keeps nothing: no gradient reaches it",
+    ("bert", "LoRA, all linear, autocast"): "autocast on a GPU takes LayerNorm in fp32, on a CPU it does not",
     ("mixtral", "full, fp32"): "torch's grouped products exist in bf16 alone, so that there is nothing to trace",
 }
 
