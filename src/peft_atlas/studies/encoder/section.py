@@ -21,10 +21,11 @@ def blocks(material: Material) -> list[Block]:
     intro = Paragraph(
         "The prespecified question compares one setting with full fine-tuning over all tasks that train both, with the "
         "most seeds and test texts; everything else is exploratory, with fewer, so that intervals of single means are "
-        "wide. Every setting, rank, task and budget has a learning rate that validation chose for it: a grid grows where "
-        "its end is chosen, and a choice that stays at an end is marked edge among the runs. Exploratory rates are left "
-        "after the first epoch where others are better. Test is read once, after the choice. The encoder draws no "
-        "dropout. A run that learnt no more than the shares of the classes is called collapsed and keeps its numbers.",
+        "wide. Every setting, rank, task and budget has a learning rate that validation chose for it: a grid grows "
+        "where its end is chosen, and a choice that stays at an end is marked edge among the runs. Exploratory rates "
+        "are left after the first epoch where others are better. Test is read once, after the choice. The encoder "
+        "draws no dropout. A run that learnt no more than the shares of the classes is called collapsed and keeps its "
+        "numbers.",
         "runs: study=encoder; contrasts: study=encoder",
     )
     return [intro, *material.figures_of(study=STUDY.name), table(caption, shown, formats)]

@@ -64,13 +64,8 @@ def _row(name: str, part: pd.DataFrame, metric: str, level: float) -> dict[str, 
     estimate = mean_interval(part[metric].to_numpy(dtype=float), level)
     low, high = (estimate.mean if end is None else end for end in (estimate.low, estimate.high))
     task = part["task"].iloc[0]
-    where = {
-        "task": task,
-        "name": name,
-        "metric": metric,
-        "n": estimate.n,
-        "interval": f"{100 * level:g} % Student t over runs",
-    }
+    interval = f"{100 * level:g} % Student t over runs"
+    where = {"task": task, "name": name, "metric": metric, "n": estimate.n, "interval": interval}
     return {**where, "mean": estimate.mean, "low": low, "high": high}
 
 
@@ -106,7 +101,8 @@ def describe(plotted: pd.DataFrame) -> Description:
         f"{100 * others['adapter_bytes'].max() / full['adapter_bytes']:.1f} % of its bytes."
     )
     caption = (
-        f"Means over the seeds of each method at its tuned rate on {plotted['task'].iloc[0]}; bars: {plotted['interval'].iloc[0]}. "
+        f"Means over the seeds of each method at its tuned rate on {plotted['task'].iloc[0]}; bars: "
+        f"{plotted['interval'].iloc[0]}. "
         "Processor time of one thread, which other programs on the machine disturb less than elapsed time; memory is "
         "the largest resident set of the process. The head alone has no adapter."
     )

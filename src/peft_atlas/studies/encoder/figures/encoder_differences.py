@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import FULL_COLOUR, label_panels
@@ -52,19 +52,30 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     rows.loc[rows["name"] == _BASELINE, "panel"] = _CONTROLS
     for column in ("detectable", "margin"):
         rows[column] = 100 * rows[column].astype(float)
-    rows["label"] = [_label(row) for row in rows.itertuples()]
+    # The controls of the task that has the exploratory settings, where there are such.
+    main = rows.loc[rows["panel"] == _EXPLORATORY, "task"]
+    if len(main):
+        rows = rows[(rows["panel"] != _CONTROLS) | (rows["task"] == main.iloc[0])]
+    rows = rows.assign(label=[_label(row) for row in rows.itertuples()])
+    # The mean over tasks stands above the tasks, which stand above the larger budgets.
+    rows["order"] = rows["mean"].where(rows["panel"] != _PRESPECIFIED, [_place(row) for row in rows.itertuples()])
     columns = ["panel", "task", "label", "name", "method", "setting", "train_examples", "mean", "low", "high"]
     columns += ["interval", "n", "p_adjusted", "detectable", "margin", "indistinguishable"]
-    return rows[columns].sort_values(["panel", "mean"], ignore_index=True)
+    return rows.sort_values(["panel", "order"], ignore_index=True)[columns]
 
 
-def _label(row: object) -> str:
+def _label(row: Any) -> str:
     """Return what stands beside a row: the task where one method is compared, else the method."""
-    panel, question, task, name = (str(getattr(row, key)) for key in ("panel", "question", "task", "name"))
-    if panel == _PRESPECIFIED:
-        return f"{task}, {row.train_examples} ex." if question == "encoder_budget" else task
-    short = name.replace("TF-IDF + logistic regression", "TF-IDF")
-    return f"{short}, {task}" if panel == _CONTROLS else short
+    if row.panel == _PRESPECIFIED:
+        return f"{row.task}, {row.train_examples} ex." if row.question == "encoder_budget" else str(row.task)
+    return str(row.name).replace("TF-IDF + logistic regression", "TF-IDF")
+
+
+def _place(row: Any) -> float:
+    """Return the place of a prespecified comparison from below."""
+    if row.question == "encoder_budget":
+        return -float(row.train_examples)
+    return 2.0 if row.task == "mean over tasks" else 1.0
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
@@ -90,7 +101,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
     caption = (
-        "Mean test accuracy less that of full fine-tuning on the same training examples and test texts, each at its own "
+        "Mean test accuracy less that of full fine-tuning on the same training examples and test texts, each at its "
         f"tuned rate. {' '.join(_bars(plotted))} An interval that holds zero does not show that two methods are equal."
     )
     return Description(caption, _finding(plotted))
@@ -114,12 +125,13 @@ def _bars(plotted: pd.DataFrame) -> list[str]:
         rows = plotted[plotted["panel"] == panel]
         if rows.empty:
             continue
-        seeds = f"{rows['n'].min()} to {rows['n'].max()}" if rows["n"].nunique() > 1 else f"{rows['n'].max()}"
-        bars = " or ".join(dict.fromkeys(rows["interval"]))
-        words = (
-            f"{letter}: {rows['name'].iloc[0]}; the band is the margin; " if panel == _PRESPECIFIED else f"{letter}: "
-        )
-        found = f"; detectable with 80 % power: {rows['detectable'].max():.1f} points" if panel == _EXPLORATORY else ""
-        where = f" on {rows['task'].iloc[0]}" if panel == _EXPLORATORY else ""
-        told.append(f"{words}bars: {bars}, {seeds} seeds{where}{found}.")
+        least, most = int(rows["n"].min()), int(rows["n"].max())
+        seeds = f"{least} to {most}" if least < most else f"{most}"
+        words = f"bars: {' or '.join(dict.fromkeys(rows['interval']))}, {seeds} seeds"
+        if panel == _PRESPECIFIED:
+            words = f"{rows['name'].iloc[0]}, the band is the margin; {words}"
+        if panel == _EXPLORATORY:
+            detectable = f"detectable with 80 % power: {rows['detectable'].max():.1f} points"
+            words = f"{words} on {rows['task'].iloc[0]}; {detectable}"
+        told.append(f"{letter}: {words}.")
     return told

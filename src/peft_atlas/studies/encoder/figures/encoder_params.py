@@ -107,7 +107,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     caption = (
         f"a: mean test accuracy on {measured['task'].iloc[0]} over {int(measured['n_ok'].min())} to "
         f"{int(measured['n_ok'].max())} seeds, each method at its tuned rate, the head counted in; full and the "
-        f"prespecified method on all test texts, the others on fewer; bars and band: {measured['interval'].iloc[0]}. b: "
+        f"prespecified method on all test texts, the others on fewer; bars, band: {measured['interval'].iloc[0]}. b: "
         f"average over eight commonsense tasks as ReFT v3 prints it for {BASE_MODEL}; no interval is printed."
     )
     return Description(caption, finding)

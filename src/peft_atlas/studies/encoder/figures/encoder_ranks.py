@@ -75,9 +75,12 @@ def _draw_rates(tried: pd.DataFrame, axis: Axes, style: FigureStyle) -> None:
         axis.plot(line["learning_rate"], line["mean"], label=f"r = {rank}", **options)
         chosen = line[line["selected"].fillna(value=False).astype(bool)]
         axis.plot(chosen["learning_rate"], chosen["mean"], "o", color="none", markeredgecolor="black", markersize=9)
+    rates = sorted(set(tried["learning_rate"]))
     axis.set_xscale("log")
+    axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    axis.minorticks_off()
     axis.set(xlabel="Learning rate (log scale)", ylabel="Validation accuracy (%)")
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
 
 
 def _draw_ranks(plotted: pd.DataFrame, axis: Axes, style: FigureStyle) -> None:
@@ -93,7 +96,7 @@ def _draw_ranks(plotted: pd.DataFrame, axis: Axes, style: FigureStyle) -> None:
     axis.set_xticks(list(ranks), [str(int(rank)) for rank in ranks])
     axis.minorticks_off()
     axis.set(xlabel="Rank (log scale)", ylabel="Test accuracy (%)")
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 
 
 def describe(plotted: pd.DataFrame) -> Description:
@@ -103,9 +106,9 @@ def describe(plotted: pd.DataFrame) -> Description:
         return Description(_NOTHING, _NOTHING)
     words = ", ".join(f"{row.mean:.1f} % at rank {row.rank}" for row in tuned.itertuples())
     caption = (
-        "a: validation accuracy of every rank at the rates trained to the end, a point per run of the search; rings mark "
-        f"the chosen rates. b: mean test accuracy over {int(tuned['n_ok'].min())} seeds (full: "
-        f"{int(plotted['n_ok'].max())}, on more test texts) on {tuned['task'].iloc[0]}, each rank at its own rate, alpha "
-        f"twice the rank; bars and band: {tuned['interval'].iloc[0]}."
+        "a: validation accuracy of every rank at the rates trained to the end, a point per run of the search; rings "
+        f"mark the chosen rates. b: mean test accuracy over {int(tuned['n_ok'].min())} seeds (full: "
+        f"{int(plotted['n_ok'].max())}, on more test texts) on {tuned['task'].iloc[0]}, each rank at its own rate, "
+        f"alpha twice the rank; bars and band: {tuned['interval'].iloc[0]}."
     )
     return Description(caption, f"With a rate tuned at each rank, {tuned['name'].iloc[0]} reaches {words}.")

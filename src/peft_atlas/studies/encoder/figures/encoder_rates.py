@@ -73,6 +73,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
             chosen = line["selected"].fillna(value=False).astype(bool)
             axis.plot(x[chosen], line["mean"][chosen], "o", color="none", markeredgecolor="black", markersize=9)
         axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter("")
         axis.set(title=title, xlabel="Learning rate (log scale)")
         if len(rows):
             axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, handlelength=1.5, columnspacing=1)
@@ -93,8 +94,8 @@ def describe(plotted: pd.DataFrame) -> Description:
     )
     caption = (
         f"Means over the seeds of the search, {int(plotted['n'].min())} to {int(plotted['n'].max())}, on "
-        f"{plotted['task'].iloc[0]} after {int(plotted['epochs'].iloc[0])} epochs; rates that were left after the first "
-        f"epoch are not drawn. A ring marks the chosen rate. Bars: {plotted['interval'].iloc[0]}, which leaves out what "
-        "another seed would change. Points of one rate are set apart for legibility."
+        f"{plotted['task'].iloc[0]} after {int(plotted['epochs'].iloc[0])} epochs; rates that were left after the "
+        f"first epoch are not drawn. A ring marks the chosen rate. Bars: {plotted['interval'].iloc[0]}, which leaves "
+        "out what another seed would change. Points of one rate are set apart for legibility."
     )
     return Description(caption, finding)
