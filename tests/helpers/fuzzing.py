@@ -2,32 +2,13 @@
 
 import os
 import random
+import sys
 from collections import Counter
 
 from peft_atlas.errors import AtlasError
 
 SHARE = 1.0 if os.environ.get("PEFT_ATLAS_FUZZ") == "full" else 0.03
-STRANGE = [
-    "",
-    " ",
-    '"',
-    ",",
-    "\n",
-    "\r",
-    "\0",
-    ";",
-    "\t",
-    "'",
-    "\\",
-    "é",
-    "e\u0301",
-    "中",
-    "😀",
-    "\u200b",
-    "\ufeff",
-    "%",
-    "{}",
-]
+STRANGE = [*" \",\n\r\0;\t'\\%é中😀\u200b\ufeff", "", "e\u0301", "{}"]
 
 
 def cases(kind, count):
@@ -49,9 +30,9 @@ def outcome(function, *arguments):
 
 
 def tally(kind, outcomes):
-    """Print how many cases were valid and refused, and return the counts."""
+    """Write how many cases were valid and refused, and return the counts."""
     counts = Counter(outcomes)
-    print(f"fuzz {kind}: {sum(counts.values())} cases, {dict(sorted(counts.items()))}")
+    sys.stdout.write(f"fuzz {kind}: {sum(counts.values())} cases, {dict(sorted(counts.items()))}\n")
     return counts
 
 

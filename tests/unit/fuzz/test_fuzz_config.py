@@ -26,7 +26,7 @@ PLACES = list(places(DEFAULTS))
 def changed(draw):
     """Return the default configuration with one to three values replaced, renamed or taken away."""
     values = StudyConfig().model_dump(mode="json")
-    for _ in range(draw.randint(1, 3)):
+    for _ in range(draw.choice([1, 1, 2])):
         path, section = draw.choice(PLACES), values
         try:
             for key in path[:-1]:
@@ -34,14 +34,14 @@ def changed(draw):
             old = section[path[-1]]
         except (KeyError, IndexError, TypeError):
             continue
-        kind = draw.randrange(6)
-        if kind == 0 and isinstance(old, int | float):
+        kind = draw.randrange(8)
+        if kind in {0, 6, 7} and isinstance(old, int | float):
             section[path[-1]] = draw.choice([old * 2, old / 2, -old, str(old), f"{old:e}", [old]])
         elif kind == 1 and isinstance(section, dict):
             del section[path[-1]]
         elif kind == 2 and isinstance(section, dict):
             section[draw.choice([*STRANGE, "seed", "sedes"])] = old
-        elif kind == 3 and isinstance(old, list):
+        elif kind in {3, 4, 5} and isinstance(old, list):
             draw.shuffle(old)
             section[path[-1]] = draw.choice([old, old + old, old[:1], old[1:]])
         else:

@@ -1,4 +1,4 @@
-"""Five hundred model folders: files missing, cut, renamed, mismatched; each can be loaded, or is refused in one line."""
+"""Five hundred model folders, missing, cut, renamed or mismatched files: each is loaded, or refused in one line."""
 
 import json
 import shutil
@@ -77,14 +77,14 @@ def load(folder, max_length):
 def case(draw, model, folder):
     """Change a copy of a model's folder once or twice and return whether it can be used."""
     shutil.copytree(model, folder, dirs_exist_ok=True)
-    for _ in range(draw.randint(1, 2)):
+    for _ in range(draw.choice([1, 1, 2])):
         change = draw.choice([change_config, change_weights, damage])
         try:
             change(draw, folder)
         except Exception:
             # A folder damaged before cannot be changed by those who read it first.
             continue
-    return outcome(load, folder, draw.choice([8, 32, 33]))
+    return outcome(load, folder, draw.choice([8, 8, 32, 33]))
 
 
 def test_model_folders(tiny_model, tmp_path):

@@ -19,7 +19,7 @@ WORDS = ["glad", "grim", "1e5", "NA", "null", "river, boat", 'he said "no"', "li
 
 def rows(draw):
     """Return texts and labels of one kind."""
-    labels, count = draw.choice(LABELS), draw.choice([0, 1, 5, 40])
+    labels, count = draw.choice(LABELS), draw.choice([0, 5, 40, 40, 40, 40])
     texts = [
         " ".join([*draw.choices(WORDS, k=draw.randint(0, 4)), draw.choice(["", str(place)])]) for place in range(count)
     ]
@@ -35,8 +35,8 @@ def as_csv(draw, pairs):
     file = io.StringIO()
     writer = csv.writer(
         file,
-        delimiter=draw.choice(",,,,,;\t"),
-        quoting=draw.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE]),
+        delimiter=draw.choice(",,,,,,,,,;\t"),
+        quoting=draw.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_ALL, csv.QUOTE_NONE]),
         quotechar='"',
         escapechar="\\",
         lineterminator=draw.choice(["\n", "\r\n", "\r"]),
@@ -45,8 +45,8 @@ def as_csv(draw, pairs):
     for place, (text, label) in enumerate(pairs):
         cells = {"text": label if swapped else text, "label": text if swapped else label, "id": place, "": ""}
         writer.writerow([cells[column] for column in columns])
-    data = file.getvalue().encode(draw.choice(["utf-8", "utf-8", "utf-8-sig", "utf-16", "cp1252"]), "replace")
-    return damaged(draw, data) if draw.random() < 0.4 else data
+    data = file.getvalue().encode(draw.choice([*["utf-8"] * 6, "utf-8-sig", "utf-16", "cp1252"]), "replace")
+    return damaged(draw, data) if draw.random() < 0.25 else data
 
 
 def as_parquet(draw, pairs, path):
@@ -57,9 +57,11 @@ def as_parquet(draw, pairs, path):
         pa.array([bool(label) for label in labels]), pa.array([float(len(label)) for label in labels]),
         pa.array([None for _ in labels]), pa.array([[label] for label in labels], pa.list_(pa.string())),
         pa.array([{"a": label} for label in labels], pa.struct({"a": pa.string()})),
-        pa.array([label.encode() for label in labels], pa.binary()), pa.array([draw.choice([None, 0, 1]) for _ in labels]),
+        pa.array([label.encode() for label in labels], pa.binary()),
+        pa.array([draw.choice([None, 0, 1]) for _ in labels]),
     ]  # fmt: skip
-    texts = draw.choice([pa.array([text for text, _ in pairs]), pa.array([text for text, _ in pairs]), *choices])
+    own = pa.array([text for text, _ in pairs])
+    texts = draw.choice([*[own] * 20, *choices])
     pq.write_table(pa.table({"text": texts, draw.choice(["label", "label", "class"]): draw.choice(choices)}), path)
     if draw.random() < 0.2:
         path.write_bytes(damaged(draw, path.read_bytes()))
