@@ -23,6 +23,11 @@ DEFAULTS = workflow.resource_settings.default_resources or {}
 try:
     CONFIG = load_config(config)
     OFFERED_GPUS = share_gpus(LIMITS)
+    # What a study can know before its first job; a job, which reads the rules again, need not ask once more.
+    if workflow.is_main_process:
+        for study in studies_of(CONFIG.studies):
+            if study.has("preflight"):
+                study.part("preflight").preflight(CONFIG)
 except AtlasError as error:
     sys.exit(str(error))
 
