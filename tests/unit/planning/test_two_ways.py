@@ -13,6 +13,8 @@ FAST = [("gpt_neox", "full, bf16"), ("bert", "LoRA, default targets")]
 EXPLAINED = {
     ("phi", "LoRA, default targets"): "the first layer's feed-forward part keeps nothing: no gradient reaches it",
     ("bert", "LoRA, all linear, autocast"): "autocast on a GPU takes LayerNorm in fp32, on a CPU it does not",
+    ("gpt2", "LoRA, all linear, autocast"): "the same",
+    ("gemma3", "full, bf16 mixed"): "not found: the trace keeps about 9 h bytes a token and layer more",
     ("mixtral", "full, fp32"): "torch's grouped products exist in bf16 alone, so that there is nothing to trace",
 }
 
