@@ -30,7 +30,8 @@ class Footprint:
     base_inputs, base_delta
         Inputs (once for matrices that read the same) and matrices as large as the weight, in the compute type.
     passing
-        Matrices as large as the weight in the adapter's type that are alive for a moment only.
+        Matrices as large as the weight in the adapter's type that are alive for a moment only, beside a square one of
+        the input's width: DoRA forms the adapted weight from an identity matrix.
     narrow
         Vectors as long as the shorter side in the adapter's type, each with a square matrix of that side.
     """
@@ -131,7 +132,7 @@ METHODS = (
     Method("full", _nothing, Footprint(), acts_on="everything", targets="", source="every parameter"),
     Method("lora", _low_rank, Footprint(inputs=1, rank=1), source="arXiv:2106.09685"),
     Method("rslora", _low_rank, Footprint(inputs=1, rank=1), source="arXiv:2312.03732"),
-    Method("dora", _dora, Footprint(inputs=1, rank=1, outputs=1, base_outputs=1, passing=6), source="arXiv:2402.09353"),
+    Method("dora", _dora, Footprint(inputs=1, rank=1, outputs=1, base_outputs=1, passing=4), source="arXiv:2402.09353"),
     Method("lora-fa", lambda linear, rank: rank * linear.outputs, Footprint(rank=1), source="arXiv:2308.03303"),
     Method("adalora", _adalora, Footprint(inputs=1, rank=2), source="arXiv:2303.10512", default_rank=12),
     Method("loha", lambda linear, rank: 2 * _low_rank(linear, rank), Footprint(inputs=1, delta=1),

@@ -211,16 +211,22 @@ def _held_logits(step: Step) -> int:
 def _backward_bytes(block: Block, step: Step) -> int:
     """Return bytes of the gradients of activations alive at once: of the inner vectors of one layer, and two of h.
 
-    A quantised matrix is dequantised for its product: the largest one is alive in the compute type. DoRA forms the
-    adapted weight to take its norms.
+    A quantised matrix is dequantised for its product: the largest one is alive in the compute type.
     """
     c, feed = step.settings.compute_bytes, block.feed_forward
     vectors = (3 if feed.gated else 2) * feed.width * max(feed.experts_per_token, 1) + 2 * block.hidden
     largest = max(linear.inputs * linear.outputs for linear in block.linears)
     restored = c * largest if step.settings.quantization != "none" else 0
-    adapted = max((linear.inputs * linear.outputs for linear in _adapted(block, step)), default=0)
-    passing = step.attachment.method.footprint.passing * step.settings.adapter_bytes * adapted
-    return step.tokens * c * vectors + restored + passing
+    return step.tokens * c * vectors + restored + _passing_bytes(block, step)
+
+
+def _passing_bytes(block: Block, step: Step) -> int:
+    """Return bytes of an adapter's matrices that are alive for a moment: the most that one adapted matrix takes."""
+    passing = step.attachment.method.footprint.passing
+    if not passing:
+        return 0
+    sizes = (passing * linear.inputs * linear.outputs + linear.inputs**2 for linear in _adapted(block, step))
+    return step.settings.adapter_bytes * max(sizes, default=0)
 
 
 def _restored_head_bytes(step: Step) -> int:
