@@ -58,10 +58,10 @@ class RealRun:
     Parameters
     ----------
     limits
-        Whether it first prints what the jobs ask for.
+        What the jobs ask for, printed at the start; empty where that is not wanted.
     """
 
-    def __init__(self, *, limits: bool) -> None:
+    def __init__(self, limits: str = "") -> None:
         self._limits = limits
         self._cores: int | None = None
         self._chain = Chain()
@@ -109,7 +109,7 @@ class RealRun:
         seconds = in_words(self._left.seconds(record.created))
         work = f"about {seconds}" + (" of work" if self._cores is None else "")
         line = f"{sum(jobs.values())} jobs {where}: {work}, judging by {source}; corrected as jobs finish."
-        return "\n".join([line, *([limits_of_jobs()] if self._limits else [])])
+        return "\n".join(filter(None, (line, self._limits)))
 
     def _start(self, record: LogRecord, default: Callable[[], str]) -> str | None:
         job = vars(record)
@@ -142,11 +142,14 @@ def _earlier() -> Durations:
 
 
 def limits_of_jobs() -> str:
-    """Return what a dry run of this same command says that its jobs ask for."""
+    """Return what a dry run of this same command says that its jobs ask for.
+
+    An event of the run says it of a job only when that job is submitted.
+    """
     command = [sys.executable, "-m", "snakemake", *sys.argv[1:], "--dry-run", "--nolock"]
     done = subprocess.run(command, cwd=_CALLED_IN, capture_output=True, text=True)
     found = _ESTIMATE.search(done.stdout)
-    return found[0] if found else "No estimate of what the jobs ask for: the dry run failed."
+    return found[0] if found else "No estimate of what the jobs ask for: see a dry run (-n)."
 
 
 def misplaced_targets(words: Sequence[str]) -> list[str]:
@@ -174,8 +177,11 @@ class AtlasHandler(LogHandlerBase):
         """Prepare what follows the run."""
         self._stream = sys.stdout if self.common_settings.stdout else sys.stderr
         self._coloured = self._stream.isatty() and not self.common_settings.nocolor
-        dry = self.common_settings.dryrun
-        self._run = DryRun() if dry else RealRun(limits=bool(getattr(self.settings, "limits", False)))
+        if self.common_settings.dryrun:
+            self._run: DryRun | RealRun = DryRun()
+        else:
+            # Before this process reads the rules, so that no job has begun.
+            self._run = RealRun(limits_of_jobs() if getattr(self.settings, "limits", False) else "")
 
     def emit(self, record: LogRecord) -> None:
         """Print what an event is worth; Snakemake's filter has already dropped what `--quiet` names."""
