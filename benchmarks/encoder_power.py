@@ -69,7 +69,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Print components, and what is detected on each task and on the mean over tasks."""
     if arguments.components:
         seed, item, rest = arguments.components
-        known = {name: Components(seed**2, item, rest) for name in ("task 1", "task 2")}
+        known = {f"task {place}": Components(seed**2, item, rest) for place in range(arguments.tasks)}
         seeds, items = arguments.seeds or 8, arguments.items or 1655
     else:
         tables = measured(arguments.results, arguments.setting)
@@ -92,6 +92,7 @@ if __name__ == "__main__":
     parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
     parser.add_argument("--setting", default="query, value", help="the setting of LoRA that is compared")
     parser.add_argument("--components", type=float, nargs=3, metavar=("SD_SEED", "VAR_ITEM", "VAR_REST"))
+    parser.add_argument("--tasks", type=int, default=2, help="tasks with these components")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--items", type=int)
     parser.add_argument("--studies", type=int, default=400)

@@ -22,6 +22,7 @@ from peft_atlas.studies.encoder.search import LOST, SearchPlan, choose_rate
 from peft_atlas.studies.encoder.train import SettingJob, selected_rate, train_random, train_setting
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import COSTS, CURVES, ITEMS, RUNS
+from peft_atlas.training.resource_usage import forget_peak, peak_megabytes, release_memory
 
 LORA = "LoRA (query, key, value)"
 
@@ -197,3 +198,17 @@ def test_a_run_that_predicts_one_class_is_collapsed_and_keeps_its_numbers(tiny_p
     assert run["status"] == "collapsed"
     assert tables(RUNS, [run])["test_accuracy"].notna().all()
     assert run["reason"]
+
+
+def test_the_memory_of_a_run_does_not_hold_the_runs_before_it(tiny_part):
+    # A width at which the trained state is tens of megabytes, far above what the process varies by.
+    large = torch.nn.Linear(3000, 3000)
+    release_memory()
+    forget_peak()
+    alone = peak_megabytes()
+    kept = [torch.ones(3000, 3000) for _ in range(8)]
+    assert peak_megabytes() > alone + 200
+    del kept, large
+    release_memory()
+    forget_peak()
+    assert peak_megabytes() < alone + 20

