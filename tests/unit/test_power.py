@@ -9,7 +9,7 @@ from peft_atlas.analysis.contrasts import EXPLORATORY, PRIMARY, Comparison, comp
 from peft_atlas.analysis.power import detectable_difference, equivalence_power, power
 from peft_atlas.analysis.statistics import equivalence_p
 
-STUDIES = 400
+STUDIES = 300
 
 
 def study(draws, effects, seeds=10, spread=None, role=PRIMARY):
