@@ -1,5 +1,6 @@
 """A user's model folder: what cannot be trained on is one line before any job; what can is read in full."""
 
+import hashlib
 import json
 import shutil
 
@@ -13,6 +14,8 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.models.bert import load_bert
 from peft_atlas.models.encoder import load_encoder, parameter_count
 from peft_atlas.models.folder import check_folder, usable_positions, weight_files
+from peft_atlas.studies.encoder.data.model import fetch_model
+from peft_atlas.studies.encoder.data.packages import Package, check_fetched
 
 COMMON = {
     "vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
@@ -160,3 +163,27 @@ def test_half_precision_is_read_as_float32(copied):
     check_folder(copied, 8)
     found = load_bert(copied).state_dict()
     assert all(torch.equal(found[name], tensor.float()) for name, tensor in tensors.items())
+
+
+def test_shards_of_the_hub_become_the_one_file_that_the_workflow_names(tiny_model, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    parts = saved(tmp_path / "parts", "bert", tiny_model, max_shard_size="4KB")
+
+    def download(*_, local_dir, **__):
+        shutil.copytree(parts, local_dir)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    fetch_model("owner/sharded", tmp_path / "fetched")
+    one, other = load_encoder(parts).state_dict(), load_encoder(tmp_path / "fetched").state_dict()
+    assert weight_files(tmp_path / "fetched") == ["model.safetensors"]
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_cached_file_with_a_flipped_bit_is_named(tmp_path):
+    package = Package("p==1", "0", {}, "ours", {"movie.txt": hashlib.sha256(b"text").hexdigest(), "other.txt": "0"})
+    (tmp_path / "movie.txt").write_bytes(b"text")
+    check_fetched(package, tmp_path)
+    (tmp_path / "movie.txt").write_bytes(b"tex\x75")
+    with pytest.raises(AtlasError, match=r"movie\.txt: SHA-256 is .*; allowed: .*; delete the file and run again"):
+        check_fetched(package, tmp_path)

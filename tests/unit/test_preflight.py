@@ -11,6 +11,7 @@ import torch
 from peft_atlas.config import load_config
 from peft_atlas.errors import AtlasError
 from peft_atlas.studies.encoder import preflight as module
+from peft_atlas.studies.encoder.checks import _end, _pair
 from peft_atlas.studies.encoder.controls import control_runs
 from peft_atlas.studies.encoder.data.examples import Texts
 from peft_atlas.studies.encoder.data.near import near_duplicates
@@ -20,6 +21,7 @@ from peft_atlas.studies.encoder.data.text import SplitSizes
 from peft_atlas.studies.encoder.jobs import MAJORITY, TFIDF
 from peft_atlas.studies.encoder.preflight import check_device, preflight
 from peft_atlas.studies.encoder.text_checks import rows_check
+from peft_atlas.studies.encoder.train import search_rates
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import RUNS
 
@@ -161,3 +163,14 @@ def test_blocks_change_no_count(monkeypatch):
     whole = near_duplicates(rows, "test", "train")
     monkeypatch.setattr("peft_atlas.studies.encoder.data.near._TEXTS", 7)
     assert near_duplicates(rows, "test", "train") == whole == 30
+
+
+def test_one_seed_gives_no_false_alarm(tiny_part):
+    name = "LoRA (query, value)"
+    pair = _pair(tiny_part, name, 1e-2, 0)
+    runs = pd.DataFrame(search_rates(tiny_part, name, 0, (1e-2,)).runs)
+    found = _end(tiny_part, pair, runs, 0)
+    assert found.verdict == "pass"
+    assert found.detail.endswith("standard deviation over 1 seeds not known from one seed.")
+    wrong = _end(tiny_part, _pair(tiny_part, name, 1e-2, 0), runs.assign(test_accuracy=-1.0), 0)
+    assert wrong.verdict == "fail"
