@@ -67,8 +67,9 @@ def _named(row: pd.Series[Any]) -> str:
 
 def _scope(runs: pd.DataFrame, examples: int) -> str:
     """Return the model and the budget that an answer is about."""
-    own = runs[runs["train_examples"] == examples]
-    return f"On {own['model'].iloc[0]} with {examples} training examples and {int(own['epochs'].iloc[0])} epochs"
+    own = runs[(runs["train_examples"] == examples) & (runs["method"] == "full")].iloc[0]
+    epochs = f"{own['epochs']} epoch{'s' if own['epochs'] > 1 else ''}"
+    return f"On {own['model']} with {examples} training examples and {epochs}"
 
 
 def in_short(effect: Effect) -> str:
@@ -114,7 +115,7 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
         f"Is {_named(row)} as good as full fine-tuning?",
         f"contrasts: question={PRIMARY}; contrasts: question={BOOTSTRAP}",
         f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {_named(row)} less that of full fine-tuning "
-        f"is {in_short(effect)} in the mean over {len(tasks)} tasks ({int(row['n'])} seeds, {tested:,} test texts): "
+        f"is {in_short(effect)} in the mean over {' and '.join(tasks['task'])} ({int(row['n'])} seeds, {tested:,} test texts): "
         f"{outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over seeds and "
         f"texts gives [{100 * check['low']:+.1f}, {100 * check['high']:+.1f}]. More examples, another model or other "
         "tasks could change it.",

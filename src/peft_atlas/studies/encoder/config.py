@@ -20,7 +20,7 @@ PRIMARY = "LoRA (query, value)"
 # What the default trains on its first task: what its questions are about, and a method of each family.
 _SETTINGS: tuple[EncoderSetting, ...] = (
     *("full", PRIMARY, "LoRA (query, key, value)", "LoRA (all linear modules)"),
-    *("DoRA", "BitFit", "AdapterP", "(IA)3", "head only"),
+    *("DoRA", "BitFit", "(IA)3", "head only"),
 )
 
 
