@@ -2,7 +2,7 @@
 
 Activations, temporary buffers, fragmentation and the CUDA context are left out: they depend on batch, sequence
 length, checkpointing and software. So a total above a GPU's memory shows that training on it alone is impossible
-without offloading or quantisation; a total below does not yet show that it is possible.
+without offloading, quantisation, or smaller optimiser states; a total below does not yet show that it is possible.
 
 Bytes a parameter, with AdamW (two moments):
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from peft_atlas.config import FigureStyle
 
-BEST, TIED = "selected", "not told apart"
+BEST, TIED = "selected", "indistinguishable"
 
 
 def select_cells(summary: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
@@ -21,9 +21,13 @@ def select_cells(summary: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame
         cells[column] = 100 * cells[column]
     compared = contrasts[contrasts["question"] == "sweep_against_selected"]
     tied = compared.set_index(["rank", "alpha"])["indistinguishable"].to_dict()
-    cells["standing"] = [_standing(tied.get(key, BEST)) for key in zip(cells["rank"], cells["alpha"], strict=True)]
+    detectable = (100 * compared.set_index(["rank", "alpha"])["detectable"]).to_dict()
+    keys = list(zip(cells["rank"], cells["alpha"], strict=True))
+    cells["standing"] = [_standing(tied.get(key, BEST)) for key in keys]
+    cells["detectable"] = [detectable.get(key) for key in keys]
     cells["unit"] = "percent"
     columns = ["rank", "alpha", "scaling", "mean", "low", "high", "unit", "interval", "n_runs", "n_ok", "standing"]
+    columns.append("detectable")
     return cells[columns].sort_values(["rank", "alpha"], ignore_index=True)
 
 
@@ -41,8 +45,8 @@ def _standing(tied: Any) -> str:
 def draw_cells(cells: pd.DataFrame, column: str, axis: Axes, style: FigureStyle) -> None:
     """Draw rank against ``column`` with mean and half-interval in each cell.
 
-    A frame marks the selected cell, a dot the cells that cannot be told from it, a hatch a cell whose runs
-    did not all end well; a combination that the grid does not hold stays blank.
+    A frame marks the selected cell, a dot the cells that are statistically indistinguishable from it, a hatch a cell
+    whose runs did not all end well; a combination that is not in the grid stays blank.
     """
     import seaborn as sns
     from matplotlib.patches import Rectangle
@@ -93,8 +97,12 @@ def _short(value: float) -> str:
 def marks_caption(cells: pd.DataFrame) -> str:
     """Return the caption's sentences on means, intervals and marks."""
     tests = (cells["standing"] != BEST).sum()
+    detectable = (
+        f"; in the noisiest {cells['detectable'].max():.1f} points are detectable with 80 % power" if tests else ""
+    )
     return (
         f"Mean test accuracy in percent over {int(cells['n_ok'].max())} seeds, ± half of its interval "
         f"({cells['interval'].iloc[0]}). Red frame: the cell that validation selects. Dot: cells whose test accuracy "
-        f"cannot be told from it (paired t-test over seeds, Holm over {tests} comparisons). Hatched: some runs failed."
+        f"is statistically indistinguishable from it (paired t-test over seeds, simultaneous over {tests} "
+        f"comparisons{detectable}). Hatched: some runs failed."
     )

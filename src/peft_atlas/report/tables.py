@@ -54,7 +54,7 @@ def memory_table(memory: pd.DataFrame) -> Table:
     shown["fits GPUs of"] = [_sizes_that_fit(row, sizes) for _, row in memory.iterrows()]
     caption = (
         "GB (10^9 bytes) that training takes, without activations, and the sizes of GPU, in GB, that hold it. Where a "
-        "size is not listed, training on one such GPU is impossible without offloading or quantisation; where it is, "
+        "size is not listed, training on one such GPU with AdamW in that precision is impossible without offloading; where it is, "
         "that is not yet shown possible."
     )
     return table(caption, shown, {part.removesuffix("_bytes"): ".2f" for part in parts})
