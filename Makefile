@@ -4,6 +4,7 @@
 # make smoke      a tiny study through every rule
 # make bench      speed of the population against the notebook's own loop
 # make bench-encoder  speed of the encoder study against transformers.Trainer with peft
+# make bench-driver  what Snakemake itself costs: its share of a core while jobs run, and the time of a dry run
 # make bench-published  time of all that rests on the published tables, after a change of one
 # make bench-style  time of all that a changed style of the figures draws and writes again
 #
@@ -17,7 +18,7 @@ INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-published bench-style schema docs clean
+.PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-driver bench-published bench-style schema docs clean
 
 all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
@@ -41,19 +42,22 @@ bench: $(INSTALLED)
 bench-encoder: $(INSTALLED)
 	$(ACTIVE) python benchmarks/encoder_trainer.py
 
+bench-driver: $(INSTALLED)
+	$(ACTIVE) python benchmarks/driver.py
+
 bench-published: $(INSTALLED)
 	$(ACTIVE) python benchmarks/reruns.py published
 
 bench-style: $(INSTALLED)
 	$(ACTIVE) python benchmarks/reruns.py style
 
-# Writes the JSON schema of config.yaml anew, after a change of src/peft_atlas/config.py.
+# Writes the JSON schema of config.yaml again, after a change of src/peft_atlas/config.py.
 schema: $(INSTALLED)
-	$(ACTIVE) python -c "from pathlib import Path; from peft_atlas.config import write_schema; write_schema(Path('workflow/schemas/config.schema.json'))"
+	$(ACTIVE) python -m peft_atlas.snakemake_support.config_schema workflow/schemas/config.schema.json
 
-# Draws the graph of the rules in the README anew, after a change of the rules.
+# Draws the graph of the rules in docs/how-to.md again, after a change of the rules.
 docs: $(INSTALLED)
-	$(ACTIVE) python -c "import subprocess, sys; from pathlib import Path; from peft_atlas.snakemake_support.rulegraph import write_graph; write_graph(Path('README.md'), subprocess.run([sys.executable, '-m', 'snakemake', '--cores', '1', '--rulegraph', 'mermaid-js', 'all'], capture_output=True, text=True, check=True).stdout)"
+	$(ACTIVE) python -m peft_atlas.snakemake_support.rulegraph docs/how-to.md
 
 # torch first and by itself, so that no other package can ask for another build of it.
 $(INSTALLED): constraints.txt pyproject.toml

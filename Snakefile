@@ -1,15 +1,14 @@
 """PEFT Atlas: trains, recomputes, reconciles and reports what parameter-efficient fine-tuning costs and gives."""
 
 import sys
-import time
 from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.18")
 
-ROOT = Path(workflow.basedir)
-STARTED = time.time()
+# Not `workflow.basedir`, which is the folder of another Snakefile that uses this one as a module.
+ROOT = Path(str(workflow.current_basedir))
 sys.path.insert(0, str(ROOT / "src"))
 
 
@@ -17,6 +16,7 @@ configfile: ROOT / "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/base.smk"
 
 
 # The rules of each study; a study is found by its folder in src/peft_atlas/studies.

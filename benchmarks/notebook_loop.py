@@ -1,8 +1,8 @@
-"""Speed of the population against the notebook's own sequential loop, on the same grid, both on one thread.
+"""Speed of population training compared with the notebook's sequential loop: same grid, one thread each.
 
-Run it with ``make bench``. Each measurement runs in a process of its own, so that its peak memory is its own;
-the loop is measured first and last, since times on a shared machine drift. Neither side counts the import of
-torch, which is measured by itself.
+Run it with ``make bench``. Each measurement runs in its own process, so that peak memory is measured separately. The
+loop is measured first and last, since timings on a shared machine drift. Importing torch is not included; it is
+measured separately.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SEED_COUNTS = (1, 5, 20, 80)
 
 
 class NotebookLayer(nn.Module):
-    """The notebook's LoRALinear with its forward pass mended, and nothing else."""
+    """The notebook's LoRALinear with a working forward pass and no other change."""
 
     def __init__(self, in_features: int, out_features: int, rank: int, alpha: float, dropout: float) -> None:
         super().__init__()
@@ -39,12 +39,12 @@ class NotebookLayer(nn.Module):
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the layer's output."""
+        """Compute the layer's output."""
         return self.linear(x) + F.linear(F.linear(self.dropout(x), self.lora_A), self.lora_B) * self.scaling
 
 
 def notebook_run(model: nn.Module, train: DataLoader, test: DataLoader, epochs: int, rate: float) -> None:
-    """Train one network as the notebook's train_model does: loss.item() a batch, test accuracy an epoch."""
+    """Train one network as the notebook's train_model does: loss.item() every batch, test accuracy every epoch."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     for _ in range(epochs):
         model.train()
@@ -63,7 +63,7 @@ def notebook_run(model: nn.Module, train: DataLoader, test: DataLoader, epochs: 
 
 
 def measure_loop(study: StudyConfig) -> int:
-    """Train the grid for one seed by the notebook's loop and return the number of runs."""
+    """Train the grid for one seed with the notebook's loop; return the number of runs."""
     config = study.notebook
     # The notebook's own sizes: 800 training and 200 test rows, no validation.
     task = make_task("as_published", task_sizes(config), (0,))
@@ -81,14 +81,14 @@ def measure_loop(study: StudyConfig) -> int:
 
 
 def measure_population(study: StudyConfig) -> int:
-    """Train the grid for all seeds, block by block as the jobs do, and return the number of runs."""
+    """Train the grid for all seeds, block by block as the jobs do; return the number of runs."""
     return sum(
         len(train_sweep(Block(study.notebook, "held_out", seeds, "cpu"))[0]) for seeds in study.seed_blocks().values()
     )
 
 
 def measure(side: str, seeds: int) -> None:
-    """Print runs, seconds and peak megabytes of one side as JSON."""
+    """Measure one side and print runs, seconds and peak megabytes as JSON."""
     torch.set_num_threads(1)
     study = load_config({"seeds": seeds})
     start = time.perf_counter()
@@ -99,7 +99,7 @@ def measure(side: str, seeds: int) -> None:
 
 
 def in_own_process(side: str, seeds: int) -> dict[str, float]:
-    """Return what `measure` prints in a fresh process."""
+    """Run `measure` in a fresh process and parse what it prints."""
     command = [sys.executable, __file__, "--side", side, "--seeds", str(seeds)]
     start = time.perf_counter()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -108,12 +108,12 @@ def in_own_process(side: str, seeds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a table of both sides."""
+    """Measure both sides and print a table."""
     plan = [("loop", 1), *(("population", seeds) for seeds in SEED_COUNTS), ("loop", 1)]
     rows = [in_own_process(*part) for part in plan]
     loops = [row for row in rows if row["side"] == "loop"]
     loop_ms = 1000 * sum(row["seconds"] for row in loops) / sum(row["runs"] for row in loops)
-    names = ("side", "seeds", "runs", "seconds", "ms a run", "runs/s", "x loop", "peak MB", "start s")
+    names = ("side", "seeds", "runs", "seconds", "ms per run", "runs/s", "x loop", "peak MB", "start s")
     print("".join(f"{name:>11}" for name in names))
     for row in rows:
         ms = 1000 * row["seconds"] / row["runs"]

@@ -1,4 +1,4 @@
-"""Types that the sections of the configuration share: counts, ranks, rates and seeds, each with its limits."""
+"""Types shared by the sections of the configuration: counts, ranks, rates and seeds, each with its limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_SEEDS = 10_000
 
 
 def expand_seeds(value: object) -> object:
-    """Return the seeds 0..n-1 for a count n, anything else as it is."""
+    """Expand a count n to the seeds 0..n-1; leave anything else unchanged."""
     if isinstance(value, bool) or not isinstance(value, int):
         return value
     if not 1 <= value <= MAX_SEEDS:
@@ -19,12 +19,13 @@ def expand_seeds(value: object) -> object:
 
 
 def sorted_unique(values: object) -> object:
-    """Return a list as a sorted tuple; a repeated value is an error, since it would train one run twice."""
-    # Lists within lists go on to the type check as they are: one made of aliases can be endless when written out.
+    """Sort a list into a tuple; duplicates are errors, since they would train the same run twice."""
+    # Leave nested lists to the type check: with YAML aliases, one can be endless when written out.
     if not isinstance(values, list | tuple) or any(isinstance(value, list | tuple | dict) for value in values):
         return values
-    if len(set(map(str, values))) != len(values):
-        raise ValueError("each value must be given once")
+    # Numbers by value: 1 and 1.0 are one alpha. A truth value is no number here.
+    if len({value if type(value) in (int, float) else str(value) for value in values}) != len(values):
+        raise ValueError("each value may be given only once")
     try:
         return tuple(sorted(values))
     except TypeError:
@@ -54,6 +55,6 @@ Rates = Annotated[tuple[Rate, ...], BeforeValidator(sorted_unique), Field(min_le
 
 
 class Section(BaseModel):
-    """A section of the configuration: strict types, no unknown key, no change once it is read."""
+    """Base of all configuration sections: strict types, no unknown keys, immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

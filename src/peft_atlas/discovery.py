@@ -1,4 +1,4 @@
-"""How the atlas finds what has been added to it: every module of a package, whatever it is called."""
+"""Finds what has been added to a package: all of its modules, whatever their names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def modules_in(package: str) -> list[ModuleType]:
-    """Return every module and package directly inside a package, sorted by name."""
+    """Import every module and package directly inside a package, sorted by name."""
     folder = importlib.import_module(package).__path__
     names = sorted(module.name for module in pkgutil.iter_modules(folder))
     return [importlib.import_module(f"{package}.{name}") for name in names]

@@ -1,10 +1,10 @@
-"""The one exception type whose message a user is meant to read."""
+"""The only exception whose message is meant for users."""
 
 
 class AtlasError(Exception):
-    """A fault that the user can mend; its message is one line naming the thing, its value and what is allowed.
+    """A problem the user can fix; its one-line message names the culprit, its value and what is allowed.
 
-    What cannot be printed on one line, as a value from a file may hold, is shown as its escape.
+    Unprintable characters and line breaks, which values from files may contain, are escaped.
     """
 
     def __init__(self, message: str) -> None:

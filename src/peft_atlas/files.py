@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Atomic file writes: a file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from pathlib import Path
 
 from peft_atlas.errors import AtlasError
 
-# What the user can mend when a file cannot be written: room, permission, a read-only place.
+# Errors on writing that the user can fix: no space, no permission, a read-only file system.
 _REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a new file beside ``path``, then move it into place.
+    """Have ``write`` fill a temporary file in the same folder, then move it to ``path``.
 
-    A reader, or a run killed half-way, sees the old file or the new one, never a part.
+    A reader sees the old file or the new one, never a partial one, even if the run is killed half-way.
 
     Parameters
     ----------
     path
-        The file to make or replace; its folder is made if need be.
+        The file to create or replace; its folder is created if necessary.
     write
-        Called with the path of the new file, which has the ending of ``path``.
+        Called with the path of the temporary file, which has the same extension as ``path``.
 
     Raises
     ------
     AtlasError
-        If the disk is full or the place is read-only; it names ``path``.
+        If the disk is full or the location is read-only; the message names ``path``.
     """
     try:
         _write_beside(path, write)
     except OSError as error:
         if error.errno not in _REFUSED:
             raise
-        raise AtlasError(f"{path}: not written: {os.strerror(error.errno)}; make room or permit it") from None
+        raise AtlasError(
+            f"{path}: not written: {os.strerror(error.errno)}; free some space or permit writing"
+        ) from None
 
 
 def _write_beside(path: Path, write: Callable[[Path], None]) -> None:
@@ -57,20 +59,20 @@ def _write_beside(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def _remove_parts(path: Path) -> None:
-    """Remove the unfinished files that a killed process left beside ``path``; a job's lock keeps others out."""
+    """Remove unfinished files left by a killed process; the job's lock keeps other writers out."""
     for part in path.parent.glob(f".{glob.escape(path.name)}.*{path.suffix}"):
         part.unlink(missing_ok=True)
 
 
 def _umask() -> int:
-    """Return the process's file mode mask, which mkstemp overrides with 0600."""
+    """Read the process's umask, which mkstemp overrides with mode 0600."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with Unix line ends, whole or not at all."""
+    """Write UTF-8 text with Unix line endings, atomically."""
     data = text.encode("utf-8")
     write_whole(path, lambda part: _fill(part, data))
 

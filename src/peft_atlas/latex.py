@@ -1,4 +1,4 @@
-"""Text, numbers and tables for LaTeX."""
+"""LaTeX helpers: escaping, commands and tables."""
 
 from __future__ import annotations
 
@@ -36,24 +36,29 @@ _DIGITS = {str(digit): name for digit, name in enumerate(_NUMERALS)}
 
 
 def escape(text: str) -> str:
-    """Return text that LaTeX sets as it stands, whatever it holds."""
-    return "".join(_SPECIAL.get(character, character) for character in text)
+    """Escape text so that LaTeX typesets it literally; line breaks and control characters become blanks."""
+    return "".join(_SPECIAL.get(character, character if character.isprintable() else " ") for character in text)
 
 
 def command_name(*words: str) -> str:
-    r"""Return the name of a command, letters only: ``atlas`` and ``gain_2`` give ``\atlasGainTwo``."""
+    r"""Make a command name of letters only: ``atlas`` and ``gain_2`` give ``\atlasGainTwo``."""
     parts = [part for word in words for part in word.replace("-", "_").split("_") if part]
-    spelt = ["".join(_DIGITS.get(letter, letter) for letter in part if letter.isalnum()) for part in parts]
+    spelt = ["".join(_spelt(character) for character in part) for part in parts]
     return "\\" + spelt[0] + "".join(part[:1].upper() + part[1:] for part in spelt[1:])
 
 
+def _spelt(character: str) -> str:
+    """Return what stands for a character in a command: of a digit its name, of what is no letter nothing."""
+    return _DIGITS.get(character, character if character.isascii() and character.isalpha() else "")
+
+
 def new_command(name: str, text: str) -> str:
-    r"""Return a line that defines a command without arguments; ``text`` is LaTeX."""
+    r"""Define a command without arguments; ``text`` is LaTeX."""
     return f"\\newcommand{{{name}}}{{{text}}}"
 
 
 def booktabs(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
-    """Return a tabular with the rules of the package booktabs; texts are escaped."""
+    """Build a tabular with booktabs rules; cells are escaped."""
     lines = [
         f"\\begin{{tabular}}{{@{{}}{''.join('r' if right else 'l' for right in numeric)}@{{}}}}",
         "\\toprule",
@@ -67,4 +72,7 @@ def booktabs(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequ
 
 
 def _row(cells: Sequence[str]) -> str:
-    return " & ".join(map(escape, cells)) + r" \\"
+    texts = [escape(cell) for cell in cells]
+    # After the end of a row, LaTeX takes a star or a bracket for an argument of that end.
+    guard = "{}" if texts and texts[0].lstrip().startswith(("[", "*")) else ""
+    return guard + " & ".join(texts) + r" \\"

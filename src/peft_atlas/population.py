@@ -17,8 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from peft_atlas.errors import AtlasError
+from peft_atlas.dropout import SeedDropout, check_seeds
 from peft_atlas.rng import generators
+
+__all__ = [
+    "Draws",
+    "PopulationLinear",
+    "SeedDropout",
+    "check_seeds",
+    "member_linear",
+    "over_batch",
+    "uniform_by_seed",
+]
 
 
 def member_linear(x: Tensor, weight: Tensor, addend: Tensor | None = None) -> Tensor:
@@ -176,13 +186,6 @@ def uniform_by_seed(
     return Draws(tuple(population), tuple(seeds), role).uniform(shape, bound)
 
 
-def check_seeds(population: Sequence[int], seeds: Sequence[int]) -> None:
-    """Raise an AtlasError unless there is one seed for each entry of the first population dimension."""
-    expected = population[0] if population else 1
-    if len(seeds) != expected:
-        raise AtlasError(f"seeds = {len(seeds)} of them: allowed: one for each of {expected} entries")
-
-
 class PopulationLinear(nn.Module):
     """A linear layer ``y = W x + b`` with ``weight: (*population, out, in)`` and ``bias: (*population, out)``.
 
@@ -220,54 +223,3 @@ class PopulationLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``W x + b``, shape ``(*population, *batch, out)``, for x of ``(*population, *batch, in)``."""
         return member_linear(x, self.weight, over_batch(self.bias, x))
-
-
-class SeedDropout(nn.Module):
-    """Dropout whose masks come from one generator a seed; members of one seed share their mask.
-
-    Sharing makes the difference between two settings of a seed a paired one, and costs one draw for all.
-
-    Parameters
-    ----------
-    p
-        Probability that an entry is zeroed; the others are divided by ``1 - p``.
-    population
-        Leading dimensions of the inputs; the first is the seeds.
-    seeds
-        One seed for each entry of the first population dimension.
-    name
-        Name of the layer, part of its random stream's role.
-
-    Raises
-    ------
-    AtlasError
-        If p is outside [0, 1).
-    """
-
-    def __init__(
-        self, p: float, population: Sequence[int] = (), seeds: Sequence[int] = (0,), name: str = "dropout"
-    ) -> None:
-        super().__init__()
-        if not 0 <= p < 1:
-            raise AtlasError(f"lora_dropout = {p}: allowed: 0 <= p < 1")
-        check_seeds(population, seeds)
-        self.p, self.population = p, tuple(population)
-        self._generators = generators(seeds, f"dropout/{name}")
-
-    def streams(self) -> tuple[torch.Generator, ...]:
-        """Return the generators that masks come from, whose states a run that is to go on later must keep."""
-        return self._generators
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x with its entries dropped while training, x itself otherwise."""
-        if not self.training or self.p == 0:
-            return x
-        shape = x.shape[len(self.population) :]
-        # float32 draws whatever the dtype of x, so that float32 and float64 runs drop the same entries.
-        draws = torch.empty(len(self._generators), *shape, dtype=torch.float32)
-        for row, stream in zip(draws, self._generators, strict=True):
-            torch.rand(shape, generator=stream, out=row)
-        keep = draws.ge_(self.p).to(x.device, x.dtype).div_(1 - self.p)
-        if not self.population:
-            return x * keep[0]
-        return x * keep.reshape(len(keep), *[1] * (len(self.population) - 1), *shape)

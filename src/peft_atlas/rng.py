@@ -1,4 +1,4 @@
-"""Random streams keyed by (seed, role), so that no draw depends on what else was drawn."""
+"""Random streams keyed by (seed, role), so that no draw depends on any other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-# Every role that a run draws from, and what is drawn; the report prints this table.
+# Every role a run draws random numbers for, and what is drawn; the report prints this table.
 ROLES = {
     "examples": "training examples of a text task, drawn from its pool",
     "head": "initial weights of the classification head",
@@ -24,21 +24,21 @@ ROLES = {
 
 
 def stream_key(seed: int, role: str) -> int:
-    """Return the 63-bit generator seed of a role: the first 8 bytes of SHA-256 of ``role:seed``."""
+    """Derive a role's 63-bit generator seed: the first 8 bytes of the SHA-256 of ``role:seed``."""
     digest = hashlib.sha256(f"{role}:{seed}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator(seed: int, role: str) -> torch.Generator:
-    """Return a CPU generator for one role of one seed, independent of every other role and seed.
+    """Make a CPU generator for one role and seed, independent of all other roles and seeds.
 
-    Draws are made on the CPU and then moved, so that they are the same on every device.
+    Numbers are drawn on the CPU and then moved, so that every device sees the same ones.
     """
-    import torch  # The report prints ROLES and need not wait two seconds for torch.
+    import torch  # Here, so that the report can print ROLES without waiting two seconds for torch.
 
     return torch.Generator().manual_seed(stream_key(seed, role))
 
 
 def generators(seeds: Sequence[int], role: str) -> tuple[torch.Generator, ...]:
-    """Return the generator of a role for each of several seeds."""
+    """Make a generator for one role and each of several seeds."""
     return tuple(generator(seed, role) for seed in seeds)

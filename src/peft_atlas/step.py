@@ -1,4 +1,4 @@
-"""One job of the workflow as its function sees it: what it reads, what it writes, and its parameters."""
+"""A job of the workflow as its Python function sees it: inputs, outputs and parameters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Step:
     Parameters
     ----------
     inputs, outputs
-        Paths by name, a list of paths where a name has several.
+        Paths by name; a list of paths if a name has several.
     params, wildcards
         Values by name.
     """
@@ -31,28 +31,28 @@ class Step:
     wildcards: Mapping[str, str] = field(default_factory=dict)
 
     def path(self, name: str) -> Path:
-        """Return the one input, or the first of several, with this name."""
+        """Path of the input with this name, or of the first if there are several."""
         found = self.inputs[name]
         return Path(found if isinstance(found, str | Path) else found[0])
 
     def paths(self, name: str) -> list[Path]:
-        """Return the inputs with this name, none where the rule has none."""
+        """All inputs with this name, possibly none."""
         found = self.inputs.get(name, ())
         return [Path(found)] if isinstance(found, str | Path) else [Path(path) for path in found]
 
     def output(self, name: str) -> Path:
-        """Return the one output, or the first of several, with this name."""
+        """Path of the output with this name, or of the first if there are several."""
         found = self.outputs[name]
         return Path(found if isinstance(found, str | Path) else found[0])
 
     def read(self, name: str, contract: str | None = None) -> pd.DataFrame:
-        """Return an input as a table of the contract of this name, or of another."""
+        """Read an input as a table of the contract with the same name, or of another one."""
         return read_table(CONTRACTS[contract or name], self.path(name))
 
     def read_all(self, name: str, contract: str | None = None) -> pd.DataFrame:
-        """Return several inputs of one contract as one table, sorted by its key."""
+        """Read several inputs of one contract into one table, sorted by its key."""
         return read_tables(CONTRACTS[contract or name], self.paths(name))
 
     def write(self, name: str, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> None:
-        """Write an output as a table of the contract of this name."""
+        """Write an output as a table of the contract with the same name."""
         write_table(CONTRACTS[name], rows, self.output(name))

@@ -136,6 +136,8 @@ def test_the_explorer_shows_two_metrics_and_its_front_follows_the_filters(open_r
         return (here or there) and (methods is None or point["method"] in methods)
 
     assert front_in_list() == expected("params_percent", "accuracy", shown)
+    fills = [page.locator(".panel").nth(i).locator("g.point path").first.get_attribute("fill") for i in (0, 1)]
+    assert fills[0] != fills[1] == "#fff"
     assert explorer.locator("circle.ring").count() == front_in_list()[0]
     for name in ("LoReFT", "LoReFT (3 epochs)", "DiReFT"):
         explorer.get_by_label(name, exact=True).uncheck()

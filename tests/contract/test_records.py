@@ -77,7 +77,7 @@ def test_a_truncated_file_is_named(cut, tmp_path_factory):
     write_table(COSTS, ROWS, path)
     data = path.read_bytes()
     path.write_bytes(data[: int(cut * len(data))])
-    with pytest.raises(AtlasError, match=r"costs\.parquet: not a whole Parquet file") as caught:
+    with pytest.raises(AtlasError, match=r"costs\.parquet: not a complete Parquet file") as caught:
         read_table(COSTS, path)
     assert "\n" not in str(caught.value)
 

@@ -50,11 +50,11 @@ def tiny_model(tmp_path_factory):
 
 
 @pytest.fixture
-def tiny_part(tiny_model):
+def tiny_part(tiny_model, tmp_path):
     """Return what a job of the encoder study needs, at its smallest."""
     tokenizer = Tokenizer.from_file(str(tiny_model / "tokenizer.json"))
     rows, _ = clean(tiny_rows())
     whole = pd.concat([split(rows, SIZES, "tiny"), drift_texts(rows.head(5), 4)], ignore_index=True)
     table = pd.DataFrame(examples(whole, lambda texts: [found.ids for found in tokenizer.encode_batch(texts)]))
     config = EncoderConfig(train_examples=24, validation_examples=8, test_examples=12, epochs=2, batch_size=4)
-    return Part(config, "tiny", Texts(table, ("high", "low")), tiny_model, "cpu")
+    return Part(config, "tiny", Texts(table, ("high", "low")), tiny_model, "cpu", tmp_path / "states")

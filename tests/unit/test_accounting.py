@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peft_atlas.accounting.architectures import BERT_BASE, DECODERS, LLAMA_7B, LLAMA_13B, DecoderGeometry, LinearShape
+from peft_atlas.accounting.architectures import BERT_BASE, DECODERS, LLAMA_7B, LLAMA_13B, DecoderGeometry
+from peft_atlas.accounting.closed_forms import lora_params
 from peft_atlas.accounting.memory import GIGABYTE, GPU_GIGABYTES, PRECISIONS, memory_table, training_bytes
 from peft_atlas.accounting.parameters import (
     SETTINGS,
     Loreft,
     LowRank,
-    ParallelAdapter,
+    Parallel,
     Prefix,
-    SeriesAdapter,
+    Series,
     closed_form_table,
-    lora_params,
     percent_of_base,
     percent_of_total,
 )
@@ -136,9 +136,8 @@ def test_an_unknown_module_is_an_error():
 
 @given(st.integers(1, 64), st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500)), max_size=8))
 def test_lora_params_adds_over_modules_and_is_linear_in_rank(rank, widths):
-    shapes = [LinearShape("any", inputs, outputs) for inputs, outputs in widths]
-    assert lora_params(rank, shapes) == rank * lora_params(1, shapes)
-    assert lora_params(1, shapes) == sum(map(sum, widths))
+    assert lora_params(rank, widths) == rank * lora_params(1, widths)
+    assert lora_params(1, widths) == sum(map(sum, widths))
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**12))
@@ -152,13 +151,47 @@ def test_percentages_are_ordered_and_bounded(trainable, base):
 TINY = DecoderGeometry("tiny", layers=2, hidden=32, intermediate=80, heads=4, vocabulary=50)
 TINY_ADAPTERS = (
     Prefix(3),
-    SeriesAdapter(4, ("down_proj",)),
-    SeriesAdapter(4, ("up_proj", "gate_proj")),
-    ParallelAdapter(4, ("up_proj", "down_proj")),
+    Series(4, ("down_proj",)),
+    Series(4, ("up_proj", "gate_proj")),
+    Parallel(4, ("up_proj", "down_proj")),
     LowRank(3),
     LowRank(3, ("q_proj",), magnitude=True),
     Loreft(2),
 )
+
+
+@given(
+    *(st.integers(1, high) for high in (3, 40, 96, 16)),
+    st.sets(st.sampled_from([shape.name for shape in TINY.linears()]), min_size=1),
+)
+def test_closed_forms_and_methods_count_alike_on_random_shapes(layers, hidden, intermediate, size, names):
+    """Two codes know each count, see `peft_atlas.accounting.parameters`; here they meet, module by module."""
+    import torch
+    from torch import nn
+
+    from peft_atlas.methods.dora import DoRA
+    from peft_atlas.methods.lora import LoRA
+    from peft_atlas.methods.loreft import LoReFT
+    from peft_atlas.methods.parallel_adapter import ParallelAdapter
+    from peft_atlas.methods.series_adapter import SeriesAdapter
+
+    geometry = DecoderGeometry("random", layers, hidden, max(intermediate, hidden), heads=1, vocabulary=2)
+    modules = tuple(sorted(names))
+    rank = min(size, hidden)
+    pairs = (
+        (LowRank(rank, modules), LoRA(rank, 1.0, target_modules=modules)),
+        (LowRank(rank, modules, magnitude=True), DoRA(rank, 1.0, target_modules=modules)),
+        (Series(size, modules), SeriesAdapter(size, modules, side="narrower")),
+        (Parallel(size, modules), ParallelAdapter(size, modules)),
+    )
+    with torch.device("meta"):
+        linears = [(s.name, nn.Linear(s.inputs, s.outputs, bias=False)) for s in geometry.shapes(modules)]
+        block = nn.Linear(hidden, hidden)
+    for closed, method in pairs:
+        counted = sum(method.module_params(module, name) for name, module in linears)
+        assert closed.trainable_params(geometry) == counted, method
+    reft = LoReFT(rank, ("layers.*",), hidden, 7)
+    assert Loreft(rank).trainable_params(geometry) == layers * reft.module_params(block, "layers.0")
 
 
 # The count as its job does it, in a process that cannot look up a name or open a connection.

@@ -19,6 +19,7 @@ from peft_atlas.models.encoder import HEAD, TextClassifier, encoder_sites, load_
 from peft_atlas.rng import generator
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
+from peft_atlas.training.divergence import collapsed_reason, entropy
 from peft_atlas.training.finetune import FinetunePlan, Finetuning
 from peft_atlas.training.schedule import ScheduledAdamW
 
@@ -171,6 +172,54 @@ def test_a_checkpoint_of_another_run_is_not_read(tiny_part, tmp_path):
     assert other.train(validation).train_loss == start(tiny_part, LOW, seed=4).train(validation).train_loss
     other.checkpoint.remove()
     assert not (tmp_path / "run.pt").exists()
+
+
+@pytest.mark.parametrize("method", [FullFineTuning(), DROPPED], ids=lambda m: m.name)
+def test_a_run_paused_after_an_epoch_goes_on_in_another_process_bit_by_bit(tiny_part, tmp_path, method):
+    validation = tiny_part.labelled(tiny_part.texts.split("validation"))
+    whole = start(tiny_part, method)
+    expected = whole.train(validation)
+    path = tmp_path / "run.pt"
+    first = start(tiny_part, method, Checkpoint(path, "same"))
+    assert first.train(validation, until=1).train_loss == expected.train_loss[:1]
+    first.pause()
+    second = start(tiny_part, method, Checkpoint(path, "same"))
+    found = second.train(validation)
+    assert (found.train_loss, found.validation_loss) == (expected.train_loss, expected.validation_loss)
+    second.pause()
+    done = start(tiny_part, method, Checkpoint(path, "same"))
+    assert done.train(validation).train_loss == expected.train_loss
+    for name, tensor in whole.attached.state().items():
+        assert torch.equal(tensor, done.attached.state()[name])
+
+
+def test_validation_is_read_after_the_epochs_that_are_asked_for_and_changes_nothing(tiny_part):
+    validation = tiny_part.labelled(tiny_part.texts.split("validation"))
+    whole, once, never = (start(tiny_part, DROPPED) for _ in range(3))
+    expected = whole.train(validation)
+    found = once.train(validation, validated=(2,))
+    assert found.validation_loss == [None, expected.validation_loss[1]]
+    assert never.train().train_loss == found.train_loss == expected.train_loss
+    assert never.history.validation_accuracy == [None, None]
+
+
+def test_what_is_predicted_adds_up_to_the_accuracy(tiny_part):
+    run = start(tiny_part, LOW)
+    test = tiny_part.labelled(tiny_part.texts.split("test"))
+    found = run.predict(run.advanced(test))
+    assert found.accuracy == (found.predicted == test.labels).sum().item() / len(test.labels) == run.evaluate(test)[1]
+    assert run.history.predicted_classes == len(set(found.predicted.tolist()))
+
+
+def test_collapse_is_one_class_or_a_loss_at_the_entropy_of_the_labels():
+    labels = [0] * 6 + [1] * 2 + [2] * 2
+    frequencies = torch.tensor([0.6, 0.2, 0.2])
+    assert entropy(labels) == pytest.approx(float(torch.distributions.Categorical(frequencies).entropy()))
+    assert "same class" in collapsed_reason(0.1, labels, 1)
+    assert "entropy" in collapsed_reason(0.951 * entropy(labels), labels, 3)
+    assert collapsed_reason(0.949 * entropy(labels), labels, 3) is None
+    assert collapsed_reason(0.949 * entropy(labels), labels, None) is None
+    assert collapsed_reason(0.0, [1, 1, 1], 1) is None
 
 
 def test_global_random_state_neither_decides_nor_changes(tiny_part):

@@ -166,7 +166,7 @@ class Tags(HTMLParser):
 def a_page(text):
     """Return the tags of a report whose every text is the given one."""
     frame = pd.DataFrame({"verdict": [text], text: [text]})
-    figure = FigureBlock("name", text, text, text, text, text, "data:image/svg+xml;base64,AAAA")
+    figure = FigureBlock("name", text, text, text, text, text, "data:image/svg+xml;base64,AAAA", (4, 3))
     blocks = [
         Paragraph(text, text),
         Answer("a-b", text, (AnswerText(text, text, text),)),

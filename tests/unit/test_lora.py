@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from peft_atlas.accounting.closed_forms import lora_params
 from peft_atlas.errors import AtlasError
-from peft_atlas.methods.lora import MERGE_TOLERANCE, LoRALinear, lora_params, redundant_rank
+from peft_atlas.methods.lora import MERGE_TOLERANCE, LoRALinear, redundant_rank
 from peft_atlas.population import PopulationLinear
 from peft_atlas.studies.notebook.checks import published_forward
 
@@ -74,7 +75,7 @@ def test_dropout_stands_before_a_and_spares_the_base():
 def test_given_base_output_is_used():
     layer = random_lora()
     x = torch.randn(4, 12, dtype=torch.float64)
-    torch.testing.assert_close(layer(x, layer.base(x)), layer(x), rtol=0, atol=0)
+    torch.testing.assert_close(layer(x, base_output=layer.base(x)), layer(x), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", MERGE_TOLERANCE, ids=str)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from result_tables import read_results
 
 from peft_atlas.latex import booktabs, command_name, escape
 from peft_atlas.report.answers import answers_section, headlines
@@ -16,7 +17,7 @@ from peft_atlas.report.material import Material
 from peft_atlas.report.paper import write_paper
 from peft_atlas.report.sections import build_sections
 from peft_atlas.studies.study import QUESTIONS, AnswerPart, Study, all_studies
-from peft_atlas.tables.schemas import CONTRACTS, read_results
+from peft_atlas.tables.schemas import CONTRACTS
 
 RUNS = pd.DataFrame(
     {

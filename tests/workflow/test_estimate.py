@@ -1,4 +1,4 @@
-"""What a dry run tells of a large grid, and what a site changes without touching the workflow."""
+"""What a dry run says of a large grid, and what a site changes without touching the workflow."""
 
 import re
 
@@ -19,10 +19,10 @@ def dry_run(project, root, *words, **config):
 
 
 def test_two_thousand_runs_are_a_few_dozen_jobs_of_the_same_size(elsewhere, root):
-    told = dry_run(elsewhere, root)
-    assert 20 <= int(re.search(r"Estimate: (\d+) jobs to submit", told)[1]) <= 36
-    assert "  7 x train_sweep: 1 CPU, 0 GPU, 1,000 MB, 20 min at most" in told
-    # The batch inflates no request: one seed a job asks for the same.
+    said = dry_run(elsewhere, root)
+    assert 20 <= int(re.search(r"Estimate: (\d+) jobs to submit", said)[1]) <= 36
+    assert "  7 x train_sweep: 1 CPU, 0 GPU, 1,000 MB, 20 min at most" in said
+    # The batch inflates no request: one seed per job asks for the same.
     single = dry_run(elsewhere, root, notebook={"seeds_per_job": 1})
     assert "  67 x train_sweep: 1 CPU, 0 GPU, 1,000 MB, 20 min at most" in single
 
@@ -30,7 +30,7 @@ def test_two_thousand_runs_are_a_few_dozen_jobs_of_the_same_size(elsewhere, root
 def test_a_site_gives_one_rule_more_and_names_its_gpus(elsewhere, root):
     words = ("--set-resources", "train_sweep:mem_mb=4000", "--set-threads", "train_sweep=2")
     gpus = ("--resources", "gpu=4", "--default-resources", "gpu_gres=gpu:a100")
-    told = dry_run(elsewhere, root, *words, *gpus, device="auto")
-    assert "  7 x train_sweep: 2 CPU, 1 GPU, 4,000 MB, 20 min at most" in told
-    assert re.search(r"  14 x train_baseline: 1 CPU, 1 GPU, 1,000 MB", told)
-    assert "4,000 MB in the largest job" in told
+    said = dry_run(elsewhere, root, *words, *gpus, device="auto")
+    assert "  7 x train_sweep: 2 CPU, 1 GPU, 4,000 MB, 20 min at most" in said
+    assert re.search(r"  14 x train_baseline: 1 CPU, 1 GPU, 1,000 MB", said)
+    assert "4,000 MB in the largest job" in said

@@ -99,10 +99,12 @@ def test_out_of_memory_is_tried_again_with_more(half_done, undisturbed):
     limit = (
         "import resource\n"
         "allowed = snakemake.resources.mem_mb * 10**6\n"
-        "resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))\n"
-        "with job(snakemake.log[0]):\n    needed = bytes(1200 * 10**6)\n    del needed\n"
+        "if snakemake.rule.startswith('train_'):\n"
+        "    resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))\n"
+        "    needed = bytes(1200 * 10**6)\n"
+        "    del needed\n"
     )
-    half_done.edit("workflow/scripts/train_notebook.py", "\nwith job(", f"\n{limit}\nwith job(")
+    half_done.edit("workflow/scripts/run_step.py", "\nrun_step(", f"\n{limit}\nrun_step(")
     done = half_done.snakemake(*TABLES, "--retries", "1", "--rerun-triggers", "mtime", config=TINY)
     assert done.returncode == 0, done.stdout
     assert "MemoryError" in done.stdout
@@ -144,7 +146,7 @@ def test_an_output_that_is_truncated_or_another_file(undisturbed, tmp_path):
     part.write_bytes(part.read_bytes()[:-20])
     truncated = project.snakemake(*TABLES, config=TINY)
     assert truncated.returncode != 0
-    assert f"{SWEEP}: not a whole Parquet file" in truncated.stdout
+    assert f"{SWEEP}: not a complete Parquet file" in truncated.stdout
     shutil.copyfile(project.folder / "results/runs/notebook/baseline/held_out/block=0.runs.parquet", part)
     replaced = project.snakemake(*TABLES, config=TINY)
     assert replaced.returncode != 0
@@ -172,6 +174,16 @@ def test_a_clock_set_back(half_done, undisturbed):
     tomorrow = time.time() + 86_400
     for path in (half_done.folder / "results").rglob("*.*"):
         os.utime(path, (tomorrow, tomorrow))
+
+    def times():
+        folders = ("results", "data", "src", "workflow")
+        files = [path for folder in folders for path in (half_done.folder / folder).rglob("*.*")]
+        return {path: path.stat().st_mtime_ns for path in files if "__pycache__" not in path.parts}
+
+    before = times()
+    dry = half_done.snakemake("--dry-run", *TABLES, config=TINY)
+    assert dry.returncode == 0, dry.stdout
+    assert times() == before
     done = half_done.snakemake(*TABLES, config=TINY)
     assert done.returncode == 0, done.stdout
     assert "is the clock right?" in done.stdout
@@ -193,7 +205,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(half_done, undisturbed):
 
 def test_a_figure_that_fails_costs_nothing_else(smoked, tmp_path):
     project = smoked.copy(tmp_path / "project")
-    module = "src/peft_atlas/figures/learning_curves.py"
+    module = "src/peft_atlas/studies/notebook/figures/learning_curves.py"
     project.edit(module, "label_panels(axes)", "raise ValueError('made to fail')")
     (project.folder / "results/report.html").unlink()
     done = project.snakemake()

@@ -9,12 +9,12 @@ import pytest
 from figure_checks import colours_of_methods, faults_of_text, marks_under_legends, marks_without_interval
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from result_tables import read_results
 
 from peft_atlas.config import STUDIES, FigureStyle
 from peft_atlas.figures.render import draw_figure, render, settings
 from peft_atlas.figures.spec import all_figures, load_figure
 from peft_atlas.figures.style import METHODS, method_mark
-from peft_atlas.tables.schemas import read_results
 
 pytestmark = pytest.mark.slow
 STYLE = FigureStyle()

@@ -96,8 +96,8 @@ def test_answers_come_first_and_every_finding_is_told(page, smoked):
     titles = re.findall(r"^## (.*)$", markdown, flags=re.MULTILINE)
     expected = [
         *("Answers", "Explore", "Measured: the notebook's network", "Published", "Recomputed", "Conflicts", "Claims"),
-        *("Errata: what each fix changes", "Checks", "Failures", "Cost", "Versions, seeds and configuration"),
-        "How to run it again",
+        *("Errata: what fixing them changes", "Checks", "Failures", "Cost", "Versions, seeds and configuration"),
+        "How to rerun this",
     ]
     others = [title for title in titles if title.startswith("Measured: ") and title not in expected]
     assert [title for title in titles if title not in others] == expected

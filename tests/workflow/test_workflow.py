@@ -97,17 +97,18 @@ def test_more_seeds_train_only_the_new_blocks(smoked):
     assert jobs["train_baseline"] == 4
 
 
-def test_a_changed_rate_searches_its_family_again_and_what_rests_on_it(smoked):
-    jobs = smoked.jobs(config={"encoder": {"rates": {"low_rank": [0.001]}}})
-    trained = {rule: jobs.get(rule) for rule in ("search_rates", "train_setting", "train_ranks", "train_random")}
-    assert trained == {"search_rates": 1, "train_setting": 1, "train_ranks": 2, "train_random": None}
+def test_a_changed_rate_tunes_its_family_again_and_what_rests_on_it(smoked):
+    jobs = smoked.jobs(config={"encoder": {"rates": {"low_rank": [0.001, 0.01]}}})
+    rules = ("train_setting", "train_rank", "train_budget", "train_random_init")
+    # LoRA on two choices of modules, rank 1, and LoRA at the larger budget.
+    assert {rule: jobs.get(rule) for rule in rules} == dict(zip(rules, (2, 1, 1, None), strict=True))
     assert not {"fetch_model", "fetch_texts", "prepare_text", "train_sweep"} & set(jobs)
 
 
-def test_one_more_seed_of_the_encoder_study_searches_nothing(smoked):
-    jobs = smoked.jobs(config={"encoder": {"seeds": 3}})
-    assert jobs["train_setting"] == 3
-    assert not {"search_rates", "prepare_text", "train_baseline"} & set(jobs)
+def test_one_more_seed_of_the_primary_question_trains_its_two_settings_again(smoked):
+    jobs = smoked.jobs(config={"encoder": {"primary": {"seeds": 3}}})
+    assert jobs["train_setting"] == 2
+    assert not {"train_rank", "train_budget", "prepare_text", "train_baseline"} & set(jobs)
 
 
 def test_a_changed_style_redraws_figures_and_report_only(smoked):
@@ -125,7 +126,7 @@ def test_a_changed_confidence_trains_nothing(smoked):
     ("module", "runs", "spared"),
     [
         ("population.py", {"train_baseline", "train_sweep", "check_notebook"}, {"load_published", "compute_memory"}),
-        ("statistics.py", {"summarise_runs", "check_notebook"}, {"train_sweep", "load_published"}),
+        ("analysis/statistics.py", {"summarise_runs", "check_notebook"}, {"train_sweep", "load_published"}),
         (
             "studies/notebook/figures/learning_curves.py",
             {"draw_learning_curves", "render_report"},
@@ -179,7 +180,7 @@ def test_a_truncated_part_is_named_and_combines_into_nothing(project):
     (project.folder / "results/runs.parquet").unlink()
     done = project.snakemake("results/runs.parquet", "--rerun-triggers", "input")
     assert done.returncode != 0
-    assert "block=0.runs.parquet: not a whole Parquet file" in done.stdout
+    assert "block=0.runs.parquet: not a complete Parquet file" in done.stdout
     assert "logs/combine_runs.log" in done.stdout
     assert not (project.folder / "results/runs.parquet").exists()
 
@@ -200,7 +201,11 @@ def test_a_diverged_run_is_a_row_in_table_and_report(project):
 
 
 def test_a_failing_job_says_which_why_and_where_its_log_is(project):
-    project.edit("src/peft_atlas/figures/learning_curves.py", "label_panels(axes)", "raise ValueError('made to fail')")
+    project.edit(
+        "src/peft_atlas/studies/notebook/figures/learning_curves.py",
+        "label_panels(axes)",
+        "raise ValueError('made to fail')",
+    )
     done = project.snakemake("figures")
     assert done.returncode != 0
     assert "Error in rule draw_learning_curves" in done.stdout
@@ -209,7 +214,7 @@ def test_a_failing_job_says_which_why_and_where_its_log_is(project):
 
 
 def test_a_new_figure_module_is_a_new_rule(project):
-    folder = project.folder / "src/peft_atlas/figures"
+    folder = project.folder / "src/peft_atlas/studies/literature/figures"
     text = (folder / "commonsense_average.py").read_text(encoding="utf-8")
     (folder / "another.py").write_text(text.replace('name="commonsense_average"', 'name="another"'), encoding="utf-8")
     assert project.jobs("figures") == {"draw_another": 1}
@@ -236,16 +241,18 @@ def test_a_new_published_table_reaches_findings_figures_and_report(project):
     assert "Reading.csv:6: the cell ('LLaMA-7B', 'NewMethod', 'one'" in done.stdout
 
 
-def test_progress_and_the_end_are_told(project):
+def test_progress_and_findings_are_printed(project):
     for name in ("report.html", "report.md"):
         (project.folder / "results" / name).unlink()
     done = project.snakemake()
-    assert "writing the report" in done.stdout
-    assert re.search(r"\d+ of \d+ steps \(\d+%\) done", done.stdout)
+    lines = done.stdout.splitlines()
+    first = next(number for number, line in enumerate(lines) if re.match(r"\d+ jobs on 2 cores: about \d+ s", line))
+    assert "judging by earlier runs here" in lines[first]
+    assert re.match(r"\[1/\d\] render_report: writing the report \(\d+ s\)", lines[first + 1])
     assert "Report: results/report.html" in done.stdout
 
 
-def test_training_rules_ask_for_a_gpu_only_when_told(project):
+def test_training_rules_ask_for_a_gpu_only_when_configured(project):
     # A job with a message does not print its resources, so the messages go.
     for path in (project.folder / "workflow/rules").glob("*.smk"):
         text = path.read_text(encoding="utf-8")
@@ -262,7 +269,7 @@ def test_training_rules_ask_for_a_gpu_only_when_told(project):
     assert rules_with_gpu("auto") == set()
     assert rules_with_gpu("cuda") == {
         *("train_baseline", "train_sweep", "check_notebook"),
-        *("search_rates", "train_setting", "train_ranks", "train_random"),
+        *("tune_learning_rate", "train_method", "train_ranks", "train_random_init"),
         *("pretrain_adaptation", "train_adaptation"),
     }
 

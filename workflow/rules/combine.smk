@@ -7,14 +7,17 @@ use rule _light_step as combine_runs with:
     input:
         runs=outputs("runs"),
         curves=outputs("curves"),
+        per_item=outputs("items"),
     output:
         **results("runs", "curves"),
+        per_item=RESULTS.format(name="items"),
     log:
         "logs/combine_runs.log",
     benchmark:
         "results/benchmarks/combine_runs/all.tsv"
     localrule: True
     resources:
+        **LIGHT,
         mem_mb=megabytes(1000),
         runtime=minutes(5),
     params:
@@ -26,6 +29,7 @@ use rule _light_step as combine_runs with:
 use rule _light_step as summarise_runs with:
     input:
         **results("runs", "curves"),
+        per_item=RESULTS.format(name="items"),
     output:
         **results("summary", "contrasts"),
     log:
@@ -34,12 +38,16 @@ use rule _light_step as summarise_runs with:
         "results/benchmarks/summarise_runs/all.tsv"
     localrule: True
     resources:
+        **LIGHT,
         mem_mb=megabytes(1000),
         runtime=minutes(5),
     params:
-        **step("studies.contrasts:summarise_step", "studies/*/contrasts.py"),
+        **step("studies.contrasts:summarise_step", "studies/*/*contrasts.py"),
         confidence=CONFIG.statistics.confidence,
         margin=CONFIG.adaptation.equivalence_margin,
+        questions={
+            "encoder": CONFIG.encoder.primary.model_dump(include={"method", "margin"})
+        },
     message:
         "computing means, intervals and paired comparisons over seeds"
 

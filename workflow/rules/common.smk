@@ -1,4 +1,4 @@
-"""What the rules share: the checked configuration, the steps and their code, resources, and two rules to inherit."""
+"""What the rules share: the checked configuration, the steps and their code, and resources."""
 
 import sys
 
@@ -11,11 +11,23 @@ from peft_atlas.snakemake_support.source_dependencies import (
 )
 from peft_atlas.studies.study import all_studies, studies_of
 
+if (ROOT / "profiles").is_file():
+    print(
+        "profiles is a plain file, not the link to workflow/profiles that Snakemake needs:"
+        " rm profiles && ln -s workflow/profiles profiles",
+        file=sys.stderr,
+    )
+
 LIMITS = {name: limit.value for name, limit in workflow.global_resources.items()}
 DEFAULTS = workflow.resource_settings.default_resources or {}
 try:
     CONFIG = load_config(config)
     OFFERED_GPUS = share_gpus(LIMITS)
+    # What a study can know before its first job; a job, which reads the rules again, need not ask once more.
+    if workflow.is_main_process:
+        for study in studies_of(CONFIG.studies):
+            if study.has("preflight"):
+                study.part("preflight").preflight(CONFIG)
 except AtlasError as error:
     sys.exit(str(error))
 
@@ -29,6 +41,8 @@ GPU = gpu_request(
     OFFERED_GPUS,
     str(DEFAULTS[GRES].raw) if GRES in DEFAULTS else None,
 )
+# Says that a rule runs where Snakemake runs, which a dry run does not report.
+LIGHT = {"light": 1}
 RESULTS = "results/{name}.parquet"
 # The files that the jobs of each study write, and the names of the studies of this run.
 OUTPUTS = {study.name: study.part("jobs").outputs(CONFIG) for study in all_studies()}
@@ -80,29 +94,3 @@ def megabytes(first):
 def minutes(first):
     """Return time, scaled by the attempt number."""
     return lambda wildcards, attempt: first * attempt
-
-
-# Rules that others inherit by `use rule ... as ... with`. A `resources` there replaces the whole block here.
-
-
-rule _light_step:
-    localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(500),
-        runtime=minutes(5),
-    script:
-        "../scripts/run_step.py"
-
-
-rule _heavy_step:
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=megabytes(1000),
-        runtime=minutes(20),
-    script:
-        "../scripts/run_step.py"

@@ -1,4 +1,4 @@
-"""The encoder study: methods on a pretrained transformer and labelled text; a method, setting and seed per job."""
+"""The encoder study: methods on a pretrained transformer and labelled text; one setting with all its seeds per job."""
 
 from peft_atlas.studies.encoder import jobs as encoder_jobs
 
@@ -8,13 +8,24 @@ TEXT_TASKS = {each.name: each for each in ENCODER.tasks}
 SETTINGS = {
     encoder_jobs.slug(name): name for each in ENCODER.tasks for name in each.methods
 }
-SEARCH_RUNS = f"{encoder_jobs.SEARCH}.runs.parquet"
 
 
 wildcard_constraints:
     text_task=r"[A-Za-z0-9_-]+",
     setting=r"[a-z0-9_]+",
-    seed=r"\d+",
+    rank=r"\d+",
+    examples=r"\d+",
+
+
+def trained_items(stem):
+    """Return the outputs of a training job of this study, which keeps which test texts it gets right."""
+    # Not named items, which Snakemake keeps for itself.
+    return {**trained(stem), "per_item": f"{stem}.items.parquet"}
+
+
+def setting_of(wildcards):
+    """Return the name of a setting from its name in files."""
+    return SETTINGS[wildcards.setting]
 
 
 if encoder_jobs.is_fetched(ENCODER):
@@ -62,6 +73,7 @@ use rule _light_step as prepare_text with:
         "results/benchmarks/prepare_text/{text_task}.tsv"
     localrule: True
     resources:
+        **LIGHT,
         mem_mb=megabytes(1000),
         runtime=minutes(30),
     params:
@@ -70,7 +82,7 @@ use rule _light_step as prepare_text with:
             exclude={"methods"}
         ),
         sizes={
-            "train": ENCODER.train_examples,
+            "train": encoder_jobs.most_examples(ENCODER),
             "validation": ENCODER.validation_examples,
             "test": ENCODER.test_examples,
         },
@@ -80,92 +92,95 @@ use rule _light_step as prepare_text with:
         "cleaning, splitting and tokenising {wildcards.text_task}"
 
 
-use rule _heavy_step as tune_learning_rate with:
+use rule _heavy_step as train_setting with:
     input:
         examples=encoder_jobs.EXAMPLES,
         model=encoder_jobs.model_files(ENCODER),
     output:
-        **trained(encoder_jobs.SEARCH),
+        **trained_items(encoder_jobs.SETTING),
     log:
-        "logs/tune_learning_rate/{text_task}_{setting}.log",
+        "logs/train_setting/{text_task}_{setting}.log",
     benchmark:
-        encoder_jobs.BENCHMARKS["tune_learning_rate"]
+        encoder_jobs.BENCHMARKS["train_setting"]
     resources:
         **GPU,
         mem_mb=megabytes(2500),
         runtime=minutes(240),
     params:
-        **step("studies.encoder.train:tune_step", "methods/*.py"),
-        config=encoder_jobs.training_config(ENCODER),
+        **step("studies.encoder.train:setting_step", "methods/*.py"),
+        config=lambda wildcards: encoder_jobs.training_config(
+            ENCODER, setting_of(wildcards)
+        ),
+        plan=lambda wildcards: encoder_jobs.setting_plan(ENCODER, setting_of(wildcards)),
+        rates=lambda wildcards: list(ENCODER.rates.of(setting_of(wildcards))),
+        experiment=encoder_jobs.METHODS,
         task=lambda wildcards: wildcards.text_task,
-        setting=lambda wildcards: SETTINGS[wildcards.setting],
-        rates=lambda wildcards: list(ENCODER.rates.of(SETTINGS[wildcards.setting])),
-        seed=ENCODER.seeds[0],
+        setting=lambda wildcards: setting_of(wildcards),
+        rank=encoder_jobs.RANK,
         device=CONFIG.device,
     message:
-        "choosing the learning rate of {params.setting} on {wildcards.text_task}"
+        "tuning and training {params.setting} on {wildcards.text_task}"
 
 
-use rule _heavy_step as train_method with:
+use rule train_setting as train_rank with:
+    output:
+        **trained_items(encoder_jobs.RANKED),
+    log:
+        "logs/train_rank/{text_task}_rank={rank}.log",
+    benchmark:
+        encoder_jobs.BENCHMARKS["train_rank"]
+    params:
+        config=encoder_jobs.training_config(ENCODER, encoder_jobs.RANK_CURVE),
+        plan=encoder_jobs.setting_plan(ENCODER, encoder_jobs.RANK_CURVE),
+        rates=list(ENCODER.rates.of(encoder_jobs.RANK_CURVE)),
+        experiment=encoder_jobs.RANKS,
+        setting=encoder_jobs.RANK_CURVE,
+        rank=lambda wildcards: int(wildcards.rank),
+    message:
+        "tuning and training rank {wildcards.rank} of {params.setting}"
+
+
+use rule train_setting as train_budget with:
+    output:
+        **trained_items(encoder_jobs.BUDGET),
+    log:
+        "logs/train_budget/{text_task}_{setting}_examples={examples}.log",
+    benchmark:
+        encoder_jobs.BENCHMARKS["train_budget"]
+    params:
+        config=lambda wildcards: encoder_jobs.training_config(
+            ENCODER,
+            setting_of(wildcards),
+            encoder_jobs.budget_of(ENCODER, int(wildcards.examples)),
+        ),
+        plan=lambda wildcards: encoder_jobs.budget_plan(
+            ENCODER, encoder_jobs.budget_of(ENCODER, int(wildcards.examples))
+        ),
+        experiment=lambda wildcards: encoder_jobs.budget_name(int(wildcards.examples)),
+    message:
+        "tuning and training {params.setting} with {wildcards.examples} examples"
+
+
+use rule train_setting as train_random_init with:
     input:
         examples=encoder_jobs.EXAMPLES,
         model=encoder_jobs.model_files(ENCODER),
-        search=SEARCH_RUNS,
+        full=f"{encoder_jobs.SETTING}.runs.parquet".replace("{setting}", "full"),
     output:
-        **trained(encoder_jobs.METHOD),
+        **trained_items(encoder_jobs.RANDOM),
     log:
-        "logs/train_method/{text_task}_{setting}_seed={seed}.log",
-    benchmark:
-        encoder_jobs.BENCHMARKS["train_method"]
-    resources:
-        **GPU,
-        mem_mb=megabytes(2500),
-        runtime=minutes(120),
-    params:
-        **step("studies.encoder.train:method_step", "methods/*.py"),
-        config=encoder_jobs.training_config(ENCODER),
-        task=lambda wildcards: wildcards.text_task,
-        setting=lambda wildcards: SETTINGS[wildcards.setting],
-        seed=lambda wildcards: int(wildcards.seed),
-        device=CONFIG.device,
-    message:
-        "training {params.setting} on {wildcards.text_task}, seed {wildcards.seed}"
-
-
-use rule train_method as train_ranks with:
-    output:
-        **trained(encoder_jobs.RANKS),
-    log:
-        "logs/train_ranks/{text_task}_{setting}_seed={seed}.log",
-    benchmark:
-        encoder_jobs.BENCHMARKS["train_ranks"]
-    resources:
-        **GPU,
-        mem_mb=megabytes(2500),
-        runtime=minutes(240),
-    params:
-        **step("studies.encoder.train:ranks_step", "methods/*.py"),
-        config=encoder_jobs.ranks_config(ENCODER),
-    message:
-        "training the ranks of {params.setting}, seed {wildcards.seed}"
-
-
-use rule train_method as train_random_init with:
-    input:
-        examples=encoder_jobs.EXAMPLES,
-        model=encoder_jobs.model_files(ENCODER),
-        search=SEARCH_RUNS.replace("{setting}", "full"),
-    output:
-        **trained(encoder_jobs.RANDOM),
-    log:
-        "logs/train_random_init/{text_task}_seed={seed}.log",
+        "logs/train_random_init/{text_task}.log",
     benchmark:
         encoder_jobs.BENCHMARKS["train_random_init"]
     params:
         **step("studies.encoder.train:random_init_step", "methods/*.py"),
+        config=encoder_jobs.training_config(ENCODER),
+        plan=None,
+        rates=None,
         setting="full",
+        seeds=list(ENCODER.exploratory.seeds),
     message:
-        "training from random weights on {wildcards.text_task}, seed {wildcards.seed}"
+        "training from random weights on {wildcards.text_task}"
 
 
 use rule _heavy_step as train_controls with:
@@ -182,7 +197,7 @@ use rule _heavy_step as train_controls with:
         **step("studies.encoder.controls:controls_step"),
         task=lambda wildcards: wildcards.text_task,
         train_examples=ENCODER.train_examples,
-        seeds=list(ENCODER.seeds),
+        seeds=list(ENCODER.primary.seeds),
     message:
         "fitting majority class and TF-IDF on {wildcards.text_task}"
 
@@ -203,9 +218,28 @@ use rule _heavy_step as check_encoder with:
         runtime=minutes(240),
     params:
         **step("studies.encoder.checks:check_step", "methods/*.py"),
-        config=encoder_jobs.training_config(ENCODER),
+        config=encoder_jobs.training_config(ENCODER, encoder_jobs.RANK_CURVE),
         task=ENCODER.tasks[0].name,
         settings=encoder_jobs.checked_settings(ENCODER),
-        seed=ENCODER.seeds[0],
+        seed=ENCODER.exploratory.seeds[0],
     message:
         "comparing the encoder study with peft"
+
+
+use rule _light_step as compare_costs with:
+    input:
+        runs=encoder_jobs.run_files(ENCODER, "runs"),
+        costs=encoder_jobs.run_files(ENCODER, "costs"),
+    output:
+        findings=encoder_jobs.COST_ANSWERS,
+    log:
+        "logs/compare_costs.log",
+    benchmark:
+        "results/benchmarks/compare_costs/all.tsv"
+    localrule: True
+    params:
+        **step("studies.encoder.costs:costs_step"),
+        method=ENCODER.primary.method,
+        confidence=CONFIG.statistics.confidence,
+    message:
+        "comparing the costs of single runs of the encoder study"

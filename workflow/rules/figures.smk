@@ -41,6 +41,7 @@ for spec in FIGURES.values():
             ENVIRONMENT
         threads: 1
         resources:
+            **LIGHT,
             mem_mb=megabytes(500),
             runtime=minutes(5),
         params:

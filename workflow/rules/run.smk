@@ -1,50 +1,35 @@
-"""Around a run: clock, estimate, time left, what a killed run left behind, and what a failure leaves out."""
+"""Around a run: the clock, what a killed run left behind, and what a failure leaves out.
 
-import logging
+What is printed while it runs is the work of the logger plugin `snakemake_logger_plugin_atlas`.
+"""
 
+import threading
+import time
+
+from peft_atlas.studies.encoder.preflight import check_device
 from peft_atlas.snakemake_support.mtimes import bring_to_the_present
-from peft_atlas.snakemake_support.estimate import describe, earlier_seconds, request_of
+from peft_atlas.snakemake_support.own_command import unfinished_outputs
 from peft_atlas.snakemake_support.stale_slurm_jobs import cancel_orphans
-from peft_atlas.snakemake_support.progress import TimeLeft, Watcher
-from peft_atlas.report.incomplete import write_incomplete_report
 
+STARTED = time.time()
 HEADLINES = Path("results/headlines.txt")
 INCOMPLETE = Path("results/incomplete_report")
 # The plugin for Slurm makes it; where it is not, no job of this folder can be in a queue.
 SLURM_LOGS = Path(".snakemake/slurm_logs")
 
 
-def begin_run():
-    """Return the estimate of the run that is about to start, and what guesses its time left."""
-    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_norun]
-    requests = [
-        request_of(
-            job.rule.name,
-            job.threads,
-            dict(job.resources.items()),
-            light=job.rule.name in workflow._localrules,
-        )
-        for job in jobs
-    ]
-    seconds = earlier_seconds(Path("results/benchmarks").glob("*/*.tsv"))
-    rules = {job.jobid: job.rule.name for job in jobs}
-    return describe(requests, seconds), TimeLeft(rules, seconds)
-
-
-if workflow.is_main_process:
-    FOLDERS = [
-        Path("results"),
-        Path("figures"),
-        SOURCES,
-        ROOT / "workflow",
-        ROOT / "data",
-    ]
-    LATE = bring_to_the_present(
-        file for folder in FOLDERS for file in folder.rglob("*") if file.is_file()
+def correct_the_clock():
+    """Give results, and files that a rule reads, a time before now where theirs lies ahead of the clock."""
+    made = (
+        file for folder in ("results", "figures") for file in Path(folder).rglob("*")
     )
-    if LATE:
-        print(f"{LATE} files were made after now; is the clock right?", file=sys.stderr)
-    logging.getLogger("snakemake.logging").addHandler(Watcher(begin_run))
+    late = bring_to_the_present(
+        file
+        for file in (*made, *map(Path, PUBLISHED_FILES), *map(Path, TEMPLATES))
+        if file.is_file()
+    )
+    if late:
+        print(f"{late} files were made after now; is the clock right?", file=sys.stderr)
 
 
 def free_from_orphans():
@@ -62,24 +47,46 @@ def free_from_orphans():
 
 def report_what_there_is():
     """Return a line about the report that a failed run could still write."""
+    # Imported here, since it needs half as long as reading all rules.
+    from peft_atlas.report.incomplete import write_incomplete_report
+
     return write_incomplete_report(
         INCOMPLETE,
         results(*REPORT_TABLES),
         [Path(f"figures/{name}") for name in FIGURES],
-        [str(file) for job in workflow.dag.needrun_jobs() for file in job.output],
+        unfinished_outputs(since=STARTED),
         sorted(Path("results/benchmarks").glob("*/*.tsv")),
         CONFIG.model_dump(mode="json"),
         ROOT,
     )
 
 
+def stop_timers():
+    """Cancel the timers by which Snakemake would look again for free slots, and for which it would wait at its end."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
+
+
+def check_device_here():
+    """Stop where the device asked for is missing, before the first job removes its outputs; a cluster has its own."""
+    if not workflow.executor_plugin.common_settings.non_local_exec:
+        try:
+            check_device(CONFIG)
+        except AtlasError as error:
+            sys.exit(str(error))
+
+
 onstart:
+    check_device_here()
+    correct_the_clock()
     # Without the folder's lock another run may be under way, whose jobs are no orphans.
     if workflow.execution_settings.lock and SLURM_LOGS.is_dir():
         free_from_orphans()
 
 
 onsuccess:
+    stop_timers()
     for file in INCOMPLETE.parent.glob(f"{INCOMPLETE.name}*"):
         file.unlink()
     # Only what this run reported: another target must not repeat an older report's findings.
@@ -88,5 +95,8 @@ onsuccess:
 
 
 onerror:
-    print("A job failed: above stand its rule, why, and its log.", file=sys.stderr)
+    stop_timers()
+    print(
+        "A job failed: its rule, the reason and its log are above.", file=sys.stderr
+    )
     print(report_what_there_is(), file=sys.stderr)

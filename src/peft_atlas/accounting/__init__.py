@@ -1,1 +1,1 @@
-"""Parameters and bytes that training a model takes, counted from architecture and documented configuration."""
+"""How many parameters and bytes it takes to train a model, from its architecture and a documented configuration."""

@@ -8,21 +8,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LinearShape:
-    """A linear module of one layer: its name in transformers, its input and output widths."""
+    """A linear module of a layer: its name in transformers and its input and output widths."""
 
     name: str
     inputs: int
     outputs: int
 
     @property
+    def widths(self) -> tuple[int, int]:
+        """Input and output width, as `lora_params` takes them."""
+        return self.inputs, self.outputs
+
+    @property
     def weights(self) -> int:
-        """Return the entries of the weight matrix."""
+        """Number of entries of the weight matrix."""
         return self.inputs * self.outputs
 
 
 @dataclass(frozen=True)
 class DecoderGeometry:
-    """A LLaMA decoder (arXiv:2302.13971): gated feed-forward, RMSNorm, no biases, embeddings not tied."""
+    """A LLaMA decoder (arXiv:2302.13971): gated feed-forward, RMSNorm, no biases, untied embeddings."""
 
     name: str
     layers: int
@@ -32,18 +37,18 @@ class DecoderGeometry:
     vocabulary: int = 32_000
 
     def linears(self) -> tuple[LinearShape, ...]:
-        """Return the seven linear modules of a layer."""
+        """List the seven linear modules of a layer."""
         width, inner = self.hidden, self.intermediate
         attention = tuple(LinearShape(name, width, width) for name in ("q_proj", "k_proj", "v_proj", "o_proj"))
         gated = tuple(LinearShape(name, width, inner) for name in ("gate_proj", "up_proj"))
         return (*attention, *gated, LinearShape("down_proj", inner, width))
 
     def shapes(self, modules: Collection[str]) -> tuple[LinearShape, ...]:
-        """Return the named linear modules of every layer, so ``layers`` times each."""
+        """List the named linear modules of all layers, so each of them ``layers`` times."""
         return self.layers * _named(self.linears(), modules)
 
     def total_params(self) -> int:
-        """Return all parameters: two embeddings, the layers with two norms each, and the last norm."""
+        """Count all parameters: two embeddings, the layers with two norms each, and the final norm."""
         layer = sum(shape.weights for shape in self.linears()) + 2 * self.hidden
         return 2 * self.vocabulary * self.hidden + self.layers * layer + self.hidden
 
@@ -62,7 +67,7 @@ class EncoderGeometry:
     segments: int = 2
 
     def linears(self) -> tuple[LinearShape, ...]:
-        """Return the six linear modules of a layer."""
+        """List the six linear modules of a layer."""
         width, inner = self.hidden, self.intermediate
         attention = tuple(
             LinearShape(name, width, width) for name in ("query", "key", "value", "attention.output.dense")
@@ -74,15 +79,15 @@ class EncoderGeometry:
         )
 
     def shapes(self, modules: Collection[str]) -> tuple[LinearShape, ...]:
-        """Return the named linear modules of every layer, so ``layers`` times each."""
+        """List the named linear modules of all layers, so each of them ``layers`` times."""
         return self.layers * _named(self.linears(), modules)
 
     def head_params(self, labels: int) -> int:
-        """Return the parameters of a classification head: a linear module with bias on the pooled output."""
+        """Count the parameters of a classification head: a linear module with bias on the pooled output."""
         return (self.hidden + 1) * labels
 
     def total_params(self, labels: int) -> int:
-        """Return all parameters with a classification head of so many labels."""
+        """Count all parameters, including a classification head with this number of labels."""
         norm = 2 * self.hidden
         embeddings = (self.vocabulary + self.positions + self.segments) * self.hidden + norm
         layer = sum(shape.weights + shape.outputs for shape in self.linears()) + 2 * norm
@@ -91,7 +96,7 @@ class EncoderGeometry:
 
 
 def _named(linears: tuple[LinearShape, ...], modules: Collection[str]) -> tuple[LinearShape, ...]:
-    """Return the linear modules of the given names; a name that no module has is an error."""
+    """Select linear modules by name; an unknown name is an error."""
     unknown = set(modules) - {shape.name for shape in linears}
     if unknown:
         raise ValueError(f"modules {sorted(unknown)}: allowed: {[shape.name for shape in linears]}")

@@ -1,7 +1,7 @@
-"""The same counts, read from models on torch's meta device with the adapters attached; nothing is downloaded.
+"""The same counts as in `parameters`, read from models with the adapters attached; nothing is downloaded.
 
-A tensor on the meta device has a shape and no memory, so LLaMA-13B is built whole within a second. peft attaches
-what it has (LoRA, DoRA, prefix tuning), and our own methods are attached for the rest.
+The models live on torch's meta device, where a tensor has a shape but takes no memory, so even LLaMA-13B is built in
+under a second. peft attaches the methods it supports (LoRA, DoRA, prefix tuning); the others are our own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _EDGE_POSITIONS = 7
 
 @singledispatch
 def attach(adapter: object, model: LlamaForCausalLM) -> nn.Module:
-    """Return the model with an adapter attached and all else frozen; registered by type of adapter."""
+    """Attach an adapter and freeze everything else; implementations are registered per type of adapter."""
     raise TypeError(f"adapter {adapter!r}: nothing is registered to attach it")
 
 
@@ -49,12 +49,12 @@ def _(adapter: parameters.LowRank, model: LlamaForCausalLM) -> nn.Module:
 
 
 @attach.register
-def _(adapter: parameters.SeriesAdapter, model: LlamaForCausalLM) -> nn.Module:
+def _(adapter: parameters.Series, model: LlamaForCausalLM) -> nn.Module:
     return attach_method(model, SeriesAdapter(adapter.bottleneck, adapter.modules, side="narrower")).model
 
 
 @attach.register
-def _(adapter: parameters.ParallelAdapter, model: LlamaForCausalLM) -> nn.Module:
+def _(adapter: parameters.Parallel, model: LlamaForCausalLM) -> nn.Module:
     return attach_method(model, ParallelAdapter(adapter.bottleneck, adapter.modules)).model
 
 
@@ -65,7 +65,7 @@ def _(adapter: parameters.Loreft, model: LlamaForCausalLM) -> nn.Module:
 
 
 def _with_peft(model: nn.Module, config: Any) -> nn.Module:
-    """Return the model with peft's adapter; peft's remarks on a model without weights are not of use here."""
+    """Attach an adapter with peft, silencing its warnings about models without weights."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         adapted: nn.Module = get_peft_model(model, config)
@@ -73,7 +73,7 @@ def _with_peft(model: nn.Module, config: Any) -> nn.Module:
 
 
 def llama(geometry: DecoderGeometry) -> LlamaForCausalLM:
-    """Return a decoder of the given shape on the default device, which `on_meta` sets."""
+    """Build a decoder of the given shape on the default device; see `on_meta`."""
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=geometry.vocabulary,
@@ -86,7 +86,7 @@ def llama(geometry: DecoderGeometry) -> LlamaForCausalLM:
 
 
 def _bert() -> nn.Module:
-    """Return bert-base-uncased with a classification head and the seed notebook's LoRA attached."""
+    """Build bert-base-uncased with a classification head and the seed notebook's LoRA."""
     config = BertConfig(
         vocab_size=BERT_BASE.vocabulary,
         hidden_size=BERT_BASE.hidden,
@@ -101,20 +101,20 @@ def _bert() -> nn.Module:
 
 
 def count(module: nn.Module) -> tuple[int, int]:
-    """Return trainable and frozen parameters, each tensor once."""
+    """Count trainable and frozen parameters, each tensor once."""
     sizes = [(tensor.requires_grad, tensor.numel()) for tensor in module.parameters()]
     return sum(size for trains, size in sizes if trains), sum(size for trains, size in sizes if not trains)
 
 
 @contextmanager
 def on_meta() -> Iterator[None]:
-    """Make modules that are built within have shapes and no memory."""
+    """Make modules built in this context take no memory: their tensors only have shapes."""
     with torch.device("meta"):
         yield
 
 
 def decoder_counts() -> list[parameters.Count]:
-    """Return the count of every setting on LLaMA-7B and LLaMA-13B, read from models."""
+    """Count every setting on LLaMA-7B and LLaMA-13B, reading from models."""
     counts = []
     for geometry in DECODERS:
         for setting in parameters.SETTINGS:
@@ -125,7 +125,7 @@ def decoder_counts() -> list[parameters.Count]:
 
 
 def bert_counts() -> list[parameters.Count]:
-    """Return the counts of the seed notebook's section 5, read from a model; see `parameters.bert_parts`."""
+    """Count the model of the seed notebook's section 5, reading from it; see `parameters.bert_parts`."""
     with on_meta():
         model = _bert()
     trained = [(name, tensor.numel()) for name, tensor in model.named_parameters() if tensor.requires_grad]
@@ -134,10 +134,10 @@ def bert_counts() -> list[parameters.Count]:
 
 
 def attached_table() -> pd.DataFrame:
-    """Return the counts of all settings, read from models; columns as `parameters.closed_form_table`."""
+    """Tabulate the counts of all settings read from models; columns as in `parameters.closed_form_table`."""
     return parameters.table_of([*decoder_counts(), *bert_counts()], ATTACHED)
 
 
 def parameter_table() -> pd.DataFrame:
-    """Return every count both ways, one row a base model, setting and way."""
+    """Tabulate the counts obtained in both ways, one row per base model, setting and way."""
     return pd.concat([parameters.closed_form_table(), attached_table()], ignore_index=True)

@@ -1,10 +1,11 @@
-"""Bytes that weights, gradients and optimiser states take, for full fine-tuning and each method; imports no torch.
+"""Bytes for weights, gradients and optimiser state, for full fine-tuning and each method; needs no torch.
 
-Activations, temporary buffers, fragmentation and the CUDA context are left out: they depend on batch, sequence
-length, checkpointing and software. So a total above a GPU's memory shows that training on it alone is impossible
-without offloading, quantisation, or smaller optimiser states; a total below does not yet show that it is possible.
+Activations, temporary buffers, fragmentation and the CUDA context are left out, since they depend on batch size,
+sequence length, checkpointing and software. A total above a GPU's memory therefore shows that training on that GPU
+alone is impossible without offloading, quantisation or smaller optimiser state; a total below it does not show that
+it is possible.
 
-Bytes a parameter, with AdamW (two moments):
+Bytes per parameter with AdamW, which keeps two moments:
 
 =========== ====== ======= ========= ======= ===== =================================================
 precision   part   weights gradients moments copy  note
@@ -15,9 +16,9 @@ bf16_mixed  frozen 2       -         -       -     no fp32 copy: it is never upd
 bf16_mixed  trains 2       2         8       4     16 in all: 2 + 2 + 12 of ZeRO, arXiv:1910.02054, 3.1
 =========== ====== ======= ========= ======= ===== =================================================
 
-ZeRO states its bytes for fp16; bf16 takes as many. Some libraries keep the gradients in fp32, 2 bytes more a trained
-parameter. GPU memory is taken as decimal gigabytes, 10^9 bytes; most vendors' figures are 2^30, 7 % more. Neither
-changes a verdict here, which the tests confirm.
+ZeRO gives its numbers for fp16; bf16 takes the same space. Some libraries keep gradients in fp32, which adds 2 bytes
+per trained parameter. GPU memory is counted in decimal gigabytes (10^9 bytes), although most vendors mean 2^30, 7 %
+more. Neither choice changes a verdict here; the tests confirm it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Precision:
-    """Bytes a parameter; all but ``weights`` are for trained parameters alone, ``moments`` for both of AdamW."""
+    """Bytes per parameter; all but ``weights`` apply to trained parameters only; ``moments`` covers both moments."""
 
     name: str
     weights: int
@@ -58,7 +59,7 @@ PRECISIONS = (
 
 @dataclass(frozen=True)
 class TrainingBytes:
-    """Bytes that stay on the GPU from step to step."""
+    """Bytes that stay allocated on the GPU between steps."""
 
     weights_bytes: int
     master_weights_bytes: int
@@ -67,12 +68,12 @@ class TrainingBytes:
 
     @property
     def total_bytes(self) -> int:
-        """Return all of them."""
+        """Sum of the parts."""
         return self.weights_bytes + self.master_weights_bytes + self.gradients_bytes + self.optimizer_bytes
 
 
 def training_bytes(trained: int, frozen: int, precision: Precision) -> TrainingBytes:
-    """Return the bytes of training so many parameters beside so many frozen ones."""
+    """Compute the bytes needed to train ``trained`` parameters in a model with ``frozen`` others."""
     return TrainingBytes(
         weights_bytes=(trained + frozen) * precision.weights,
         master_weights_bytes=trained * precision.master_weights,
@@ -82,15 +83,15 @@ def training_bytes(trained: int, frozen: int, precision: Precision) -> TrainingB
 
 
 def memory_table() -> pd.DataFrame:
-    """Return the bytes to train, one row a base model, setting and precision.
+    """Tabulate the bytes needed for training, one row per base model, setting and precision.
 
     Returns
     -------
     pandas.DataFrame
         base_model, method (``full`` is full fine-tuning), setting, precision, trainable_params, base_params,
-        weights_bytes (bytes of all weights, the adapter's too), master_weights_bytes, gradients_bytes,
-        optimizer_bytes, total_bytes (int64), and fits_24gb, fits_40gb, fits_80gb (bool): whether the total stays
-        within so many times 10^9 bytes. Activations are left out, so True is necessary and not sufficient.
+        weights_bytes (bytes of all weights, including the adapter's), master_weights_bytes, gradients_bytes,
+        optimizer_bytes, total_bytes (int64), and fits_24gb, fits_40gb, fits_80gb (bool): whether the total is at
+        most that many times 10^9 bytes. Activations are left out, so True is necessary but not sufficient.
     """
     counts = [*_full_counts(), *decoder_counts()]
     rows = [_row(count, precision) for count in counts for precision in PRECISIONS]
@@ -100,13 +101,13 @@ def memory_table() -> pd.DataFrame:
 
 
 def _full_counts() -> list[Count]:
-    """Return full fine-tuning as counts: all of the base trains, and nothing is added to it."""
+    """Express full fine-tuning as counts: the whole base is trained and nothing is added."""
     totals = [(geometry.name, geometry.total_params()) for geometry in DECODERS]
     return [Count(name, FULL, "all parameters", "definition", total, total) for name, total in totals]
 
 
 def _row(count: Count, precision: Precision) -> dict[str, object]:
-    """Return one row of the memory table."""
+    """Build one row of the memory table."""
     frozen = 0 if count.method == FULL else count.base_params
     needed = training_bytes(count.trainable_params, frozen, precision)
     return {

@@ -1,19 +1,20 @@
-"""Trainable parameters of every documented configuration, in closed form; imports no torch.
+"""Trainable parameters of every documented configuration, in closed form; needs no torch.
 
-The percentages of the published tables depend on settings that stand beside them in no table. Here each setting
-is named, with the place that documents it, and counted. `peft_atlas.accounting.attached` counts the same settings
-from models with the adapters attached.
+The percentages in published tables depend on settings that the tables themselves do not state. This module lists each
+setting, says where it is documented, and counts its parameters. `peft_atlas.accounting.attached` counts the same
+settings again, from models with the adapters attached.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import pandas as pd
 
-from peft_atlas.accounting.architectures import BERT_BASE, DECODERS, DecoderGeometry, LinearShape
+from peft_atlas.accounting.architectures import BERT_BASE, DECODERS, DecoderGeometry, EncoderGeometry
+from peft_atlas.accounting.closed_forms import lora_params
 
 CLOSED_FORM = "closed_form"
 COLUMNS = (
@@ -33,99 +34,102 @@ BERT_RANK = 8
 BERT_LABELS = 2
 
 
-def lora_params(rank: int, shapes: Iterable[LinearShape]) -> int:
-    """Return the entries of A (r x in) and B (out x r) over all modules: sum of r (in + out); arXiv:2106.09685, 4.1."""
-    return sum(rank * (shape.inputs + shape.outputs) for shape in shapes)
-
-
 def percent_of_total(trainable: int, base: int) -> float:
-    """Return trainable parameters in percent of base and adapter together, as peft and LLM-Adapters print it."""
+    """Trainable parameters as a percentage of base plus adapter, as peft and LLM-Adapters print it."""
     return 100 * trainable / (base + trainable)
 
 
 def percent_of_base(trainable: int, base: int) -> float:
-    """Return trainable parameters in percent of the base alone, as the caption of ReFT v3 defines it."""
+    """Trainable parameters as a percentage of the base alone, as defined in a caption of ReFT v3."""
     return 100 * trainable / base
 
 
+# Both the classes below and those in `peft_atlas.methods` know how many parameters a method trains. They are separate
+# because a method counts what it adds to an existing torch module, whereas these count a whole decoder from its
+# geometry and have to work without torch. tests/unit/test_accounting.py compares the two on random shapes.
 class Adapter(Protocol):
-    """A configuration whose trainable parameters follow from the decoder's shape."""
+    """A configuration whose number of trainable parameters follows from the decoder's shape."""
 
     def trainable_params(self, geometry: DecoderGeometry) -> int:
-        """Return the parameters that training changes."""
+        """Count the parameters that are trained."""
+
+
+def _widths(geometry: DecoderGeometry | EncoderGeometry, modules: Collection[str]) -> list[tuple[int, int]]:
+    """List the input and output width of the named modules, over all layers."""
+    return [shape.widths for shape in geometry.shapes(modules)]
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """Prefix tuning (arXiv:2101.00190) without projection: a key and a value a layer and virtual token."""
+    """Prefix tuning (arXiv:2101.00190) without projection: one key and one value per layer and virtual token."""
 
     virtual_tokens: int
 
     def trainable_params(self, geometry: DecoderGeometry) -> int:
-        """Return tokens x layers x 2 x hidden."""
+        """Count tokens x layers x 2 x hidden."""
         return self.virtual_tokens * geometry.layers * 2 * geometry.hidden
 
 
 @dataclass(frozen=True)
-class SeriesAdapter:
+class Series:
     """Bottleneck adapters in series with linear modules, on the hidden-width side of each; no biases.
 
-    In the LLM-Adapters code the adapter of up_proj and gate_proj stands before the module and that of down_proj
-    after it, so its width is ``hidden`` in every case.
+    The LLM-Adapters code places the adapter before up_proj and gate_proj and after down_proj, so its width is
+    ``hidden`` in every case.
     """
 
     bottleneck: int
     modules: tuple[str, ...]
 
     def trainable_params(self, geometry: DecoderGeometry) -> int:
-        """Return 2 x bottleneck x hidden a module."""
+        """Count 2 x bottleneck x hidden per module."""
         return len(geometry.shapes(self.modules)) * 2 * self.bottleneck * geometry.hidden
 
 
 @dataclass(frozen=True)
-class ParallelAdapter:
-    """Bottleneck adapters beside linear modules, from each one's input to its output; no biases."""
+class Parallel:
+    """Bottleneck adapters parallel to linear modules, from each one's input to its output; no biases."""
 
     bottleneck: int
     modules: tuple[str, ...]
 
     def trainable_params(self, geometry: DecoderGeometry) -> int:
-        """Return bottleneck x (inputs + outputs) a module."""
-        return lora_params(self.bottleneck, geometry.shapes(self.modules))
+        """Count bottleneck x (inputs + outputs) per module."""
+        return lora_params(self.bottleneck, _widths(geometry, self.modules))
 
 
 @dataclass(frozen=True)
 class LowRank:
-    """LoRA, or with ``magnitude`` DoRA (arXiv:2402.09353), which adds one magnitude an output."""
+    """LoRA or, with ``magnitude``, DoRA (arXiv:2402.09353), which adds one magnitude per output."""
 
     rank: int
     modules: tuple[str, ...] = FIVE_MODULES
     magnitude: bool = False
 
     def trainable_params(self, geometry: DecoderGeometry) -> int:
-        """Return the sum of r (in + out), for DoRA with the outputs."""
-        shapes = geometry.shapes(self.modules)
-        return lora_params(self.rank, shapes) + self.magnitude * sum(shape.outputs for shape in shapes)
+        """Count r (in + out) over all modules, plus, for DoRA, their outputs."""
+        widths = _widths(geometry, self.modules)
+        return lora_params(self.rank, widths) + self.magnitude * sum(outputs for _, outputs in widths)
 
 
 @dataclass(frozen=True)
 class Loreft:
-    """LoReFT (arXiv:2404.03592, eq. 2): R (r x d) and a linear map to r with bias, one pair a layer.
+    """LoReFT (arXiv:2404.03592, eq. 2): R (r x d) and a linear map to r with bias, one pair per layer.
 
-    Prefix and suffix positions share the pair (``--share_weights``). R is kept orthonormal in training; as the
-    paper does, its entries are counted, not its degrees of freedom.
+    Prefix and suffix positions share the pair (``--share_weights``). R stays orthonormal during training; like the
+    paper, we count its entries, not its degrees of freedom.
     """
 
     rank: int
 
     def trainable_params(self, geometry: DecoderGeometry) -> int:
-        """Return layers x (2 r hidden + r)."""
+        """Count layers x (2 r hidden + r)."""
         return geometry.layers * (2 * self.rank * geometry.hidden + self.rank)
 
 
 @dataclass(frozen=True)
 class MethodSetting:
-    """A method with one documented configuration, and the place that documents it."""
+    """A method in one documented configuration, and where that is documented."""
 
     method: str
     setting: str
@@ -147,19 +151,19 @@ SETTINGS = (
         "AdapterS",
         "once a layer: bottleneck 256 on down_proj",
         "LLM-Adapters issue 45, the command on commonsense_170k.json",
-        SeriesAdapter(256, ("down_proj",)),
+        Series(256, ("down_proj",)),
     ),
     MethodSetting(
         "AdapterS",
         "twice a layer: bottleneck 256 on up_proj and gate_proj",
         "LLM-Adapters 8166572, math_running_commands",
-        SeriesAdapter(256, ("up_proj", "gate_proj")),
+        Series(256, ("up_proj", "gate_proj")),
     ),
     MethodSetting(
         "AdapterP",
         "bottleneck 256 on up_proj and down_proj",
         "LLM-Adapters 8166572",
-        ParallelAdapter(256, ("up_proj", "down_proj")),
+        Parallel(256, ("up_proj", "down_proj")),
     ),
     MethodSetting("LoRA", "r=32 on q, k, v, up, down", "DoRA v6, Table 8; LLM-Adapters 8166572", LowRank(32)),
     MethodSetting("DoRA (half)", "r=16 on q, k, v, up, down", "DoRA v6, Table 8", LowRank(16, magnitude=True)),
@@ -175,7 +179,7 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Count:
-    """How many parameters a setting trains, of a base of how many; ``base_params`` leaves the adapter out."""
+    """The number of parameters that a setting trains, and the size of its base without the adapter."""
 
     base_model: str
     method: str
@@ -185,7 +189,7 @@ class Count:
     base_params: int
 
     def row(self, way: str) -> dict[str, object]:
-        """Return the count as a row of a parameter table."""
+        """Build a row of a parameter table."""
         return {
             **vars(self),
             "way": way,
@@ -195,12 +199,12 @@ class Count:
 
 
 def table_of(counts: Iterable[Count], way: str) -> pd.DataFrame:
-    """Return counts as a parameter table with the columns `COLUMNS`, counts as int64."""
+    """Tabulate counts with the columns `COLUMNS`; counts are int64."""
     return pd.DataFrame([count.row(way) for count in counts], columns=list(COLUMNS))
 
 
 def decoder_counts() -> list[Count]:
-    """Return the count of every setting on LLaMA-7B and LLaMA-13B."""
+    """Count every setting on LLaMA-7B and LLaMA-13B."""
     return [
         decoder_count(geometry, setting, setting.adapter.trainable_params(geometry), geometry.total_params())
         for geometry in DECODERS
@@ -209,21 +213,21 @@ def decoder_counts() -> list[Count]:
 
 
 def decoder_count(geometry: DecoderGeometry, setting: MethodSetting, trainable: int, base: int) -> Count:
-    """Return a number of parameters as the count of a setting."""
+    """Label a number of parameters with the setting it belongs to."""
     return Count(geometry.name, setting.method, setting.setting, setting.configuration_source, trainable, base)
 
 
 def bert_counts() -> list[Count]:
-    """Return the counts of the seed notebook's section 5: LoRA on BERT, with its head and apart from it."""
-    adapter = lora_params(BERT_RANK, BERT_BASE.shapes(BERT_MODULES))
+    """Count the seed notebook's section 5: LoRA on BERT, with and without its head."""
+    adapter = lora_params(BERT_RANK, _widths(BERT_BASE, BERT_MODULES))
     return bert_parts(adapter, BERT_BASE.head_params(BERT_LABELS), BERT_BASE.total_params(BERT_LABELS))
 
 
 def bert_parts(adapter: int, head: int, base: int) -> list[Count]:
-    """Return adapter and head together, the adapter alone and the head alone, as counts.
+    """Label three counts: adapter and head together, the adapter alone, and the head alone.
 
-    peft trains a copy of the head and keeps the frozen one, so its total, base + adapter + head, holds the head
-    twice. The first count is what it prints. Of the head alone, the base is the encoder without any head.
+    peft trains a copy of the head and keeps the frozen original, so its total, base + adapter + head, includes the
+    head twice; the first count is the one it prints. For the head alone, the base is the encoder without a head.
     """
     lora = f"r={BERT_RANK} on {', '.join(BERT_MODULES)}"
     head_of = f"classification head of {BERT_LABELS} labels"
@@ -239,5 +243,5 @@ def bert_parts(adapter: int, head: int, base: int) -> list[Count]:
 
 
 def closed_form_table() -> pd.DataFrame:
-    """Return the closed-form counts of all settings, one row a base model and setting, ``way`` = closed_form."""
+    """Tabulate the closed-form counts, one row per base model and setting, with ``way`` = closed_form."""
     return table_of([*decoder_counts(), *bert_counts()], CLOSED_FORM)

@@ -1,11 +1,14 @@
-"""All runs and learning curves in one table each."""
+"""All runs, learning curves and items in one table each."""
 
 from __future__ import annotations
 
 from peft_atlas.step import Step
+from peft_atlas.tables.contract import write_table
+from peft_atlas.tables.schemas import ITEMS
 
 
 def combine_step(step: Step) -> None:
-    """Combine the runs and the learning curves of all jobs."""
+    """Combine the runs, the learning curves and the items of all jobs."""
     for name in ("runs", "curves"):
         step.write(name, step.read_all(name))
+    write_table(ITEMS, step.read_all("per_item", "items"), step.output("per_item"))

@@ -1,15 +1,15 @@
-"""Figures, one a file: what each needs, what it plots, how it is drawn and what it shows.
+"""The machinery for figures. Each figure is a module in the ``figures`` folder of its study.
 
-A figure is a module of this package that defines
+A figure module defines
 
 ``SPEC``
     its `FigureSpec`;
 ``select(tables) -> DataFrame``
-    the numbers that are plotted, and written beside the figure as CSV;
+    the numbers to plot, which are also written to a CSV file;
 ``draw(plotted, axes, style)``
-    the drawing, on axes that are given;
+    the drawing, on the given axes;
 ``describe(plotted) -> Description``
-    the caption, which names every interval, and the finding in one sentence, which is the alternative text.
+    the caption, which names every interval, and the finding in one sentence, which doubles as alternative text.
 
-The modules import no drawing library at their top, so that the workflow reads their SPEC at no cost.
+Figure modules import no drawing library at module level, so that the workflow can read their SPEC cheaply.
 """

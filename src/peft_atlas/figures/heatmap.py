@@ -1,4 +1,4 @@
-"""What the two heatmaps of the sweep share: cells with marks for missing runs and for the best."""
+"""Heatmaps of the rank and alpha sweep, with marks for the best cells and for missing runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BEST, TIED = "selected", "indistinguishable"
 
 
 def select_cells(summary: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
-    """Return the sweep's cells: mean test accuracy in percent, interval, and standing against the best."""
+    """Select the sweep's cells: mean test accuracy in percent, interval, and how they compare with the selected one."""
     final = (summary["metric"] == "test_accuracy") & (summary["epoch"] == summary["epochs"])
     cells = summary[final & (summary["experiment"] == "sweep")].copy()
     for column in ("mean", "sd", "low", "high"):
@@ -32,7 +32,7 @@ def select_cells(summary: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame
 
 
 def _standing(tied: Any) -> str:
-    """Return the standing that a comparison gives a cell; a cell without a comparison is the selected one."""
+    """Say how a cell compares with the selected one, given the test's ``indistinguishable`` flag."""
     import pandas as pd
 
     if isinstance(tied, str):
@@ -45,8 +45,8 @@ def _standing(tied: Any) -> str:
 def draw_cells(cells: pd.DataFrame, column: str, axis: Axes, style: FigureStyle) -> None:
     """Draw rank against ``column`` with mean and half-interval in each cell.
 
-    A frame marks the selected cell, a dot the cells that are statistically indistinguishable from it, a hatch a cell
-    whose runs did not all end well; a combination that is not in the grid stays blank.
+    A frame marks the selected cell, a dot cells statistically indistinguishable from it, and hatching a cell in
+    which some runs failed. Combinations that are not in the grid stay blank.
     """
     import seaborn as sns
     from matplotlib.patches import Rectangle
@@ -79,7 +79,7 @@ def draw_cells(cells: pd.DataFrame, column: str, axis: Axes, style: FigureStyle)
 
 
 def _cell_text(row: Any) -> str:
-    """Return mean, half-interval and the mark of a cell."""
+    """Format a cell's mean, half-interval and mark."""
     import pandas as pd
 
     if pd.isna(row.mean):
@@ -90,19 +90,19 @@ def _cell_text(row: Any) -> str:
 
 
 def _short(value: float) -> str:
-    """Return a setting as a whole number or a fraction 1/n."""
+    """Format a setting as a number, or as a fraction 1/n if it is one."""
     return f"{value:g}" if value >= 1 or value == 0 or (1 / value) % 1 else f"1/{1 / value:g}"
 
 
 def marks_caption(cells: pd.DataFrame) -> str:
-    """Return the caption's sentences on means, intervals and marks."""
+    """Explain means, intervals and marks, for the caption."""
     tests = (cells["standing"] != BEST).sum()
     detectable = (
         f"; in the noisiest {cells['detectable'].max():.1f} points are detectable with 80 % power" if tests else ""
     )
     return (
-        f"Mean test accuracy in percent over {int(cells['n_ok'].max())} seeds, ± half of its interval "
-        f"({cells['interval'].iloc[0]}). Red frame: the cell that validation selects. Dot: cells whose test accuracy "
+        f"Mean test accuracy in percent over {int(cells['n_ok'].max())} seeds, ± half the interval "
+        f"({cells['interval'].iloc[0]}). Red frame: the cell selected on validation. Dots: cells whose test accuracy "
         f"is statistically indistinguishable from it (paired t-test over seeds, simultaneous over {tests} "
-        f"comparisons{detectable}). Hatched: some runs failed."
+        f"comparisons{detectable}). Hatching: some runs failed."
     )

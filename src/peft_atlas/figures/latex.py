@@ -1,4 +1,4 @@
-"""The LaTeX float of a figure."""
+"""LaTeX floats for figures."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def figure_float(spec: FigureSpec, description: Description, style: FigureStyle) -> str:
-    r"""Return a float for ``\input``: the figure at its own width, caption and label; needs graphicx.
+    r"""Write a float for ``\input``: the figure at its own width, with caption and label; needs graphicx.
 
-    A figure over two columns is a ``figure*``, which in a document of one column is a ``figure``.
+    A two-column figure becomes a ``figure*``, which a one-column document treats like a ``figure``.
     """
     starred = "" if style.narrow or spec.width == "one_column" else "*"
     file = f"{spec.name}.pdf" if "pdf" in style.formats else f"{spec.name}.png"
     lines = [
-        f"% {spec.title}; \\graphicspath must hold the folder of the figures.",
+        f"% {spec.title}; \\graphicspath must include the folder of the figures.",
         f"\\begin{{figure{starred}}}",
         "  \\centering",
         f"  \\includegraphics[width=\\linewidth]{{{file}}}",

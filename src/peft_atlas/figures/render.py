@@ -1,9 +1,10 @@
-"""Write a figure: PDF, SVG, PNG, the plotted numbers as CSV, its caption, its LaTeX float, and its card."""
+"""Draw a figure and write its files: PDF, SVG, PNG, plotted numbers (CSV), caption, LaTeX float and card."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -26,7 +27,7 @@ from peft_atlas.figures.style import at_size, figure_size, magnification, panel_
 from peft_atlas.files import write_text, write_whole
 from peft_atlas.step import Step
 
-# Dates and program versions would make two equal runs differ.
+# Without dates and program versions, the same input gives the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     "svg": {"Date": None, "Creator": None},
@@ -36,26 +37,26 @@ _JSON: dict[str, Any] = {"indent": 2, "ensure_ascii": False}
 
 
 def render(module: FigureModule, tables: Mapping[str, pd.DataFrame], style: FigureStyle, stem: Path) -> None:
-    r"""Write a figure in the style's formats, and beside it ``.csv``, ``.json``, ``.txt`` and ``.tex``.
+    r"""Write a figure in the style's formats, plus ``.csv``, ``.json``, ``.txt`` and ``.tex``.
 
-    The CSV holds the plotted numbers, the card ``.json`` title, caption, finding, section and study, which the
-    report shows, ``.txt`` the caption, and ``.tex`` a float for ``\input``. Each file is written whole or not at all.
+    The CSV holds the plotted numbers, ``.json`` the card that the report reads (title, caption, finding, section and
+    study), ``.txt`` the caption, and ``.tex`` a float for ``\input``. Each file is written atomically.
 
     Parameters
     ----------
     module
         The figure.
     tables
-        Its result tables, by name.
+        The result tables it needs, by name.
     style
         Sizes, fonts, colours and formats.
     stem
-        Path of the files, without an ending.
+        Path of the files, without extension.
     """
     plotted = module.select(tables)
     description = module.describe(plotted)
     figure = draw_figure(module, plotted, style)
-    with mpl.rc_context(settings(module.SPEC, style)):
+    with drawn_with(module.SPEC, style):
         for ending in style.formats:
             write_whole(stem.with_suffix(f".{ending}"), partial(_save, figure, ending, style.dpi))
     write_text(stem.with_suffix(".csv"), plotted.to_csv(index=False, lineterminator="\n"))
@@ -65,9 +66,9 @@ def render(module: FigureModule, tables: Mapping[str, pd.DataFrame], style: Figu
 
 
 def _save(figure: Figure, ending: str, dpi: int, path: Path) -> None:
-    """Write a figure that is laid out, in one format.
+    """Write a laid-out figure in one format.
 
-    ``Figure.savefig`` would draw it twice, the first time for a layout that is not asked for here.
+    ``Figure.savefig`` would draw it twice, once just to compute a layout that is already there.
     """
     figure.set_dpi(dpi)
     canvas = get_registered_canvas_class(ending)(figure)
@@ -75,7 +76,7 @@ def _save(figure: Figure, ending: str, dpi: int, path: Path) -> None:
 
 
 def _card(spec: FigureSpec, description: Description, style: FigureStyle) -> dict[str, Any]:
-    """Return what the report says of a figure."""
+    """Collect what the report needs to know about a figure."""
     return {
         "title": spec.title,
         "section": spec.section,
@@ -88,23 +89,32 @@ def _card(spec: FigureSpec, description: Description, style: FigureStyle) -> dic
 
 
 def settings(spec: FigureSpec, style: FigureStyle) -> dict[str, Any]:
-    """Return the Matplotlib settings that a figure is drawn and written with."""
+    """Matplotlib settings for drawing and writing a figure."""
     return {"backend": "agg", **rc_params(at_size(spec, style))}
 
 
+@contextmanager
+def drawn_with(spec: FigureSpec, style: FigureStyle) -> Iterator[None]:
+    """Set Matplotlib to its own defaults and a figure's settings, with nothing of the user's matplotlibrc."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings(spec, style))
+        yield
+
+
 def draw_figure(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Figure:
-    """Return a figure as large as the style's preset wants it."""
-    with mpl.rc_context(settings(module.SPEC, style)):
+    """Draw a figure at the size that the style's preset asks for."""
+    with drawn_with(module.SPEC, style):
         figure = build(module, plotted, at_size(module.SPEC, style))
         magnify(figure, magnification(module.SPEC, style))
-        # One layout for all formats; each would find its own, which takes longer than the drawing.
+        # Lay out once for all formats: doing so per format would take longer than drawing.
         cast(LayoutEngine, figure.get_layout_engine()).execute(figure)
         figure.set_layout_engine("none")
     return figure
 
 
 def build(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Figure:
-    """Return the drawn figure with lines and marks as on paper; call it within ``rc_context`` of the style."""
+    """Draw a figure with lines and marks sized for paper; call this inside the style's ``rc_context``."""
     figure = Figure(figsize=figure_size(module.SPEC, style), layout="constrained")
     axes = np.atleast_1d(figure.subplots(*panel_grid(module.SPEC, style))).ravel()
     module.draw(_literal(plotted), list(axes), style)
@@ -112,7 +122,7 @@ def build(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Fi
 
 
 def magnify(figure: Figure, factor: float) -> None:
-    """Scale line widths, markers and offsets, which are given in points, as the type is scaled."""
+    """Scale line widths, markers and offsets, all given in points, by the same factor as the type."""
     if factor == 1:
         return
     for line in figure.findobj(Line2D):
@@ -130,12 +140,12 @@ def magnify(figure: Figure, factor: float) -> None:
 
 
 def _literal(plotted: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose texts Matplotlib draws as they are: a name between dollar signs is no formula."""
+    """Escape dollar signs, so that Matplotlib does not take a name between two of them for a formula."""
     return plotted.map(lambda value: value.replace("$", r"\$") if isinstance(value, str) else value)
 
 
 def draw_step(step: Step) -> None:
-    """Draw one figure from the result tables that it names."""
+    """Draw one figure from the result tables it names."""
     tables = {name: step.read(name) for name in step.params["tables"]}
     style = FigureStyle.model_validate(step.params["style"])
     render(load_figure(step.params["name"]), tables, style, step.output("svg").with_suffix(""))

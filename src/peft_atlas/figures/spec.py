@@ -1,4 +1,4 @@
-"""What the workflow and the report know of a figure, and the list of all figures."""
+"""What the workflow and the report know about a figure, and the list of all figures."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 class FigureSpec:
     """A figure's name, title, section of the report, study, input tables and layout.
 
-    A figure is drawn where its study is one of the configured ones. ``order`` sorts the figures of a section;
-    ``height`` is in units of the figure's width; ``tables`` are names of result tables; ``panels`` are rows and
-    columns. In one column the panels stand one below the other; ``narrow_height``, in units of that width, and
-    ``narrow_panels`` say otherwise. ``exact_panels`` are those of a measured figure that show what was set,
-    chosen or printed, which has no interval.
+    A figure is drawn if its study is configured. ``order`` sorts the figures within a section, ``tables`` names the
+    result tables it needs, ``height`` is relative to its width, and ``panels`` gives rows and columns. In the
+    one-column preset the panels are stacked unless ``narrow_panels`` and ``narrow_height`` (relative to that width)
+    say otherwise. ``exact_panels`` are those panels of a measured figure whose values were set, chosen or printed and
+    therefore have no interval.
     """
 
     name: str
@@ -44,30 +44,30 @@ class FigureSpec:
 
 @dataclass(frozen=True)
 class Description:
-    """A figure's caption and, in one sentence, what it shows."""
+    """A figure's caption, and what it shows in one sentence."""
 
     caption: str
     finding: str
 
 
 class FigureModule(Protocol):
-    """What a module of this package defines."""
+    """The interface of a figure module."""
 
     SPEC: FigureSpec
 
     def select(self, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-        """Return the plotted numbers."""
+        """Select the numbers to plot."""
 
     def draw(self, plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-        """Draw them."""
+        """Draw them on the given axes."""
 
     def describe(self, plotted: pd.DataFrame) -> Description:
-        """Return caption and finding."""
+        """Write the caption and the finding."""
 
 
 @cache
 def figure_modules() -> dict[str, FigureModule]:
-    """Return the module of every figure by name, in the report's order; a study's figures are in its own folder."""
+    """Find every figure's module in its study's folder; keyed by name, in report order."""
     folders = [f"peft_atlas.studies.{study.name}.figures" for study in all_studies() if study.has("figures")]
     modules = [module for folder in folders for module in modules_in(folder) if hasattr(module, "SPEC")]
     found = sorted(modules, key=lambda module: (module.SPEC.section, module.SPEC.order, module.SPEC.name))
@@ -75,10 +75,10 @@ def figure_modules() -> dict[str, FigureModule]:
 
 
 def load_figure(name: str) -> FigureModule:
-    """Return the module of the figure with this name."""
+    """Look up a figure's module by name."""
     return figure_modules()[name]
 
 
 def all_figures() -> list[FigureSpec]:
-    """Return what is known of every figure, in the report's order."""
+    """List the specs of all figures, in report order."""
     return [module.SPEC for module in figure_modules().values()]

@@ -1,4 +1,4 @@
-"""How figures look: sizes, fonts, and one colour and marker a method in every figure."""
+"""How figures look: sizes, fonts, and a fixed colour and marker per method."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from peft_atlas.config import FigureStyle
     from peft_atlas.figures.spec import FigureSpec
 
-# One colour and marker a method in every figure. The colours were searched for so that any two of them stay at
-# least 12 CIEDE2000 units apart to the normal eye and to protanopes, deuteranopes and tritanopes, as simulated by
-# Machado, Oliveira and Fernandes (2009), and stand out from white by 2.7 to 1 at least. The controls share a grey and
-# differ by marker.
+# Each method has the same colour and marker in every figure. The colours come from a search: any two are at least 12
+# CIEDE2000 units apart, for normal vision and for protanopia, deuteranopia and tritanopia as simulated by Machado,
+# Oliveira and Fernandes (2009), and each has a contrast of at least 2.7:1 against white. The controls share one grey
+# and differ by marker.
 _MARKS = {
     "full": ("#333333", "*"),
     "head only": ("#826e6f", "h"),
@@ -39,17 +39,17 @@ _MARKS = {
 }
 CONTROLS = ("no adaptation", "majority class", "TF-IDF + logistic regression", "random encoder", "shuffled labels")
 METHODS = tuple(name for name in _MARKS if name not in CONTROLS)
-# A method that is not here gets one of these, by its name.
+# A method that is not listed gets one of these, chosen by its name.
 _OTHERS = (("#a0522d", "H"), ("#4b6e00", "2"))
 FULL_COLOUR = "#333333"
 REFERENCE_COLOUR = "#b3202c"
 MODELS = ("LLaMA-7B", "LLaMA-13B")
 MODEL_MARKERS = {"LLaMA-7B": "o", "LLaMA-13B": "s"}
-# Type in one column against type over two.
+# Font size in one column relative to two columns.
 _NARROW_TYPE = 7 / 8
-# Height of a figure on a slide, in units of the slide's width.
+# Height of a figure on a slide, relative to the slide's width.
 _SLIDE_HEIGHT = 0.52
-# Behind a number that stands on a line.
+# Background for numbers written across a line.
 LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
 
 
@@ -62,9 +62,9 @@ class Mark:
 
 
 def magnification(spec: FigureSpec, style: FigureStyle) -> float:
-    """Return how many times larger than over two columns a figure's type and marks are drawn.
+    """Scale factor of a figure's type and marks, relative to the two-column preset.
 
-    A slide shows the layout of two columns, as large as its width and height allow.
+    A slide shows the two-column layout as large as its width and height allow.
     """
     if style.preset == "slide":
         width = figure_width(spec, style)
@@ -73,13 +73,13 @@ def magnification(spec: FigureSpec, style: FigureStyle) -> float:
 
 
 def figure_width(spec: FigureSpec, style: FigureStyle) -> float:
-    """Return the width of a figure on paper in inches."""
+    """Width of a figure on paper, in inches."""
     narrow = style.narrow or spec.width == "one_column"
     return style.one_column if narrow else style.two_columns
 
 
 def figure_size(spec: FigureSpec, style: FigureStyle) -> tuple[float, float]:
-    """Return width and height of a figure in inches."""
+    """Width and height of a figure, in inches."""
     width = figure_width(spec, style)
     if style.preset == "slide":
         larger = magnification(spec, style)
@@ -88,7 +88,7 @@ def figure_size(spec: FigureSpec, style: FigureStyle) -> tuple[float, float]:
 
 
 def _narrow_height(spec: FigureSpec, style: FigureStyle) -> float:
-    """Return height over width in one column: unless the figure says, each panel keeps its height on paper."""
+    """Height over width in one column: unless the figure says otherwise, panels keep their height on paper."""
     if spec.narrow_height is not None:
         return spec.narrow_height
     if spec.width == "one_column":
@@ -98,19 +98,19 @@ def _narrow_height(spec: FigureSpec, style: FigureStyle) -> float:
 
 
 def panel_grid(spec: FigureSpec, style: FigureStyle) -> tuple[int, int]:
-    """Return rows and columns of panels."""
+    """Rows and columns of panels."""
     if not style.narrow:
         return spec.panels
     return spec.narrow_panels or (spec.panels[0] * spec.panels[1], 1)
 
 
 def at_size(spec: FigureSpec, style: FigureStyle) -> FigureStyle:
-    """Return the style with the font size that this figure has where it is to stand."""
+    """Adjust the style's font size to where the figure will be used."""
     return style.model_copy(update={"font_size": style.font_size * magnification(spec, style)})
 
 
 def rc_params(style: FigureStyle) -> dict[str, Any]:
-    """Return Matplotlib settings for use with ``rc_context``; sizes follow the font size."""
+    """Matplotlib settings for ``rc_context``; all sizes follow the font size."""
     size = style.font_size
     return {
         "font.size": size,
@@ -130,7 +130,7 @@ def rc_params(style: FigureStyle) -> dict[str, Any]:
         "lines.markersize": 0.55 * size,
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
-        # One layout serves all formats, so type must be as wide in pixels as in outlines.
+        # All formats share one layout, so text must be equally wide in pixels and in outlines.
         "text.hinting": "no_hinting",
         # The same input gives the same bytes.
         "svg.hashsalt": "peft-atlas",
@@ -140,20 +140,20 @@ def rc_params(style: FigureStyle) -> dict[str, Any]:
 
 
 def method_mark(method: str, style: FigureStyle) -> Mark:
-    """Return the colour and marker that a method has in every figure; a variant, ``X (...)``, has those of X."""
+    """Look up a method's colour and marker; a variant ``X (...)`` shares those of X unless it has its own."""
     known = _MARKS.get(method) or _MARKS.get(method.split(" (")[0])
     colour, marker = known or _OTHERS[sum(map(ord, method)) % len(_OTHERS)]
     return Mark(_grey(colour) if style.palette == "grey" else colour, marker)
 
 
 def _grey(colour: str) -> str:
-    """Return the grey of equal luma (ITU-R BT.601)."""
+    """Convert a colour to the grey of equal luma (ITU-R BT.601)."""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return "#" + 3 * f"{round(0.299 * red + 0.587 * green + 0.114 * blue):02x}"
 
 
 def rank_colours(ranks: Sequence[int]) -> dict[int, Any]:
-    """Return a colour for each rank, from light to dark, told apart in grey too."""
+    """Assign colours to ranks, from light to dark, so that they also differ in grey."""
     import matplotlib as mpl
 
     last = max(len(ranks) - 1, 1)
@@ -162,7 +162,7 @@ def rank_colours(ranks: Sequence[int]) -> dict[int, Any]:
 
 
 def add_legend(axis: Axes, style: FigureStyle, loc: str, columns: int = 1, **place: Any) -> None:
-    """Add a legend at ``loc`` of an axis; in one column below the figure, where there is more room."""
+    """Add a legend at ``loc`` of an axis or, in one column, below the figure, where there is more room."""
     if style.narrow:
         handles, labels = axis.get_legend_handles_labels()
         axis.figure.legend(handles, labels, loc="outside lower center", ncols=columns)
@@ -171,12 +171,7 @@ def add_legend(axis: Axes, style: FigureStyle, loc: str, columns: int = 1, **pla
 
 
 def label_panels(axes: Sequence[Axes]) -> None:
-    """Write a, b, c ... before the title of each panel, where there are several."""
+    """Prefix the panel titles with a, b, c, ..."""
     for letter, axis in zip("abcdefgh", axes, strict=False):
         axis.set_title(f"{letter}  {axis.get_title()}" if axis.get_title() else letter, loc="left", fontweight="bold")
         axis.set_title("", loc="center")
-
-
-def percent_text(value: float) -> str:
-    """Return a percentage with three significant digits at the most and no padding."""
-    return f"{value:.3g}"

@@ -13,7 +13,9 @@ from peft_atlas.methods.method import Sites, Sizes, StudySetting, Unwrapped
 class BitFit(Unwrapped):
     """BitFit: the biases of the network learn and nothing is added, so that there is nothing to merge.
 
-    Every parameter whose name ends in ``bias`` counts, those of normalisation layers too (section 2).
+    Every parameter counts whose own name begins or ends with ``bias``, as ``bias``, ``in_proj_bias``, ``q_bias`` and
+    ``bias_ih_l0`` do, those of normalisation layers too (section 2); not the weight of a module of such a name. They
+    learn in the dtype that they have: in half precision small steps are lost.
     """
 
     name: ClassVar[str] = "BitFit"
@@ -26,4 +28,7 @@ class BitFit(Unwrapped):
 
     def trains(self, parameter: str) -> bool:
         """Return whether a parameter is a bias."""
-        return parameter.rpartition(".")[2] == "bias"
+        *holders, last = parameter.split(".")
+        # torch names what a parametrised bias is computed from ``parametrizations.bias.original``.
+        own = holders[-1] if holders[-2:-1] == ["parametrizations"] else last
+        return own.startswith("bias") or own.endswith("bias")

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.methods.linear import as_dtype, learning_dtype
 from peft_atlas.methods.method import Members
+from peft_atlas.methods.settings import check_whole
 from peft_atlas.population import Draws, member_linear
 
 NON_LINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu}
@@ -35,7 +37,7 @@ class Bottleneck(nn.Module):
     name
         Place in the network; keys the random stream.
     like
-        A tensor whose dtype and device the weights take.
+        A tensor whose device and dtype the weights take; float32 for one in half precision.
 
     Attributes
     ----------
@@ -61,17 +63,16 @@ class Bottleneck(nn.Module):
         like: Tensor,
     ) -> None:
         super().__init__()
-        if bottleneck < 1:
-            raise AtlasError(f"bottleneck = {bottleneck}: allowed: a whole number of at least 1")
-        if non_linearity not in NON_LINEARITIES:
+        check_whole("bottleneck", bottleneck)
+        if not isinstance(non_linearity, str) or non_linearity not in NON_LINEARITIES:
             raise AtlasError(f"non_linearity = {non_linearity!r}: allowed: {', '.join(NON_LINEARITIES)}")
         self.non_linearity = NON_LINEARITIES[non_linearity]
-        start = Draws(members.population, members.seeds, f"adapter/{name}", like)
+        blank = like.new_empty(0, dtype=learning_dtype(like.dtype))
+        start = Draws(members.population, members.seeds, f"adapter/{name}", blank)
         self.down = nn.Parameter(start.uniform((bottleneck, in_features), in_features**-0.5))
-        self.up = nn.Parameter(
-            torch.zeros(*members.population, out_features, bottleneck, dtype=like.dtype, device=like.device)
-        )
+        self.up = nn.Parameter(blank.new_zeros(*members.population, out_features, bottleneck))
 
-    def forward(self, x: Tensor, addend: Tensor | None = None) -> Tensor:
-        """Return ``up(f(down x)) + addend``, shape ``(*population, *batch, out)``."""
-        return member_linear(self.non_linearity(member_linear(x, self.down)), self.up, addend)
+    def forward(self, x: Tensor, addend: Tensor) -> Tensor:
+        """Return ``up(f(down x)) + addend``, shape ``(*population, *batch, out)``, in the dtype of the addend."""
+        inner = self.non_linearity(member_linear(as_dtype(x, self.down.dtype), self.down))
+        return as_dtype(member_linear(inner, self.up, addend), addend.dtype)

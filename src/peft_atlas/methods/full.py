@@ -11,7 +11,10 @@ from peft_atlas.methods.method import Sites, Sizes, StudySetting, Unwrapped
 
 @dataclass(frozen=True)
 class FullFineTuning(Unwrapped):
-    """Full fine-tuning: nothing is wrapped and everything learns, so that there is nothing to merge."""
+    """Full fine-tuning: nothing is wrapped and everything learns, so that there is nothing to merge.
+
+    It learns in the dtype that it has; the running statistics of normalisation layers are part of its file.
+    """
 
     name: ClassVar[str] = "full"
     paper: ClassVar[str] = "the reference of all others"
@@ -23,4 +26,8 @@ class FullFineTuning(Unwrapped):
 
     def trains(self, parameter: str) -> bool:
         """Return True: every parameter learns."""
+        return True
+
+    def saves(self, buffer: str) -> bool:
+        """Return True: what training moves besides the parameters is saved too."""
         return True

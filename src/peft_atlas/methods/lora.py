@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
-from peft_atlas.errors import AtlasError
-from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting, widths
+from peft_atlas.accounting.closed_forms import lora_params
+from peft_atlas.methods.linear import as_dtype, as_stored, is_conv1d, is_plain, learning_dtype, widths
+from peft_atlas.methods.lora_embedding import LoRAEmbedding, embedding_params
+from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting, renamed
+from peft_atlas.methods.patterns import Patterns
+from peft_atlas.methods.scaling import Scaling, one_number
+from peft_atlas.methods.settings import check_positive, check_probability, check_whole
 from peft_atlas.methods.wrapper import MERGE_TOLERANCE, MergingWrapper
 from peft_atlas.population import Draws, PopulationLinear, SeedDropout, member_linear
 
-__all__ = ["MERGE_TOLERANCE", "SETTINGS", "LoRA", "LoRALinear", "lora_params", "redundant_rank"]
+__all__ = ["MERGE_TOLERANCE", "SETTINGS", "LoRA", "LoRALinear", "redundant_rank"]
 
 # What studies train of it where a network has attention; see `names`.
 SETTINGS = ("LoRA (query, value)", "LoRA (query, key, value)", "LoRA (all linear modules)")
@@ -36,7 +38,8 @@ class LoRALinear(MergingWrapper):
         The layer to adapt; its population dimensions may be 1 where members share it. It is frozen, unless
         its bias is to learn along: then give ``freeze=False`` and freeze what is to stay.
     r
-        Rank, at least 1. A rank above min(in, out) is allowed and redundant.
+        Rank, at least 1; one above min(in, out) is allowed and redundant. A and B are float32 where the base is in
+        half precision.
     lora_alpha
         alpha, a number or one a member, broadcastable to ``population``.
     lora_dropout
@@ -58,8 +61,6 @@ class LoRALinear(MergingWrapper):
         Shape ``(*population, r, in)``.
     lora_B : Parameter
         Shape ``(*population, out, r)``.
-    scaling : Tensor
-        s, shape ``(*population, 1, 1)``.
 
     Raises
     ------
@@ -68,7 +69,6 @@ class LoRALinear(MergingWrapper):
     """
 
     base: nn.Linear | PopulationLinear
-    scaling: Tensor
 
     def __init__(
         self,
@@ -83,20 +83,24 @@ class LoRALinear(MergingWrapper):
         use_rslora: bool = False,
         freeze: bool = True,
     ) -> None:
+        check_whole("r", r)
+        check_positive("lora_alpha", lora_alpha, population)
         super().__init__(base.requires_grad_(False) if freeze else base)
-        if r < 1:
-            raise AtlasError(f"r = {r}: allowed: a whole number of at least 1")
-        _check_alpha(lora_alpha)
-        self.r, self.population = r, tuple(population)
-        dtype, device = base.weight.dtype, base.weight.device
-        start = Draws(self.population, tuple(seeds), f"adapter/{name}", base.weight)
-        self.lora_A = nn.Parameter(start.uniform((r, base.in_features), base.in_features**-0.5))
-        self.lora_B = nn.Parameter(torch.zeros(*population, base.out_features, r, dtype=dtype, device=device))
-        scaling = torch.as_tensor(lora_alpha, dtype=dtype, device=device) / (sqrt(r) if use_rslora else r)
-        self.register_buffer("scaling", scaling.expand(self.population).reshape(*population, 1, 1).clone())
-        self.dropout = SeedDropout(lora_dropout, population, seeds, name)
+        self.r, self.population, self._transposed = r, tuple(population), is_conv1d(base)
+        inputs, outputs = widths(base, "LoRA")
+        like = base.weight.new_empty(0, dtype=learning_dtype(base.weight.dtype))
+        start = Draws(self.population, tuple(seeds), f"adapter/{name}", like)
+        self.lora_A = nn.Parameter(start.uniform((r, inputs), inputs**-0.5))
+        self.lora_B = nn.Parameter(like.new_zeros(*population, outputs, r))
+        self.dropout = SeedDropout(check_probability("lora_dropout", lora_dropout), population, seeds, name)
+        self._scaling = Scaling(lora_alpha, r, rooted=use_rslora, population=self.population)
 
-    def forward(self, x: Tensor, base_output: Tensor | None = None) -> Tensor:
+    @property
+    def scaling(self) -> Tensor:
+        """s, shape ``(*population, 1, 1)``; in full precision whatever the network's, and part of no state."""
+        return self._scaling.tensor(self.lora_A)
+
+    def forward(self, x: Tensor, *arguments: Any, base_output: Tensor | None = None, **options: Any) -> Tensor:
         """Return the adapted output.
 
         Parameters
@@ -105,21 +109,28 @@ class LoRALinear(MergingWrapper):
             Inputs, shape ``(*population, *batch, in)``.
         base_output
             ``base(x)`` where the caller has it already, since the base is frozen; None to compute it.
+        arguments, options
+            Whatever else the base takes; passed on to it.
 
         Returns
         -------
         Tensor
-            Shape ``(*population, *batch, out)``.
+            Shape ``(*population, *batch, out)``, in the dtype of the base's output.
         """
-        if self.merged:
-            return self.base(x)
-        kept = self.base(x) if base_output is None else base_output
+        if self._frozen and self.held_by_base():
+            return self.base(x, *arguments, **options)
+        kept = self.call_base(x, *arguments, **options) if base_output is None else base_output
         # Scaling the r-wide projection rather than the output is the same product at r/out of the work.
-        return member_linear(self.scaled(self.project_down(x)), self.lora_B, kept)
+        adapted = member_linear(self.scaled(self.project_down(self.read(x))), self.lora_B, kept)
+        return as_dtype(self.dropout.kept_for(adapted), kept.dtype)
+
+    def read(self, x: Tensor) -> Tensor:
+        """Return an input in the adapter's dtype, which is float32 where the network is in half precision."""
+        return as_dtype(x, self.lora_A.dtype)
 
     def scaled(self, low: Tensor) -> Tensor:
         """Return s times a projection of shape ``(*population, *batch, r)``."""
-        return low * self.scaling.reshape(*self.population, *[1] * (low.dim() - len(self.population)))
+        return self._scaling.times(low)
 
     def project_down(self, x: Tensor) -> Tensor:
         """Return ``A dropout(x)``, shape ``(*population, *batch, r)``."""
@@ -127,18 +138,20 @@ class LoRALinear(MergingWrapper):
 
     def delta_weight(self) -> Tensor:
         """Return the update ``s B A`` that merging adds to W, shape ``(*population, out, in)``."""
-        return self.scaling * (self.lora_B @ self.lora_A)
+        return self._scaling.times(self.lora_B @ self.lora_A)
+
+    def frozen_weight(self) -> Tensor:
+        """Return W, merged or not, shape ``(*population, out, in)``."""
+        weight = self.original("weight") if self._frozen else self.base.weight
+        return weight.mT if self._transposed else weight
+
+    def uses_weight_plainly(self) -> bool:
+        """Return whether the base computes ``W x + b``."""
+        return is_plain(self.base)
 
     def merged_parameters(self) -> dict[str, Tensor]:
-        """Return ``W + s B A``, shape ``(*population, out, in)``."""
-        return {"weight": self.base.weight + self.delta_weight()}
-
-
-def _check_alpha(lora_alpha: float | Tensor) -> None:
-    """Raise an AtlasError unless every alpha is finite and above 0."""
-    alpha = np.asarray(lora_alpha, dtype=np.float64)
-    if not ((alpha > 0) & np.isfinite(alpha)).all():
-        raise AtlasError(f"lora_alpha = {lora_alpha}: allowed: finite numbers above 0")
+        """Return ``W + s B A`` as the base holds it, ``(*population, out, in)`` but for a ``Conv1D``."""
+        return {"weight": as_stored(self.base, self.frozen_weight() + self.delta_weight())}
 
 
 Layer = TypeVar("Layer", bound=LoRALinear)
@@ -153,7 +166,7 @@ class LoRA(Method):
     r, lora_alpha, lora_dropout, use_rslora
         As `peft.LoraConfig` names them; alpha may be a tensor, one a member.
     target_modules
-        Patterns of the linear modules to adapt.
+        Patterns of the linear modules to adapt, `transformers`' ``Conv1D`` among them, and of embeddings.
     """
 
     name: ClassVar[str] = "LoRA"
@@ -163,7 +176,7 @@ class LoRA(Method):
     r: int = 8
     lora_alpha: float | Tensor = 16.0
     lora_dropout: float = 0.0
-    target_modules: tuple[str, ...] = ("query", "value")
+    target_modules: Patterns = ("query", "value")
     use_rslora: bool = False
 
     @classmethod
@@ -179,8 +192,11 @@ class LoRA(Method):
             for place in places
         ]
 
-    def wrap(self, base: nn.Module, name: str, members: Members) -> LoRALinear:
-        """Return a linear module with the low-rank update beside it."""
+    def wrap(self, base: nn.Module, name: str, members: Members) -> LoRALinear | LoRAEmbedding:
+        """Return a linear module, or an embedding, with the low-rank update beside it."""
+        if isinstance(base, nn.Embedding):
+            scaling = Scaling(self.lora_alpha, check_whole("r", self.r), rooted=self.use_rslora)
+            return LoRAEmbedding(base, scaling, members, name)
         return self._wrap_as(LoRALinear, base, name, members)
 
     def _wrap_as(self, kind: type[Layer], base: nn.Module, name: str, members: Members) -> Layer:
@@ -199,14 +215,16 @@ class LoRA(Method):
         )
 
     def module_params(self, base: nn.Module, name: str) -> int:
-        """Return r (in + out)."""
+        """Return r (in + out), of an embedding r (rows + width)."""
+        if isinstance(base, nn.Embedding):
+            return embedding_params(self.r, base)
         return lora_params(self.r, [widths(base, self.name)])
 
     def peft_settings(self) -> dict[str, Any]:
         """Return the settings that `peft.LoraConfig` takes."""
         return {
             "r": self.r,
-            "lora_alpha": float(self.lora_alpha),
+            "lora_alpha": one_number(self.lora_alpha),
             "lora_dropout": self.lora_dropout,
             "use_rslora": self.use_rslora,
             "bias": "none",
@@ -214,15 +232,11 @@ class LoRA(Method):
 
     def to_peft(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return A and B as peft names them, ``...lora_A.weight`` (r, in) and ``...lora_B.weight`` (out, r)."""
-        return {_peft_name(name): tensor for name, tensor in super().to_peft(state).items()}
+        return renamed(super().to_peft(state), _PEFTS)
 
     def from_peft(self, state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
         """Return A and B under our names."""
-        ours = super().from_peft(state, names)
-        return {
-            name.removesuffix(".weight") if name.endswith(_PEFT_SUFFIXES) else name: tensor
-            for name, tensor in ours.items()
-        }
+        return renamed(super().from_peft(state, names), {theirs: own for own, theirs in _PEFTS.items()})
 
 
 def _where(place: tuple[str, ...], sites: Sites) -> str:
@@ -230,17 +244,8 @@ def _where(place: tuple[str, ...], sites: Sites) -> str:
     return "all linear modules" if place == sites.linear else ", ".join(place)
 
 
-_PEFT_SUFFIXES = (".lora_A.weight", ".lora_B.weight")
-
-
-def _peft_name(name: str) -> str:
-    """Return the name of one of our parameters in a file of peft's."""
-    return f"{name}.weight" if name.endswith((".lora_A", ".lora_B")) else name
-
-
-def lora_params(r: int, shapes: Sequence[tuple[int, int]]) -> int:
-    """Return the parameters that LoRA trains, the sum of r (in + out) over ``(in, out)`` shapes."""
-    return sum(r * (in_features + out_features) for in_features, out_features in shapes)
+# Ends of the names of our parameters, and of the same in a file of peft's.
+_PEFTS = {".lora_A": ".lora_A.weight", ".lora_B": ".lora_B.weight"}
 
 
 def redundant_rank(r: int, shapes: Sequence[tuple[int, int]]) -> bool:

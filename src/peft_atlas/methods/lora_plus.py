@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from peft_atlas.methods.lora import LoRA
-from peft_atlas.methods.method import Sites, Sizes, StudySetting
+from torch import nn
+
+from peft_atlas.errors import AtlasError
+from peft_atlas.methods.lora import LoRA, LoRALinear
+from peft_atlas.methods.method import Members, Sites, Sizes, StudySetting
+from peft_atlas.methods.settings import check_positive
 
 
 @dataclass(frozen=True)
 class LoRAPlus(LoRA):
     """LoRA whose B learns faster than its A; the module, its merging and all other settings are `LoRA`'s.
+
+    The rates are the optimiser's: what the learning rate of each parameter is to be multiplied by is in
+    `Attached.rate_factors`, and an optimiser that is not given them trains plain LoRA.
 
     Parameters
     ----------
@@ -23,6 +30,13 @@ class LoRAPlus(LoRA):
     name: ClassVar[str] = "LoRA+"
     paper: ClassVar[str] = "arXiv:2402.12354"
     rate_ratio: float = 16.0
+
+    def wrap(self, base: nn.Module, name: str, members: Members) -> LoRALinear:
+        """Return a linear module with the low-rank update beside it."""
+        check_positive("rate_ratio", self.rate_ratio)
+        if isinstance(base, nn.Embedding):
+            raise AtlasError(f"target_modules: {self.name} wraps linear modules, got a {type(base).__name__}")
+        return self._wrap_as(LoRALinear, base, name, members)
 
     @classmethod
     def study_settings(cls, sites: Sites, sizes: Sizes) -> Sequence[StudySetting]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.methods.linear import as_dtype, like
 from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting
+from peft_atlas.methods.patterns import Patterns
+from peft_atlas.methods.settings import check_whole
+from peft_atlas.methods.texts import Texts
 from peft_atlas.methods.wrapper import Wrapper
 from peft_atlas.population import Draws, member_linear, over_batch
 
@@ -40,8 +45,7 @@ class Intervention(nn.Module):
 
     def __init__(self, width: int, r: int, members: Members, name: str, like: Tensor) -> None:
         super().__init__()
-        if not 1 <= r <= width:
-            raise AtlasError(f"r = {r}: allowed: a whole number from 1 to the width {width}")
+        check_whole("r", r, width, "width")
 
         def draws(part: str) -> Draws:
             return Draws(members.population, members.seeds, f"adapter/{name}/{part}", like)
@@ -57,14 +61,14 @@ class Intervention(nn.Module):
         return (basis * triangle.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)).to(self.rotation.dtype)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return the edited representations, of the shape of ``h``, ``(*population, *batch, width)``."""
-        rotated = self.subspace()
-        edit = member_linear(h, self.weight - rotated.mT, over_batch(self.bias, h))
-        return member_linear(edit, rotated, h)
+        """Return the edited representations, of the shape and dtype of ``h``, ``(*population, *batch, width)``."""
+        rotated, read = self.subspace(), as_dtype(h, self.weight.dtype)
+        edit = member_linear(read, self.weight - rotated.mT, over_batch(self.bias, read))
+        return as_dtype(member_linear(edit, rotated, read), h.dtype)
 
 
 class Edited(Wrapper):
-    """A module whose output is edited, at all positions or at the first and last of them; it cannot be merged.
+    """A module whose output is edited, at all positions or at the first and last of each text; it cannot be merged.
 
     Parameters
     ----------
@@ -79,21 +83,30 @@ class Edited(Wrapper):
     def __init__(self, base: nn.Module, intervention: Intervention, edges: int | None) -> None:
         super().__init__(base)
         self.intervention, self.edges = intervention, edges
+        self.texts = Texts()
 
     def forward(self, *arguments: Any, base_output: Any = None, **options: Any) -> Any:
-        """Return the base's output with h edited; ``base_output`` is that output where the caller has it."""
+        """Return the base's output with h edited; ``base_output`` is that output where the caller has it.
+
+        Raises
+        ------
+        AtlasError
+            If the output is not h, or a tuple that begins with it, of the width that was named.
+        """
         output = self.base(*arguments, **options) if base_output is None else base_output
         if isinstance(output, tuple):
             return (self._edit(output[0]), *output[1:])
         return self._edit(output)
 
-    def _edit(self, h: Tensor) -> Tensor:
+    def _edit(self, h: Any) -> Tensor:
+        width, kind = self.intervention.weight.shape[-1], type(self.base).__name__
+        if not isinstance(h, Tensor) or h.shape[-1] != width:
+            found = f"of width {h.shape[-1]}" if isinstance(h, Tensor) else f"a {type(h).__name__}"
+            raise AtlasError(f"target_modules: the output of {kind} is {found}; allowed for LoReFT: width {width}")
         edited: Tensor = self.intervention(h)
         if self.edges is None:
             return edited
-        position = torch.arange(h.shape[-2], device=h.device)
-        chosen = (position < self.edges) | (position >= h.shape[-2] - self.edges)
-        return torch.where(chosen[:, None], edited, h)
+        return torch.where(self.texts.edges(h, self.edges)[..., None], edited, h)
 
 
 @dataclass(frozen=True)
@@ -109,13 +122,17 @@ class LoReFT(Method):
     width
         Width of those outputs; None to take each module's ``out_features``.
     edges
-        How many first and last positions are edited, sharing one intervention; None for all positions.
+        How many first and last positions of each text are edited, sharing one intervention; None for all positions.
+        What is padding is read from the network's ``attention_mask`` of shape (batch, length). A network that
+        reads from left to right does not know which positions are the last before a text has ended, and would edit
+        others when it generates: there the first positions alone are edited, unless `texts.prompts` says where
+        each prompt ends, whose first and last positions are then edited, as the authors do.
     """
 
     name: ClassVar[str] = "LoReFT"
     paper: ClassVar[str] = "arXiv:2404.03592"
     r: int = 8
-    target_modules: tuple[str, ...] = ("layer.*",)
+    target_modules: Patterns = ("layer.*",)
     width: int | None = None
     edges: int | None = None
 
@@ -127,15 +144,26 @@ class LoReFT(Method):
     def _width(self, base: nn.Module) -> int:
         """Return the width of a module's output."""
         if self.width is not None:
-            return self.width
+            return check_whole("width", self.width)
         if not hasattr(base, "out_features"):
             raise AtlasError(f"width = None: allowed for linear modules only, got a {type(base).__name__}; name it")
         return int(base.out_features)  # type: ignore[arg-type]
 
     def wrap(self, base: nn.Module, name: str, members: Members) -> Edited:
         """Return a module with its output edited."""
-        like = next(base.parameters())
-        return Edited(base, Intervention(self._width(base), self.r, members, name, like), self.edges)
+        if self.edges is not None:
+            check_whole("edges", self.edges)
+        start = like(base, self.name)
+        return Edited(base, Intervention(self._width(base), self.r, members, name, start), self.edges)
+
+    def watch(self, model: nn.Module, wrapped: Mapping[str, nn.Module]) -> list[RemovableHandle]:
+        """Return the hook by which the edited modules learn where each text begins and ends."""
+        if self.edges is None:
+            return []
+        texts = Texts(model)
+        for module in wrapped.values():
+            module.texts = texts  # type: ignore[assignment]
+        return [model.register_forward_pre_hook(texts.read, with_kwargs=True)]
 
     def module_params(self, base: nn.Module, name: str) -> int:
         """Return 2 r width + r; the entries of R are counted, as the paper does, not its degrees of freedom."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from peft_atlas.errors import AtlasError
+from peft_atlas.methods.patterns import Patterns, chosen_places, head_parameters
+from peft_atlas.methods.places import bare, own_parameters
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Method(ABC):
         Where it is defined.
     target_modules : tuple of str
         Patterns of the names of the modules to wrap: the last dotted parts, each by shell rules, so that
-        ``query`` and ``layer.*`` and ``output.dense`` select as peft's suffixes do.
+        ``query`` and ``layer.*`` and ``output.dense`` select as peft's suffixes do. One string is one pattern: a
+        name, else a regular expression that a whole name fits, as peft takes it, or ``"all-linear"``.
     peft_type : str or None
         Type under which `peft` knows the method, None where it has none.
     """
@@ -97,7 +99,10 @@ class Method(ABC):
     name: ClassVar[str]
     paper: ClassVar[str]
     peft_type: ClassVar[str | None] = None
-    target_modules: tuple[str, ...]
+    # Settings that change nothing of what a trained adapter computes, or that its tensors show.
+    inert: ClassVar[frozenset[str]] = frozenset({"target_modules", "lora_dropout", "width"})
+    wraps_nothing: ClassVar[bool] = False
+    target_modules: Patterns
 
     @classmethod
     @abstractmethod
@@ -116,6 +121,14 @@ class Method(ABC):
         """Return whether a parameter of the network itself, of this dotted name, learns."""
         return False
 
+    def saves(self, buffer: str) -> bool:
+        """Return whether a buffer of the network itself, of this dotted name, is part of an adapter's file."""
+        return False
+
+    def watch(self, model: nn.Module, wrapped: Mapping[str, nn.Module]) -> list[RemovableHandle]:
+        """Return the hooks on a network by which the method learns what its wrapped modules are not given."""
+        return []
+
     def rate_factor(self, parameter: str) -> float:
         """Return what the learning rate of a trained parameter is multiplied by."""
         return 1.0
@@ -130,10 +143,21 @@ class Method(ABC):
         head
             Patterns of the names of the head's modules, as given to `attach`.
         """
-        wrapped = sum(self.module_params(model.get_submodule(name), name) for name in target_names(model, self))
+        chosen = chosen_places(model, self.target_modules, head)
+        wrapped = sum(self.module_params(bare(place.module), place.name) for place in chosen)
         apart = head_parameters(model, head)
-        own = [p.numel() for name, p in model.named_parameters() if self.trains(name) and name not in apart]
-        return wrapped + sum(own)
+        trained = [
+            own for own in own_parameters(model) if apart.isdisjoint(own.names) and any(map(self.trains, own.names))
+        ]
+        return wrapped + sum(own.parameter.numel() for own in trained)
+
+    def check_for_peft(self, model: nn.Module, names: Sequence[str]) -> None:  # noqa: B027
+        """Raise an AtlasError if `peft` would make another function of this method's file on a network."""
+
+    def check_from_peft(  # noqa: B027
+        self, config: Mapping[str, Any], model: nn.Module, names: Sequence[str]
+    ) -> None:
+        """Raise an AtlasError unless a configuration of peft's means the same modules in the same roles."""
 
     def peft_settings(self) -> dict[str, Any]:
         """Return the settings as `peft`'s configuration of the same method names them."""
@@ -163,7 +187,8 @@ class Method(ABC):
 class Unwrapped(Method):
     """Base of the methods that wrap nothing and at most train parameters that the network has."""
 
-    target_modules: tuple[str, ...] = ()
+    wraps_nothing: ClassVar[bool] = True
+    target_modules: Patterns = ()
 
     def wrap(self, base: nn.Module, name: str, members: Members) -> nn.Module:
         """Return the module as it is."""
@@ -174,54 +199,22 @@ class Unwrapped(Method):
         return 0
 
 
-def matches(name: str, pattern: str) -> bool:
-    """Return whether the last dotted parts of a module's name fit a pattern, part by part."""
-    wanted = pattern.split(".")
-    found = name.split(".")[-len(wanted) :]
-    return len(found) == len(wanted) and all(map(fnmatchcase, found, wanted))
+def renamed(state: Mapping[str, Tensor], ends: Mapping[str, str]) -> dict[str, Tensor]:
+    """Return tensors with the ends of their names replaced, where a name has one of them."""
+
+    def name_of(name: str) -> str:
+        end = next((end for end in ends if name.endswith(end)), "")
+        return name.removesuffix(end) + ends.get(end, "")
+
+    return {name_of(name): tensor for name, tensor in state.items()}
 
 
-def target_names(model: nn.Module, method: Method) -> list[str]:
+def target_names(model: nn.Module, method: Method, head: Collection[str] = ()) -> list[str]:
     """Return the names of the modules that a method wraps, in the network's order.
 
     Raises
     ------
     AtlasError
-        If a pattern fits no module.
+        If a pattern fits no module, or one that it selects is held in two places.
     """
-    names = [name for name, _ in model.named_modules() if name]
-    for pattern in method.target_modules:
-        if not any(matches(name, pattern) for name in names):
-            linear = sorted({name.rpartition(".")[2] for name, m in model.named_modules() if hasattr(m, "in_features")})
-            raise AtlasError(f"target_modules: {pattern!r} fits no module; linear modules are named {linear}")
-    return [name for name in names if any(matches(name, pattern) for pattern in method.target_modules)]
-
-
-def head_parameters(model: nn.Module, head: Collection[str]) -> set[str]:
-    """Return the names of the parameters of the modules that patterns select as the network's head.
-
-    Raises
-    ------
-    AtlasError
-        If a pattern fits no module.
-    """
-    modules = {name: module for name, module in model.named_modules() if any(matches(name, part) for part in head)}
-    for part in head:
-        if not any(matches(name, part) for name in modules):
-            raise AtlasError(f"head: {part!r} fits no module of the network")
-    return {f"{name}.{inner}" for name, module in modules.items() for inner, _ in module.named_parameters()}
-
-
-def widths(base: nn.Module, method: str) -> tuple[int, int]:
-    """Return the input and output width of a linear module.
-
-    Raises
-    ------
-    AtlasError
-        If the module is not linear.
-    """
-    try:
-        return int(base.in_features), int(base.out_features)  # type: ignore[arg-type]
-    except AttributeError:
-        kind = type(base).__name__
-        raise AtlasError(f"target_modules: {method} wraps linear modules, got a {kind}") from None
+    return [place.name for place in chosen_places(model, method.target_modules, head)]

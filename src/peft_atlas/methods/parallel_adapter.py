@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from peft_atlas.methods.bottleneck import Bottleneck
-from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting, widths
+from peft_atlas.methods.linear import widths
+from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting
+from peft_atlas.methods.patterns import Patterns
 from peft_atlas.methods.wrapper import Wrapper
 
 
@@ -25,9 +27,13 @@ class InParallel(Wrapper):
         super().__init__(base)
         self.adapter = adapter
 
-    def forward(self, x: Tensor, base_output: Tensor | None = None) -> Tensor:
-        """Return the adapted output, shape ``(*population, *batch, out)``; ``base_output`` is ``base(x)``, if known."""
-        adapted: Tensor = self.adapter(x, self.base(x) if base_output is None else base_output)
+    def forward(self, x: Tensor, *arguments: Any, base_output: Tensor | None = None, **options: Any) -> Tensor:
+        """Return the adapted output, shape ``(*population, *batch, out)``; further arguments are the base's.
+
+        ``base_output`` is ``base(x)`` where the caller has it.
+        """
+        kept = self.base(x, *arguments, **options) if base_output is None else base_output
+        adapted: Tensor = self.adapter(x, kept)
         return adapted
 
 
@@ -46,7 +52,7 @@ class ParallelAdapter(Method):
     name: ClassVar[str] = "AdapterP"
     paper: ClassVar[str] = "arXiv:2110.04366"
     bottleneck: int = 16
-    target_modules: tuple[str, ...] = ("attention.output.dense", "output.dense")
+    target_modules: Patterns = ("attention.output.dense", "output.dense")
     non_linearity: str = "tanh"
 
     @classmethod

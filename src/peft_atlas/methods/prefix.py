@@ -10,9 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.methods.linear import like
 from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting
+from peft_atlas.methods.patterns import Patterns
+from peft_atlas.methods.positions import move_positions, position_modules
+from peft_atlas.methods.settings import check_whole
 from peft_atlas.methods.wrapper import Wrapper
 from peft_atlas.population import Draws
 
@@ -28,14 +33,14 @@ class _PrependPrefix(TorchFunctionMode):
     The one call that every attention module makes, so that none need be known or rewritten.
     """
 
+    # torch's compiler follows no call of this base class's ``__init__``, which does nothing.
     def __init__(self, keys: Tensor, values: Tensor) -> None:
-        super().__init__()
         self.keys, self.values, self.calls = keys, values, 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         if func is not F.scaled_dot_product_attention:
-            return func(*args, **kwargs)
+            return _called(func, args, kwargs)
         self.calls += 1
         names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
@@ -48,10 +53,31 @@ class _PrependPrefix(TorchFunctionMode):
         return func(**kwargs)
 
 
+def _called(func: Any, args: Any, kwargs: Any) -> Any:
+    """Return what any other function gives.
+
+    torch's compiler knows a tensor's methods, but does not follow those written in Python, which call ``super()``.
+    """
+    if torch.compiler.is_compiling() and args and isinstance(args[0], Tensor):
+        name = getattr(func, "__name__", "")
+        if getattr(Tensor, name, None) is func:
+            return getattr(args[0], name)(*args[1:], **kwargs)
+    return func(*args, **kwargs)
+
+
 def _heads(prefix: Tensor, like: Tensor) -> Tensor:
-    """Return a prefix (tokens, width) as (..., heads, tokens, head_width), one copy a row of the batch."""
-    heads, head_width = like.shape[-3], like.shape[-1]
-    split = prefix.unflatten(-1, (heads, head_width)).transpose(-3, -2)
+    """Return a prefix (tokens, width) as (..., heads, tokens, head_width), one copy a row of the batch.
+
+    With grouped queries some calls see each head of keys as often as it has heads of queries: so does the prefix.
+    """
+    # torch's tracer gives sizes as tensors.
+    heads, head_width, width = int(like.shape[-3]), int(like.shape[-1]), int(prefix.shape[-1])
+    own, rest = divmod(width, head_width)
+    if rest or own == 0 or heads % own:
+        raise AtlasError(f"width = {width}: the keys have {heads} heads of {head_width}; allowed: {heads * head_width}")
+    split = prefix.unflatten(-1, (own, head_width)).transpose(-3, -2)
+    if own != heads:
+        split = split.repeat_interleave(heads // own, dim=-3)
     return split.to(like.dtype).expand(*like.shape[:-2], *split.shape[-2:])
 
 
@@ -62,6 +88,8 @@ def _prefixed_mask(mask: Tensor | None, causal: bool, query: Tensor, key: Tensor
         mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=key.device).tril()
     if mask is None:
         return None
+    # A mask may leave out what is the same for all keys.
+    mask = mask.expand(*mask.shape[:-1], key.shape[-2])
     return F.pad(mask, (tokens, 0), value=True if mask.dtype == torch.bool else 0.0)
 
 
@@ -69,8 +97,7 @@ class Prefixed(Wrapper):
     """An attention module whose queries also attend to trained keys and values (arXiv:2101.00190, section 4).
 
     Without the reparametrisation by an MLP: keys and values are trained as they are, normal at the start as in
-    `peft`. So it does not start as its base, and no weight can hold it: it cannot be merged. Virtual tokens
-    have no place in the order of tokens: position embeddings are not shifted, as they are in `peft`.
+    `peft`. So it does not start as its base, and no weight can hold it: it cannot be merged.
 
     Parameters
     ----------
@@ -90,9 +117,12 @@ class Prefixed(Wrapper):
         Raises
         ------
         AtlasError
-            If the base does not call ``scaled_dot_product_attention``, so that the prefix would have no effect.
+            If the base does not call ``scaled_dot_product_attention``, so that the prefix would have no effect, or
+            its keys have another width.
         """
-        with _PrependPrefix(self.keys, self.values) as prefix:
+        _check_width(self.base, self.keys.shape[-1])
+        prefix = _PrependPrefix(self.keys, self.values)
+        with prefix:
             output = self.base(*arguments, **options)
         if not prefix.calls:
             kind = type(self.base).__name__
@@ -102,9 +132,21 @@ class Prefixed(Wrapper):
         return output
 
 
+def _check_width(base: nn.Module, width: int) -> None:
+    """Raise an AtlasError if an attention module's projection to keys has another width than the prefix."""
+    for name in ("k_proj", "key"):
+        keys = getattr(base, name, None)
+        if isinstance(keys, nn.Module) and hasattr(keys, "out_features") and keys.out_features != width:
+            raise AtlasError(f"width = {width}: the keys of {type(base).__name__} are {keys.out_features} wide")
+
+
 @dataclass(frozen=True)
 class PrefixTuning(Method):
     """Prefix tuning of attention modules; see `Prefixed`. It cannot be merged.
+
+    In a network of `transformers` the virtual tokens take the first positions, as in `peft`: learned and rotary
+    position embeddings of the text are those of places that come ``num_virtual_tokens`` later. Other networks keep
+    their positions. A file for `peft` is refused where `peft` would compute something else: see `check_for_peft`.
 
     Parameters
     ----------
@@ -113,14 +155,14 @@ class PrefixTuning(Method):
     target_modules
         Patterns of the attention modules.
     width
-        Width of keys and values, all heads together.
+        Width of the keys: of grouped-query attention that of its key and value heads, not of its queries.
     """
 
     name: ClassVar[str] = "PrefT"
     paper: ClassVar[str] = "arXiv:2101.00190"
     peft_type: ClassVar[str | None] = "PREFIX_TUNING"
     num_virtual_tokens: int = 10
-    target_modules: tuple[str, ...] = ("attention.self",)
+    target_modules: Patterns = ("attention.self",)
     width: int = 768
 
     @classmethod
@@ -136,17 +178,45 @@ class PrefixTuning(Method):
             raise AtlasError(
                 f"population = {members.population}: prefix tuning trains one member at a time; allowed: ()"
             )
-        if self.num_virtual_tokens < 1:
-            raise AtlasError(f"num_virtual_tokens = {self.num_virtual_tokens}: allowed: a whole number of at least 1")
-        like, shape = next(base.parameters()), (self.num_virtual_tokens, self.width)
+        shape = (check_whole("num_virtual_tokens", self.num_virtual_tokens), check_whole("width", self.width))
+        start = like(base, self.name)
         keys, values = (
-            Draws((), members.seeds, f"adapter/{name}/{part}", like).normal(shape) for part in ("keys", "values")
+            Draws((), members.seeds, f"adapter/{name}/{part}", start).normal(shape) for part in ("keys", "values")
         )
         return Prefixed(base, keys, values)
+
+    def watch(self, model: nn.Module, wrapped: Mapping[str, nn.Module]) -> list[RemovableHandle]:
+        """Return the hooks that move the positions of a network of `transformers` behind the prefix."""
+        return move_positions(model, self.num_virtual_tokens)
+
+    def check_for_peft(self, model: nn.Module, names: Sequence[str]) -> None:
+        """Raise an AtlasError if peft would make another function of the prefix on a network of `transformers`."""
+        config = getattr(model, "config", None)
+        if config is None:
+            return
+        if getattr(config, "sliding_window", None) is not None:
+            raise AtlasError(
+                f"sliding_window = {config.sliding_window}: peft's prefix leaves the window; allowed: None"
+            )
+        if not position_modules(model):
+            kind = type(model).__name__
+            raise AtlasError(f"prefix of {kind}: not known how peft numbers its positions; not saved for peft")
+        layers = getattr(config, "num_hidden_layers", len(names))
+        if layers != len(names):
+            raise AtlasError(f"prefix of {len(names)} layers: peft has one in each of {layers}; not saved for peft")
 
     def module_params(self, base: nn.Module, name: str) -> int:
         """Return tokens x 2 width."""
         return 2 * self.num_virtual_tokens * self.width
+
+    def check_from_peft(self, config: Mapping[str, Any], model: nn.Module, names: Sequence[str]) -> None:
+        """Raise an AtlasError unless peft's table has these layers and heads."""
+        shape = getattr(model, "config", None)
+        heads = getattr(shape, "num_key_value_heads", None) or getattr(shape, "num_attention_heads", None)
+        expected = {"num_layers": len(names), "token_dim": self.width, "num_transformer_submodules": 1}
+        for key, value in {**expected, **({} if heads is None else {"num_attention_heads": heads})}.items():
+            if config.get(key) is not None and (type(config[key]) is not int or config[key] != value):
+                raise AtlasError(f"{key} = {config[key]!r}: allowed: {value}")
 
     def peft_settings(self) -> dict[str, Any]:
         """Return the settings that `peft.PrefixTuningConfig` takes."""
@@ -165,5 +235,9 @@ class PrefixTuning(Method):
     def from_peft(self, state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
         """Return each layer's keys and values, cut from peft's table of prompts."""
         places = [f"{name}.{part}" for name in names for part in ("keys", "values")]
-        prefixes = dict(zip(places, state[_TABLE].split(self.width, dim=-1), strict=True))
+        expected, table = (self.num_virtual_tokens, self.width * len(places)), state.get(_TABLE)
+        if table is None or tuple(table.shape) != expected:
+            found = "is missing" if table is None else f"has shape {tuple(table.shape)}"
+            raise AtlasError(f"adapter: {_TABLE} {found}; allowed: shape {expected}")
+        prefixes = dict(zip(places, table.split(self.width, dim=-1), strict=True))
         return prefixes | {name.removeprefix(_OUTSIDE): t for name, t in state.items() if name != _TABLE}

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from peft_atlas.errors import AtlasError
 from peft_atlas.methods.bottleneck import Bottleneck
-from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting, widths
+from peft_atlas.methods.linear import widths
+from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting
+from peft_atlas.methods.patterns import Patterns
 from peft_atlas.methods.wrapper import Wrapper
+
+SIDES = ("output", "input", "narrower")
 
 
 class InSeries(Wrapper):
@@ -24,15 +29,15 @@ class InSeries(Wrapper):
         super().__init__(base)
         self.adapter, self.before = adapter, before
 
-    def forward(self, x: Tensor, base_output: Tensor | None = None) -> Tensor:
-        """Return the adapted output, shape ``(*population, *batch, out)``.
+    def forward(self, x: Tensor, *arguments: Any, base_output: Tensor | None = None, **options: Any) -> Tensor:
+        """Return the adapted output, shape ``(*population, *batch, out)``; further arguments are the base's.
 
         ``base_output`` is ``base(x)`` where the caller has it; it is of no use where the adapter stands before.
         """
         if self.before:
-            before: Tensor = self.base(self.adapter(x, x))
+            before: Tensor = self.base(self.adapter(x, x), *arguments, **options)
             return before
-        h = self.base(x) if base_output is None else base_output
+        h = self.base(x, *arguments, **options) if base_output is None else base_output
         after: Tensor = self.adapter(h, h)
         return after
 
@@ -55,7 +60,7 @@ class SeriesAdapter(Method):
     name: ClassVar[str] = "AdapterS"
     paper: ClassVar[str] = "arXiv:1902.00751"
     bottleneck: int = 16
-    target_modules: tuple[str, ...] = ("attention.output.dense", "output.dense")
+    target_modules: Patterns = ("attention.output.dense", "output.dense")
     non_linearity: str = "tanh"
     side: Literal["output", "input", "narrower"] = "output"
 
@@ -66,6 +71,8 @@ class SeriesAdapter(Method):
 
     def _place(self, base: nn.Module) -> tuple[int, bool]:
         """Return the adapter's width, and whether it stands before the module."""
+        if self.side not in SIDES:
+            raise AtlasError(f"side = {self.side!r}: allowed: {', '.join(SIDES)}")
         inputs, outputs = widths(base, self.name)
         before = self.side == "input" or (self.side == "narrower" and inputs < outputs)
         return (inputs if before else outputs), before

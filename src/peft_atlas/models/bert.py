@@ -1,13 +1,12 @@
-"""BERT (Devlin et al., arXiv:1810.04805), under the module names of `transformers`, in stages that can be cached.
+"""BERT (Devlin et al., arXiv:1810.04805) with the module names of `transformers`, split into stages that can be cached.
 
-`transformers` builds the same network, and the tests compare the two to the last digits. It stands here because
-importing `transformers` takes longer than many a run of the study, and because a run must be able to start at the
-first stage that learns.
+`transformers` builds the same network, and the tests check that the two agree to the last digits. We have our own for
+two reasons: importing `transformers` takes longer than many runs of the study, and a run must be able to start at the
+first stage with trainable parameters.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.models.folder import check_weights, our_name, read_config, shards
 from peft_atlas.rng import generator
 
 
@@ -36,7 +36,7 @@ class BertShape:
 
 
 def _table(rows: int, width: int) -> nn.Embedding:
-    """Return a table that learns, without values: drawing them on the meta device would import torch's compiler."""
+    """Make a trainable table without values: initialising it on the meta device would import torch's compiler."""
     return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
 
 
@@ -70,7 +70,7 @@ class _SelfAttention(nn.Module):
 
 
 class _Output(nn.Module):
-    """A linear map back to the residual stream, and the normalisation after the sum."""
+    """A linear map back to the residual stream, then the sum and its normalisation."""
 
     def __init__(self, inputs: int, shape: BertShape) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class _Stack(nn.Module):
 
 
 class BertEncoder(nn.Module):
-    """BERT without its pooler and without dropout; its stages are the embeddings and then each layer.
+    """BERT without pooler and dropout. Its stages are the embeddings and then each layer.
 
     Attributes
     ----------
@@ -135,27 +135,27 @@ class BertEncoder(nn.Module):
 
     @property
     def width(self) -> int:
-        """Return the width of its hidden states."""
+        """Width of the hidden states."""
         return self.shape.hidden_size
 
     def stages(self) -> list[nn.Module]:
-        """Return its stages in the order in which they run."""
+        """List the stages in the order they run."""
         return [self.embeddings, *self.encoder.layer]
 
     def run(self, states: Tensor, mask: Tensor, start: int, stop: int) -> Tensor:
-        """Return the states after some stages.
+        """Run some of the stages and return the resulting states.
 
         Parameters
         ----------
         states
-            Token ids, shape ``(batch, length)``, where ``start`` is 0; else hidden states, shape ``(batch, length,
-            width)``, after the first ``start`` stages.
+            Token ids, shape ``(batch, length)``, if ``start`` is 0; otherwise the hidden states after the first
+            ``start`` stages, shape ``(batch, length, width)``.
         mask
-            True where there is a token, shape ``(batch, length)``.
+            True for tokens, False for padding; shape ``(batch, length)``.
         start, stop
-            First stage to run, and the one to stop before.
+            Stages ``start`` to ``stop - 1`` are run.
         """
-        # Without padding no mask is needed, and attention takes its faster kernel.
+        # Without padding no mask is needed, and attention can use its faster kernel.
         attended = None if bool(mask.all()) else mask[:, None, None, :]
         if start == 0 < stop:
             states = self.embeddings(states)
@@ -165,56 +165,47 @@ class BertEncoder(nn.Module):
 
 
 def read_shape(folder: Path) -> BertShape:
-    """Return the sizes that a folder's ``config.json`` states.
+    """Read the sizes from a folder's ``config.json``.
 
     Raises
     ------
     AtlasError
-        If it is not a BERT as it is built here.
+        If it describes a BERT that this module does not build.
     """
-    stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    differing = {
-        name: stated.get(name, usual)
-        for name, usual in (("model_type", "bert"), ("hidden_act", "gelu"), ("position_embedding_type", "absolute"))
-        if stated.get(name, usual) != usual
-    }
-    if differing:
-        raise AtlasError(f"{folder}/config.json: {differing}: allowed: bert with gelu and absolute positions")
-    try:
-        return BertShape(**{field.name: stated[field.name] for field in fields(BertShape) if field.name in stated})
-    except TypeError:
-        raise AtlasError(f"{folder}/config.json: lacks sizes of a BERT; it has {', '.join(stated)}") from None
+    stated = read_config(folder)
+    if stated["model_type"] != "bert":
+        raise AtlasError(f"{folder}/config.json: model_type = {stated['model_type']!r}: allowed: bert")
+    return BertShape(**{field.name: stated[field.name] for field in fields(BertShape) if field.name in stated})
 
 
 def load_bert(folder: Path) -> BertEncoder:
-    """Return the pretrained encoder of a folder with ``config.json`` and ``model.safetensors``.
+    """Load a pretrained encoder, in float32, from a folder with ``config.json`` and safetensors.
 
-    Names of older checkpoints (``bert.`` in front, ``gamma`` and ``beta``) are read too.
+    Names used by older checkpoints (prefix ``bert.``, ``gamma`` and ``beta``) are understood too.
 
     Raises
     ------
     AtlasError
-        If the file lacks a weight of the encoder.
+        If the files lack a weight of the encoder, or one has another shape.
     """
+    shape = read_shape(folder)
+    check_weights(folder, read_config(folder))
     with torch.device("meta"):
-        model = BertEncoder(read_shape(folder))
-    renamed = {_our_name(name): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+        model = BertEncoder(shape)
+    renamed = {our_name(name): tensor for name, tensor in load_weights(folder).items()}
     wanted = model.state_dict()
-    missing = sorted(set(wanted) - set(renamed))
-    if missing:
-        raise AtlasError(f"{folder}/model.safetensors: lacks {missing[0]} and {len(missing) - 1} more of the encoder")
     model.load_state_dict({name: renamed[name].to(wanted[name].dtype) for name in wanted}, assign=True)
     return model
 
 
-def _our_name(name: str) -> str:
-    name = name.removeprefix("bert.")
-    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Return every weight of a folder, of one file or of several."""
+    return {name: tensor for file in shards(folder) for name, tensor in load_file(folder / file).items()}
 
 
 @torch.no_grad()
 def random_bert(shape: BertShape, seed: int) -> BertEncoder:
-    """Return an encoder with BERT's initial weights: normal, biases 0, normalisation at 1 and 0."""
+    """Initialise an encoder as BERT does: normal weights, zero biases, normalisation with scale 1 and shift 0."""
     with torch.device("meta"):
         model = BertEncoder(shape)
     model.to_empty(device="cpu")

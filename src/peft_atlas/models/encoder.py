@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -12,28 +11,27 @@ from torch import Tensor, nn
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.method import Sites
 from peft_atlas.models.bert import load_bert
+from peft_atlas.models.folder import check_weights, read_config
 from peft_atlas.population import SeedDropout
 from peft_atlas.rng import generator
 
-# Families whose modules are named as BERT's are, so that the same sites fit.
-FAMILIES = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
 HEAD = ("head",)
 
 
 class Encoder(Protocol):
-    """What the classifier asks of an encoder; see `peft_atlas.models.bert.BertEncoder`."""
+    """What the classifier needs from an encoder; see `peft_atlas.models.bert.BertEncoder`."""
 
     width: int
 
     def stages(self) -> list[nn.Module]:
-        """Return the stages in the order in which they run."""
+        """List the stages in the order they run."""
 
     def run(self, states: Tensor, mask: Tensor, start: int, stop: int) -> Tensor:
-        """Return the states after the stages from ``start`` to before ``stop``."""
+        """Run stages ``start`` to ``stop - 1`` and return the resulting states."""
 
 
 class HuggingFaceEncoder(nn.Module):
-    """An encoder of `transformers` as a single stage, from token ids to hidden states."""
+    """An encoder from `transformers` as a single stage, from token ids to hidden states."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -41,11 +39,11 @@ class HuggingFaceEncoder(nn.Module):
         self.width = int(model.config.hidden_size)
 
     def stages(self) -> list[nn.Module]:
-        """Return the one stage."""
+        """List the only stage."""
         return [self.model]
 
     def run(self, states: Tensor, mask: Tensor, start: int, stop: int) -> Tensor:
-        """Return the last hidden states of token ids, or the states themselves after the one stage."""
+        """Compute the last hidden states from token ids, or pass states through if the stage has already run."""
         if start == stop:
             return states
         return self.model(input_ids=states, attention_mask=mask.long()).last_hidden_state
@@ -57,11 +55,11 @@ class TextClassifier(nn.Module):
     Parameters
     ----------
     encoder
-        The pretrained encoder; it is in evaluation mode always, so that no dropout of its own is drawn.
+        The pretrained encoder. It is always in evaluation mode, so that its own dropout is off.
     classes
         Number of classes.
     seed
-        Keys the head's initial weights, uniform in ``±1/sqrt(width)``; its biases start at 0.
+        Seeds the head's initial weights, uniform in ``±1/sqrt(width)``; its biases start at 0.
     """
 
     def __init__(self, encoder: nn.Module, classes: int, seed: int) -> None:
@@ -75,25 +73,25 @@ class TextClassifier(nn.Module):
 
     @property
     def stream(self) -> Encoder:
-        """Return the encoder as what the classifier asks of it."""
+        """The encoder, typed as the interface that the classifier uses."""
         return cast(Encoder, self.encoder)
 
     def train(self, mode: bool = True) -> TextClassifier:
-        """Set the mode; of the encoder only an adapter's own dropout, which has keyed streams, ever trains."""
+        """Set the mode; inside the encoder only the adapters' dropout, which has seeded streams, ever trains."""
         super().train(mode)
         for module in self.encoder.modules():
             module.training = mode and isinstance(module, SeedDropout)
         return self
 
     def frozen_stages(self) -> int:
-        """Return how many stages at the start have nothing that learns, so that their output can be kept."""
+        """Count the leading stages without trainable parameters, whose output can be cached."""
         for place, stage in enumerate(self.stream.stages()):
             if any(parameter.requires_grad for parameter in stage.parameters()):
                 return place
         return len(self.stream.stages())
 
     def embed(self, states: Tensor, mask: Tensor, start: int = 0) -> Tensor:
-        """Return embeddings, shape ``(batch, width)``: the mean of the last hidden states over the tokens.
+        """Average the last hidden states over the tokens, giving embeddings of shape ``(batch, width)``.
 
         ``states`` are token ids, or hidden states after the first ``start`` stages.
         """
@@ -102,12 +100,12 @@ class TextClassifier(nn.Module):
         return (hidden * kept).sum(1) / kept.sum(1)
 
     def forward(self, states: Tensor, mask: Tensor, start: int = 0) -> Tensor:
-        """Return logits, shape ``(batch, classes)``."""
+        """Compute logits, shape ``(batch, classes)``."""
         return self.head(self.embed(states, mask, start))
 
 
 def encoder_sites(width: int) -> Sites:
-    """Return where an encoder of BERT's families can be adapted; ``width`` is that of its hidden states."""
+    """Name the places where a BERT-like encoder can be adapted; ``width`` is that of its hidden states."""
     query, key, value = "query", "key", "value"
     outputs = ("attention.output.dense", "layer.*.output.dense")
     return Sites(
@@ -124,23 +122,50 @@ def encoder_sites(width: int) -> Sites:
 
 
 def load_encoder(folder: Path) -> nn.Module:
-    """Return the pretrained encoder of a folder that `save_pretrained` wrote, or that a package holds.
+    """Load a pretrained encoder from a folder written by `save_pretrained` or shipped in a package.
+
+    It is in float32, whatever the precision that it was saved in.
 
     Raises
     ------
     AtlasError
-        If its family is not one whose places are known.
+        If the places to adapt are not known for its family, or its weights are not those of the encoder.
     """
-    family = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    if family not in FAMILIES:
-        raise AtlasError(f"model {folder}: model_type = {family!r}: allowed: {', '.join(FAMILIES)}")
-    if family == "bert":
+    stated = read_config(folder)
+    if stated["model_type"] == "bert":
         return load_bert(folder)
-    from transformers import AutoModel
+    check_weights(folder, stated)
+    return HuggingFaceEncoder(_load_with_transformers(folder, stated["model_type"]))
 
-    return HuggingFaceEncoder(AutoModel.from_pretrained(folder, use_safetensors=True))
+
+def _load_with_transformers(folder: Path, family: str) -> nn.Module:
+    """Return the encoder that `transformers` builds, in float32 and without the pooler, which no forward pass uses.
+
+    Raises
+    ------
+    AtlasError
+        If a weight of it is not in the files: `transformers` would draw it at random.
+    """
+    from transformers import AutoModel
+    from transformers.utils import logging
+
+    # Its table of weights left over, such as the pooler's, is of no use to who reads a job's log.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    # Electra has none to leave out, and refuses to be asked.
+    options = {} if family == "electra" else {"add_pooling_layer": False}
+    model, found = AutoModel.from_pretrained(
+        folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
+    )
+    lacking = sorted([*map(str, found["missing_keys"]), *map(str, found.get("mismatched_keys", ()))])
+    if lacking:
+        raise AtlasError(
+            f"model {folder}: its weights lack {lacking[0]} and {len(lacking) - 1} more that transformers builds; "
+            "allowed: weights that save_pretrained wrote"
+        )
+    return model
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Return the parameters of a module, each tensor once."""
+    """Count the parameters of a module, each tensor once."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -1,1 +1,1 @@
-"""The report: sections made of blocks, written as Markdown and as one self-contained HTML file."""
+"""The report: sections of blocks, rendered as Markdown and as a single self-contained HTML page."""

@@ -1,4 +1,4 @@
-"""What a report is made of; both templates render the same blocks."""
+"""The building blocks of a report; the HTML and Markdown templates render the same ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Plain text, with the records that its numbers come from."""
+    """Plain text and the records behind its numbers."""
 
     text: str
     evidence: str = ""
@@ -20,7 +20,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class AnswerText:
-    """What one study answers: its label, the answer, and the records that the numbers come from."""
+    """One study's answer to a question: its label, the text, and the records behind the numbers."""
 
     label: str
     text: str
@@ -29,7 +29,7 @@ class AnswerText:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question, what each study answers, and the figure that shows it."""
+    """A question, each study's answer, and the figure that shows it best."""
 
     id: str
     question: str
@@ -40,9 +40,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts; ``numeric`` says which columns are set flush right.
+    """A table of strings; columns flagged in ``numeric`` are right-aligned.
 
-    ``evidence`` names the column whose texts name records, if there is one.
+    ``evidence`` is the column, if any, whose entries refer to records and become links.
     """
 
     caption: str
@@ -55,7 +55,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Explorer:
-    """The points that a reader can plot against each other, with the metrics they have."""
+    """Data for the interactive scatter plot: points and the metrics known for each."""
 
     data: Mapping[str, Any]
     kind: str = "explorer"
@@ -63,7 +63,7 @@ class Explorer:
 
 @dataclass(frozen=True)
 class EvidenceBlock:
-    """Rows of a result table that a statement rests on; ``rows`` are the first of ``total``."""
+    """Result rows that support a statement; ``rows`` holds the first few of ``total``."""
 
     id: str
     name: str
@@ -75,7 +75,11 @@ class EvidenceBlock:
 
 @dataclass(frozen=True)
 class FigureBlock:
-    """A figure: its name under figures/, title, section, study, caption, finding, the SVG, and the files beside it."""
+    """A figure and the files that go with it.
+
+    ``name`` is its name under figures/, ``svg`` the drawing as a data address, ``size`` its width and height in
+    CSS pixels: the page reserves that space before it decodes the picture, so that links land where they point.
+    """
 
     name: str
     title: str
@@ -84,18 +88,19 @@ class FigureBlock:
     caption: str
     finding: str
     svg: str
+    size: tuple[int, int]
     formats: tuple[str, ...] = ("pdf", "png", "svg")
     kind: str = "figure"
 
     @property
     def picture(self) -> str:
-        """Return the ending of the file that a Markdown page shows."""
+        """File extension of the picture shown in Markdown."""
         return "png" if "png" in self.formats else "svg"
 
 
 @dataclass(frozen=True)
 class Code:
-    """Commands to type."""
+    """Commands to run."""
 
     text: str
     kind: str = "code"
@@ -114,16 +119,16 @@ class Section:
 
 
 def table(caption: str, frame: pd.DataFrame, formats: dict[str, str] | None = None) -> Table:
-    """Return a data frame as a table of texts, numbers by a format a column, missing values as a dash.
+    """Format a data frame as a table of strings: numbers per column format, missing values as a dash.
 
     Parameters
     ----------
     caption
-        What the table shows.
+        Caption of the table.
     frame
-        Its rows; column names are the header.
+        The rows; column names become the header.
     formats
-        Format of a column's numbers, such as ``.1f``; ``g`` where none is given.
+        Number format per column, such as ``.1f``; without one, whole numbers as such and four digits otherwise.
     """
     formats = formats or {}
     numeric = tuple(pd.api.types.is_numeric_dtype(frame[column]) for column in frame.columns)
@@ -135,7 +140,7 @@ def table(caption: str, frame: pd.DataFrame, formats: dict[str, str] | None = No
 
 
 def _cell(value: object, form: str) -> str:
-    """Return a value as text."""
+    """Format one cell."""
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return "–"
     if isinstance(value, str):

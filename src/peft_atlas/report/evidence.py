@@ -1,4 +1,4 @@
-"""The rows behind a statement, with an anchor for each selection of them."""
+"""Links from statements to the result rows behind them, with one anchor per selection."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 class Evidence:
-    """Collects the evidence that a report's texts name, and gives each selection of rows an anchor."""
+    """Collects the evidence cited in a report and assigns an anchor to each distinct selection of rows."""
 
     def __init__(self, tables: Mapping[str, pd.DataFrame]) -> None:
         self.tables = tables
         self._blocks: dict[str, EvidenceBlock | None] = {}
 
     def links(self, text: str) -> list[EvidenceBlock]:
-        """Return the selections of an evidence text, as `rows_of` reads it; what selects no row is left out."""
+        """Resolve an evidence string (see `rows_of`) to its selections, skipping those that match no row."""
         blocks = [self._block(part) for part in text.split("; ")]
         return [block for block in blocks if block is not None]
 
     def blocks(self) -> list[EvidenceBlock]:
-        """Return all selections that were asked for."""
+        """All selections cited so far."""
         return [block for block in self._blocks.values() if block is not None]
 
     def _block(self, part: str) -> EvidenceBlock | None:
@@ -57,7 +57,7 @@ class Evidence:
             try:
                 found = rows_of(part, self.tables)
             except AtlasError:
-                # A text for readers, or a selection of a table that this report does not hold.
+                # Free text, or a selection from a table that is not part of this report.
                 found = []
             self._blocks[part] = self._make(part, found[0]) if found else None
         return self._blocks[part]

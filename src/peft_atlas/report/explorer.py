@@ -1,4 +1,4 @@
-"""The points of the explorer: every measured cell and every published accuracy, with all metrics known of it."""
+"""Data for the explorer: every measured cell and every published accuracy, with all its known metrics."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from peft_atlas.report.content import Explorer
 from peft_atlas.report.material import Material
 from peft_atlas.studies.study import Study
 
-# The task that a panel starts with, where it is not the first of the study.
+# The columns that identify a cell of a study.
 _KEYS = ["task", "method", "setting", "rank", "alpha"]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A quantity that points can be plotted by: its name, unit, axis, and which end of it is better."""
+    """A quantity to plot: name, unit, kind of axis, and whether lower is better."""
 
     name: str
     unit: str
@@ -33,19 +33,19 @@ class Metric:
 
 METRICS = {
     "params_percent": Metric("Trainable parameters", "%", True, True, "share of the full model's parameters"),
-    "trainable_params": Metric("Trainable parameters, count", "", True, True, "parameters that training changes"),
+    "trainable_params": Metric("Trainable parameters, count", "", True, True, "parameters that are trained"),
     "accuracy": Metric("Accuracy", "%", False, False, "test accuracy after the last epoch, or as printed"),
     "seconds": Metric(
-        "Training time", "s", True, True, "seconds of training a run; a share of a block's, or of the job's"
+        "Training time", "s", True, True, "training seconds per run, or its share of the block or job it was trained in"
     ),
-    "memory_bytes": Metric("Memory", "bytes", True, True, "peak of the job, or weights to optimiser recomputed"),
-    "forgetting": Metric("Forgetting", "points", False, True, "source accuracy lost by adapting"),
-    "adapter_bytes": Metric("Adapter file", "bytes", True, True, "bytes of the saved adapter"),
+    "memory_bytes": Metric("Memory", "bytes", True, True, "peak of the job, or recomputed: weights to optimiser"),
+    "forgetting": Metric("Forgetting", "points", False, True, "accuracy lost on the source task by adapting"),
+    "adapter_bytes": Metric("Adapter file", "bytes", True, True, "size of the saved adapter"),
 }
 
 
 def explorer(material: Material, studies: Sequence[Study]) -> Explorer:
-    """Return the explorer's points, metrics and marks."""
+    """Collect the explorer's points, the metrics they have, and each method's colour and marker."""
     points = [*_measured(material, studies), *_published(material)]
     used = [key for key in METRICS if any(point["values"].get(key) is not None for point in points)]
     methods = list(dict.fromkeys(point["method"] for point in points))
@@ -64,7 +64,7 @@ def explorer(material: Material, studies: Sequence[Study]) -> Explorer:
 
 
 def _measured(material: Material, studies: Sequence[Study]) -> list[dict[str, Any]]:
-    """Return the measured cells."""
+    """Turn the measured cells into points."""
     points = []
     for study in studies:
         cells = material.cells_of(study.name) if study.name in material.studies else pd.DataFrame()
@@ -86,7 +86,7 @@ def _measured(material: Material, studies: Sequence[Study]) -> list[dict[str, An
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what tells cells apart, as text, so that missing values are equal."""
+    """Identify a cell by strings, so that missing values compare equal."""
     return tuple("" if not _known(row[name]) else str(row[name]) for name in _KEYS)
 
 
@@ -99,7 +99,7 @@ def _number(value: Any) -> float | None:
 
 
 def _costs(study: Study, material: Material) -> dict[tuple[str, ...], dict[str, float | None]]:
-    """Return seconds and memory by cell, where the study gives them."""
+    """Look up seconds and memory per cell, if the study reports costs."""
     give = getattr(study.part("section"), "costs", None)
     if give is None:
         return {}
@@ -111,7 +111,7 @@ def _costs(study: Study, material: Material) -> dict[tuple[str, ...], dict[str, 
 
 
 def _of_runs(material: Material, study: str) -> dict[tuple[str, ...], dict[str, Estimate]]:
-    """Return what the runs of each cell tell beside accuracy: means over seeds."""
+    """Average, over each cell's seeds, what its runs record besides accuracy."""
     runs = material.tables["runs"]
     own = runs[(runs["study"] == study) & (runs["status"] == "ok") & runs["selected"].fillna(value=True)]
     own = own.assign(
@@ -127,7 +127,7 @@ def _of_runs(material: Material, study: str) -> dict[tuple[str, ...], dict[str, 
 
 
 def _published(material: Material) -> list[dict[str, Any]]:
-    """Return the published accuracies, with counts and memory where a documented configuration gives the percentage."""
+    """Turn published accuracies into points, with counts and memory if a known configuration matches."""
     comparison = material.tables["comparison"]
     rows = comparison[comparison["source"] != MEASURED]
     published = material.tables["published"]
@@ -143,7 +143,7 @@ def _published(material: Material) -> list[dict[str, Any]]:
 
 
 def _recomputed(material: Material, row: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return count and bytes of the configuration whose recomputed percentage is the printed one, to its digits."""
+    """Take count and memory from the documented configuration whose percentage is within 2 % of the printed one."""
     parameters, memory = material.tables["parameters"], material.tables["memory"]
     if not _known(row["params_percent"]):
         return {}
@@ -171,7 +171,7 @@ def _point(
     intervals: Mapping[str, tuple[float | None, float | None]],
     source: str,
 ) -> dict[str, Any]:
-    """Return one point; a metric that is not known of it is left out."""
+    """Build one point, leaving out the metrics that are unknown."""
     rank = f"r = {int(row['rank'])}" if _known(row["rank"]) else ""
     alpha = f"α = {row['alpha']:g}" if _known(row["alpha"]) else ""
     setting = str(row["setting"]) if _known(row["setting"]) else ""

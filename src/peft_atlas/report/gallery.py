@@ -1,4 +1,4 @@
-"""The page that shows all figures."""
+"""The gallery: all figures on one page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from peft_atlas.step import Step
 
 
 def gallery_step(step: Step) -> None:
-    """Write the page."""
+    """Write the gallery page."""
     figures = read_figures(map(Path, step.params["figures"]))
     write_text(step.output("gallery"), render_gallery(figures))

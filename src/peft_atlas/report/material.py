@@ -1,4 +1,4 @@
-"""What a report is built from."""
+"""Everything a report is built from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from peft_atlas.tables.schemas import CONTRACTS
 
 @dataclass(frozen=True)
 class Material:
-    """Result tables, figures in the report's order, the studies that were run, and the report's provenance."""
+    """Result tables, figures in report order, the studies that were run, and provenance."""
 
     tables: Mapping[str, pd.DataFrame]
     figures: Sequence[FigureBlock]
@@ -36,7 +36,7 @@ class Material:
     missing: tuple[str, ...] = ()
 
     def figures_of(self, *, section: str | None = None, study: str | None = None) -> list[FigureBlock]:
-        """Return the figures of a section, of a study, or of both."""
+        """Select figures by section, by study, or by both."""
         return [
             figure
             for figure in self.figures
@@ -44,13 +44,13 @@ class Material:
         ]
 
     def findings(self, *kinds: str, study: str | None = None) -> pd.DataFrame:
-        """Return the findings of some kinds, of one study or of all, in the order of telling."""
+        """Select findings by kind, for one study or all, in report order."""
         findings = self.tables["findings"]
         chosen = findings["kind"].isin(kinds) & (study is None or findings["study"] == study)
         return findings[chosen].sort_values("position")
 
     def cells_of(self, study: str) -> pd.DataFrame:
-        """Return the final test accuracies of a study's cells, in percent, from the table ``comparison``."""
+        """Select the final test accuracy (percent) of each cell of a study from the table ``comparison``."""
         return cells_of(self.tables["comparison"], study)
 
 
@@ -61,20 +61,20 @@ def load_material(
     root: Path,
     missing: Sequence[str] = (),
 ) -> Material:
-    """Return what a report is built from.
+    """Read the tables and figures, and gather versions and provenance.
 
     Parameters
     ----------
     tables
-        Path of each result table, by the name of its contract.
+        Path of each result table, keyed by contract name.
     figures
-        The figures' paths without an ending, in the report's order.
+        Paths of the figures without extension, in report order.
     config
-        The study.
+        The configuration of the run.
     root
-        The repository, whose commit the report names.
+        The repository; the report states its commit.
     missing
-        Files that should be part of the report and do not exist.
+        Files that belong in the report but do not exist.
     """
     study = StudyConfig.model_validate(config)
     return Material(

@@ -1,4 +1,4 @@
-"""The report's files, from the result tables and the figures."""
+"""The step that writes the report from the result tables and figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from peft_atlas.studies.study import studies_of
 
 
 def report_step(step: Step) -> None:
-    """Write the report, the configuration that it is of, and the lines that a run ends with."""
+    """Write the report, the configuration it was made with, and the summary lines printed when a run ends."""
     params, html = step.params, step.output("html")
     tables = {name: step.path(name) for name in params["tables"]}
     material = load_material(tables, map(Path, params["figures"]), params["config"], Path(params["root"]))

@@ -1,8 +1,9 @@
-"""Write the report as HTML and as Markdown from the same sections."""
+"""Render the same sections as HTML and as Markdown."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_text
 from peft_atlas.report.content import FigureBlock, Section
 from peft_atlas.report.evidence import SHOWN, Evidence
@@ -21,32 +23,46 @@ TITLE = "PEFT Atlas"
 
 
 def read_figures(stems: Iterable[Path]) -> list[FigureBlock]:
-    """Return each figure from its card and its SVG file."""
+    """Load each figure from its card and SVG file."""
     return [_read_figure(stem) for stem in stems]
 
 
 def _read_figure(stem: Path) -> FigureBlock:
     card = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
-    picture = _data_address(stem.with_suffix(".svg").read_text(encoding="utf-8"))
+    svg = stem.with_suffix(".svg").read_text(encoding="utf-8")
     texts = {key: card[key] for key in ("title", "section", "study", "caption", "finding")}
-    return FigureBlock(name=stem.name, svg=picture, formats=tuple(card["formats"]), **texts)
+    return FigureBlock(name=stem.name, svg=_data_address(svg), size=_size(svg), formats=tuple(card["formats"]), **texts)
+
+
+# Matplotlib writes lengths in points; a CSS pixel is 3/4 of one.
+_PIXELS_PER_POINT = 4 / 3
+_VIEW_BOX = re.compile(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"')
+
+
+def _size(svg: str) -> tuple[int, int]:
+    """Read the width and height of an SVG from its viewBox, converted from points to whole CSS pixels."""
+    found = _VIEW_BOX.search(svg)
+    if found is None:
+        raise AtlasError("figure: its SVG has no viewBox; delete it and run again")
+    width, height = (round(_PIXELS_PER_POINT * float(length)) for length in found.groups())
+    return width, height
 
 
 def _data_address(svg: str) -> str:
-    """Return an SVG as a data address; a quarter shorter than in base64."""
+    """Encode an SVG as a percent-encoded data URL, a quarter shorter than base64."""
     start = svg.index("<svg")
     return "data:image/svg+xml," + quote(" ".join(svg[start:].split()), safe=" ~()*!.,;:/?@&=+$-_'")
 
 
 def render_html(sections: Sequence[Section], tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return the report as one HTML page that loads nothing; every text is escaped.
+    """Render the report as a single HTML page that loads no other file; all text is escaped.
 
     Parameters
     ----------
     sections
-        The report.
+        Sections of the report.
     tables
-        The result tables that its evidence names.
+        The result tables that evidence links refer to.
     """
     environment = _environment(escape=True)
     environment.filters["json"] = _json
@@ -61,13 +77,13 @@ def _template(name: str) -> str:
 
 
 def _json(data: Any) -> Markup:
-    """Return data as JSON that cannot end the element it stands in."""
+    """Serialise data as JSON that cannot close the script element around it."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def render_markdown(sections: Sequence[Section]) -> str:
-    """Return the report as Markdown, its figures as links to the PNG files."""
+    """Render the report as Markdown, with figures linked as files."""
     environment = _environment(escape=False)
     environment.filters["cell"] = _markdown_cell
     return environment.get_template("report.md.j2").render(title=TITLE, sections=sections)
@@ -85,13 +101,13 @@ def _environment(*, escape: bool) -> Environment:
 
 
 def _markdown_cell(text: str) -> str:
-    """Return text that cannot break a table row or become markup."""
+    """Escape text so that it cannot break a table row or be read as markup."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("\\", "\\\\").replace("|", "\\|")
     return " ".join(escaped.split())
 
 
 def render_gallery(figures: Sequence[FigureBlock]) -> str:
-    """Return a page that shows all figures by section, each from its SVG file."""
+    """Render a page that shows all figures by section, each loaded from its SVG file."""
     names = dict.fromkeys(figure.section for figure in figures)
     sections = [(name, [figure for figure in figures if figure.section == name]) for name in names]
     template = _environment(escape=True).get_template("gallery.html.j2")
@@ -101,6 +117,6 @@ def render_gallery(figures: Sequence[FigureBlock]) -> str:
 def write_report(
     sections: Sequence[Section], html: Path, markdown: Path, tables: Mapping[str, pd.DataFrame] | None = None
 ) -> None:
-    """Write both forms of the report, each whole or not at all; evidence links to the rows of ``tables``."""
+    """Write both forms of the report, each atomically; evidence links point to rows of ``tables``."""
     write_text(html, render_html(sections, tables or {}))
     write_text(markdown, render_markdown(sections))

@@ -1,4 +1,4 @@
-"""The report's sections, each built from the result tables and the figures' cards alone."""
+"""The report's sections, built only from the result tables and the figures' cards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from peft_atlas.studies.study import Study, all_studies
 
 
 def build_sections(material: Material) -> list[Section]:
-    """Return all sections, the answers first."""
+    """Build all sections, answers first."""
     studies = all_studies()
     return [
         *_missing(material),
@@ -37,36 +37,36 @@ def build_sections(material: Material) -> list[Section]:
 
 
 def _missing(material: Material) -> list[Section]:
-    """Return the section that says what a failed run left out, or none."""
+    """List what a failed run could not produce, as a section of its own if there is anything."""
     if not material.missing:
         return []
-    text = "This report is incomplete: jobs of the run failed, and these could not be made: "
+    text = "This report is incomplete: some jobs failed, and the following could not be produced: "
     return [Section("missing", "Missing", [Paragraph(f"{text}{', '.join(material.missing)}.", "the run's logs")])]
 
 
 def _explore(material: Material, studies: Sequence[Study]) -> Section:
-    """Return the explorer."""
+    """Introduce and embed the explorer."""
     intro = Paragraph(
-        "Two metrics against each other, in two panels with common axes. A Pareto front joins the points that no "
-        "other point of the same task and model beats in one metric without losing in the other. Accuracies of "
-        "different tasks or models do not compare.",
+        "Plot any two metrics against each other, in two panels with the same axes. A Pareto front connects the points "
+        "that no other point of the same task and model beats on one metric without losing on the other. Accuracies "
+        "on different tasks or models are not comparable.",
         "comparison; costs",
     )
     return Section("explore", "Explore", [intro, explorer(material, studies)])
 
 
 def _study(study: Study, material: Material) -> Section:
-    """Return the section of a study, or what it would measure where it was not run."""
+    """Build a study's section or, if it was not run, say what it would measure."""
     if study.name in material.studies:
         return Section(study.name, study.title, study.part("section").blocks(material))
     absent = Paragraph(
-        f"Not part of this run. {study.about} To run it, name {study.name} under studies in the configuration."
+        f"Not part of this run. {study.about} To run it, add {study.name} to studies in the configuration."
     )
     return Section(study.name, f"{study.title} (not run)", [absent])
 
 
 def _findings_table(caption: str, rows: pd.DataFrame) -> Block:
-    """Return findings as a table."""
+    """Tabulate findings."""
     shown = rows[["statement", "source", "verdict", "detail", "evidence"]]
     return table(caption, shown)
 
@@ -75,11 +75,11 @@ def _errata(material: Material) -> Section:
     errata = material.findings("erratum")
     fixed = int((errata["verdict"] == "fixed").sum())
     intro = Paragraph(
-        f"{len(errata)} errors of the seed notebook and of what it quotes; {fixed} are fixed, and the effect "
-        "of the fix is measured. The others are kept on purpose, or their study was not run.",
+        f"{len(errata)} errors in the seed notebook and in what it quotes; {fixed} are fixed, and the effect of the "
+        "fix is measured. Errors marked open are kept on purpose or belong to a study that was not run.",
         "findings: kind=erratum",
     )
-    return Section("errata", "Errata: what each fix changes", [intro, _findings_table("Errors, one per row.", errata)])
+    return Section("errata", "Errata: what fixing them changes", [intro, _findings_table("Errata.", errata)])
 
 
 def _recomputed(material: Material) -> Section:
@@ -90,19 +90,19 @@ def _recomputed(material: Material) -> Section:
 def _conflicts(material: Material) -> Section:
     conflicts = material.tables["conflicts"]
     if conflicts.empty:
-        return Section("conflicts", "Conflicts", [Paragraph("No cell is printed with two numbers.", "conflicts")])
+        return Section("conflicts", "Conflicts", [Paragraph("No value is printed in two different ways.", "conflicts")])
     counts = ", ".join(f"{n} {verdict}" for verdict, n in conflicts["verdict"].value_counts().items())
     intro = Paragraph(
-        f"{len(conflicts)} cells are printed with more than one number: {counts}. Explained: rounding, zeros at the "
-        "end or the order of rounding lets all readings be one number. Settled: recomputation gives some readings and "
-        "not the others. Open: nothing seen decides, and all readings are kept.",
+        f"{len(conflicts)} values are printed in more than one way: {counts}. Explained: rounding, padding zeros "
+        "or the order of rounding accounts for the difference. Settled: recomputation reproduces some of the readings "
+        "but not the others. Open: nothing we have seen decides between them, and all readings are kept.",
         "conflicts: verdict",
     )
     order = conflicts["verdict"].map({"open": 0, "settled": 1, "explained": 2})
     rows = conflicts.assign(order=order, metric=conflicts["metric"].str.replace("_", " "))
     rows = rows.sort_values("order", kind="stable")
     columns = ["base_model", "method", "task", "metric", "readings", "difference", "verdict", "resolution", "places"]
-    caption = "Conflicts, one cell a row: what each source prints, and where it stands in data/published."
+    caption = "Conflicts: what each source prints, and where that is recorded in data/published."
     return Section("conflicts", "Conflicts", [intro, table(caption, rows[columns], {"difference": ".3g"})])
 
 
@@ -114,7 +114,7 @@ def _claims(material: Material) -> Section:
         f"{n} {verdict}" for verdict, n in claims["verdict"].str.replace("_", " ").value_counts().items()
     )
     intro = Paragraph(f"{len(claims)} testable statements: {counts}.", "findings: kind=claim")
-    return Section("claims", "Claims", [intro, _findings_table("Claims, one per row.", claims)])
+    return Section("claims", "Claims", [intro, _findings_table("Claims.", claims)])
 
 
 def _checks(material: Material) -> Section:
@@ -133,15 +133,16 @@ def _checks(material: Material) -> Section:
 
 def _failures(material: Material) -> Section:
     runs = material.tables["runs"]
-    bad = runs[runs["status"] != "ok"]
+    # A rate that a search left early is no failure.
+    bad = runs[~runs["status"].isin(["ok", "stopped"])]
     summary = ", ".join(f"{n} {status}" for status, n in runs["status"].value_counts().items())
     blocks: list[Block] = [Paragraph(f"{len(runs):,} runs: {summary}.", "runs: status")]
     if len(bad):
-        blocks.append(table("Runs that did not end well.", bad[["run_id", "status", "reason"]]))
+        blocks.append(table("Runs that did not complete.", bad[["run_id", "status", "reason"]]))
     return Section("failures", "Failures", blocks)
 
 
-# Every rule that writes runs is named so: tuning and pretraining are training too.
+# Every rule that writes runs starts with one of these; tuning and pretraining count as training.
 TRAINING_RULES = ("train_", "tune_", "pretrain_")
 
 
@@ -158,13 +159,13 @@ def _cost(material: Material) -> Section:
     names = {"wall": "seconds", "peak": "largest job (MB)"}
     formats = {"seconds": ".1f", "largest job (MB)": ".0f"}
     intro = Paragraph(
-        f"Training took {total:.0f} s of job time for {len(runs):,} runs, {1000 * total / len(runs):.0f} ms per run, "
-        "searches for a learning rate and pretraining included; every job also starts Python and imports torch.",
+        f"Training took {total:.0f} s of job time for {len(runs):,} runs, or {1000 * total / len(runs):.0f} ms per "
+        "run. This includes learning-rate searches, pretraining, and starting Python and torch in every job.",
         "costs; runs",
     )
     caption = (
-        "Elapsed time and memory by rule, from Snakemake's benchmark files. Memory is sampled, each half second at "
-        "first and every 30 s after 15 s, so that a short peak can be missed; a dash: too short to sample."
+        "Elapsed time and memory by rule, from Snakemake's benchmark files. Memory is sampled every half second for "
+        "the first 15 s and every 30 s after that, so short peaks can be missed; a dash means too short to sample."
     )
     return Section("cost", "Cost", [intro, table(caption, shown.rename(columns=names), formats)])
 
@@ -177,29 +178,30 @@ def _provenance(material: Material) -> Section:
     seeds = _seed_text(material.seeds)
     facts = Paragraph(
         f"Code: {material.code}. Machine: {material.machine}; trained on {', '.join(devices)} with torch "
-        f"{', '.join(torches)}. Seeds: {seeds}. On one machine and one build of torch, data files are equal bit "
-        "for bit whatever the number of cores and of seeds in a job, and whether Slurm ran the jobs; on another "
-        "processor torch rounds otherwise, and only a tolerance holds (checks repeatability and rounding).",
+        f"{', '.join(torches)}. Seeds: {seeds}. On the same machine with the same build of torch, data files are "
+        "identical bit for bit, whatever the number of cores or seeds per job and whether or not Slurm ran the jobs. "
+        "Other processors round differently, so results agree only within a tolerance (see the checks repeatability "
+        "and rounding).",
         "runs: device, torch_version",
     )
-    drawn = "Random streams of a run: each has its own generator, seeded by SHA-256 of role and seed."
+    drawn = "Random streams of a run. Each has its own generator, seeded with the SHA-256 of role and seed."
     return Section(
         "provenance",
         "Versions, seeds and configuration",
-        [facts, table("Versions.", versions), table(drawn, roles), Code(material.config)],
+        [facts, table("Package versions.", versions), table(drawn, roles), Code(material.config)],
     )
 
 
 def _seed_text(seeds: tuple[int, ...]) -> str:
-    """Return seeds as a range where they are one, else as a list."""
+    """Format consecutive seeds as a range, others as a list."""
     if seeds == tuple(range(seeds[0], seeds[0] + len(seeds))) and len(seeds) > 2:
         return f"{seeds[0]} to {seeds[-1]} ({len(seeds)})"
     return ", ".join(map(str, seeds))
 
 
 def _rerun() -> Section:
-    commands = "make                          # build .venv and run the whole study\n"
-    commands += "snakemake --cores 2           # with the environment active\n"
-    commands += "snakemake --cores 2 figures   # figures from the combined tables\n"
+    commands = "make                          # set up .venv and run everything\n"
+    commands += "snakemake --cores 2           # the same, with the environment active\n"
+    commands += "snakemake --cores 2 figures   # only the figures, from the combined tables\n"
     commands += "snakemake --cores 2 --configfile my.yaml"
-    return Section("rerun", "How to run it again", [Code(commands)])
+    return Section("rerun", "How to rerun this", [Code(commands)])

@@ -1,4 +1,4 @@
-"""Tables that the report and the paper share."""
+"""Tables shown both in the report and in the LaTeX output."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from peft_atlas.report.content import Table, table
 
 
 def cells_of(comparison: pd.DataFrame, study: str) -> pd.DataFrame:
-    """Return the final test accuracies of a study's cells, in percent."""
+    """Select the final test accuracy (percent) of each cell of a study."""
     return comparison[(comparison["source"] == MEASURED) & comparison["task"].str.startswith(study_prefix(study))]
 
 
 def costs_of(runs: pd.DataFrame, costs: pd.DataFrame, study: str) -> pd.DataFrame:
-    """Return the seconds and bytes of memory of a run of each cell of a study, means over the runs that have costs."""
+    """Average seconds and peak bytes per run over each cell of a study, using the runs with recorded costs."""
     spent = costs.dropna(subset=["run_id"])[["run_id", "train_seconds", "peak_memory_mb"]]
     joined = runs[runs["study"] == study].merge(spent, on="run_id", how="inner")
     cells = joined.assign(
@@ -27,7 +27,7 @@ def costs_of(runs: pd.DataFrame, costs: pd.DataFrame, study: str) -> pd.DataFram
 
 
 def parameters_table(parameters: pd.DataFrame) -> Table:
-    """Return the recomputed counts, and by which ways each was counted."""
+    """Tabulate the recomputed parameter counts and how each was obtained."""
     columns = ["base_model", "method", "setting", "trainable_params", "percent_with_adapter", "percent_without_adapter"]
     keys = ["base_model", "method", "setting"]
     ways = parameters.groupby(keys)["way"].agg(lambda way: ", ".join(sorted(way)).replace("_", " "))
@@ -35,15 +35,15 @@ def parameters_table(parameters: pd.DataFrame) -> Table:
     shown = parameters.drop_duplicates(keys)[columns]
     shown = shown.assign(counted=[ways[key] for key in shown[keys].itertuples(index=False, name=None)])
     caption = (
-        "Trainable parameters recomputed from architecture and documented configuration; where two ways are named, "
-        f"they {'agree to the last parameter' if agree else 'DISAGREE'}."
+        "Trainable parameters recomputed from the architecture and a documented configuration. Where two ways of "
+        f"counting are listed, they {'agree to the last parameter' if agree else 'DISAGREE'}."
     )
     formats = {"trainable_params": ",d", "percent_with_adapter": ".4f", "percent_without_adapter": ".4f"}
     return table(caption, shown, formats)
 
 
 def memory_table(memory: pd.DataFrame) -> Table:
-    """Return the bytes to train in units of 10^9 bytes, and the sizes of GPU that hold them."""
+    """Tabulate the memory needed for training, in 10^9 bytes, and the GPU sizes that can hold it."""
     parts = ["weights_bytes", "master_weights_bytes", "gradients_bytes", "optimizer_bytes", "total_bytes"]
     shown = memory[["base_model", "method", "setting", "precision"]].assign(
         precision=memory["precision"].str.replace("_", " ")
@@ -53,9 +53,9 @@ def memory_table(memory: pd.DataFrame) -> Table:
     sizes = sorted(int(name[5:-2]) for name in memory.columns if name.startswith("fits_"))
     shown["fits GPUs of"] = [_sizes_that_fit(row, sizes) for _, row in memory.iterrows()]
     caption = (
-        "GB (10^9 bytes) that training takes, without activations, and the sizes of GPU, in GB, that hold it. Where a "
-        "size is not listed, training on one such GPU with AdamW in that precision is impossible without offloading; where it is, "
-        "that is not yet shown possible."
+        "Memory for training in GB (10^9 bytes), without activations, and the GPU sizes in GB that can hold it. If a "
+        "size is not listed, training with AdamW on one such GPU at that precision is impossible without offloading; "
+        "if it is listed, activations may still make it impossible."
     )
     return table(caption, shown, {part.removesuffix("_bytes"): ".2f" for part in parts})
 

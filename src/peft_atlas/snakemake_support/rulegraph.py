@@ -1,8 +1,10 @@
-"""The graph of the rules, as the README shows it."""
+"""The graph of the rules, as docs/how-to.md shows it: `python -m peft_atlas.snakemake_support.rulegraph FILE`."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 _FENCE = "```"
@@ -60,3 +62,13 @@ def write_graph(readme: Path, mermaid: str) -> None:
     """Write the graph into a page."""
     text = readme.read_text(encoding="utf-8")
     readme.write_text(put_graph(text, merge_figures(mermaid)), encoding="utf-8")
+
+
+def snakemakes_graph() -> str:
+    """Return the graph of the workflow in this folder as Snakemake draws it."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--rulegraph", "mermaid-js", "--", "all"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    write_graph(Path(sys.argv[1]), snakemakes_graph())

@@ -1,16 +1,16 @@
-"""What the atlas knows of a study, and the one list of all studies.
+"""What the atlas knows about a study, and the list of all studies.
 
-A study is a package of `peft_atlas.studies` with these files. Each is found by its name and imported only where it
-is needed, so that naming a study costs no import of torch or pandas:
+A study is a package in `peft_atlas.studies` with the files below. Each is found by name and imported only when needed,
+so that listing the studies does not import torch or pandas:
 
 ``description``
     ``STUDY``, its `Study`;
 
 ``config``
-    its section of the configuration, a pydantic model that `peft_atlas.config` names;
+    its section of the configuration, a pydantic model used by `peft_atlas.config`;
 ``jobs``
-    ``NAME``, and ``outputs(config)``: the files its jobs write, as `Outputs`; also the names and configuration
-    slices that its rules in ``workflow/rules`` use;
+    ``NAME``, and ``outputs(config)``: the files its jobs write, as `Outputs`; also the names and slices of the
+    configuration used by its rules in ``workflow/rules``;
 ``data``, ``train``, ``checks``
     what its jobs run;
 ``contrasts.contrasts(runs, curves, levels)``
@@ -50,8 +50,8 @@ assert tuple(QUESTIONS) == get_args(QuestionId)
 class AnswerPart:
     """A finding of kind ``answer`` that answers a question, with the figure that shows it.
 
-    ``finding`` is its id, or a pattern such as ``adaptation_saturation_*`` where a study has one a budget.
-    Of the figures of one question the report shows the one with the highest ``weight``, the first of equals.
+    ``finding`` is its id, or a pattern such as ``adaptation_saturation_*`` if there is one finding per budget. For each
+    question the report shows the figure with the highest ``weight``, or the first of several with equal weight.
     """
 
     question: QuestionId
@@ -62,28 +62,28 @@ class AnswerPart:
 
 @dataclass(frozen=True)
 class Study:
-    """A study's name, its place in the report, and what it answers.
+    """A study's name, its place in the report, and the questions it answers.
 
     Parameters
     ----------
     name
-        Name in the configuration, in the tables and of its folder.
+        Its name in the configuration, in the tables and as a folder.
     title
         Title of its section in the report.
     label
-        Names the study in a few words above its answers.
+        A few words that introduce its answers.
     about
-        What it measures, in one sentence; the report prints it even where the study was not run.
+        What it measures, in one sentence; the report shows this even if the study was not run.
     order
-        Place among the studies.
+        Position among the studies.
     answers
         Which of its findings answer which question.
     headlines
-        Ids, or patterns, of the findings worth a line on the terminal, best first.
+        Ids or patterns of the findings worth printing on the terminal, best first.
     first_task
-        The task that the explorer opens with, where it is not the first.
+        The task that the explorer opens with, if not the first.
     measured
-        Whether it trains; a study that does not is part of every run.
+        Whether it trains anything; a study that does not is part of every run.
     """
 
     name: str
@@ -97,11 +97,11 @@ class Study:
     measured: bool = True
 
     def part(self, name: str) -> ModuleType:
-        """Return the module of the study with this file name, for example ``contrasts``."""
+        """Import one of the study's modules, for example ``contrasts``."""
         return importlib.import_module(self._module(name))
 
     def has(self, name: str) -> bool:
-        """Return whether the study has a file of this name."""
+        """Check whether the study has a module or package of this name."""
         return importlib.util.find_spec(self._module(name)) is not None
 
     def _module(self, name: str) -> str:
@@ -110,48 +110,51 @@ class Study:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files that a study's jobs write, relative to the folder the workflow runs in.
+    """The files that a study's jobs write, relative to the working directory of the workflow.
 
     Parameters
     ----------
     runs, curves
-        Tables of those contracts.
+        Tables of the contracts of the same names.
     checks
         Tables of the contract ``findings``.
     run_costs
-        Tables of the contract ``costs``, of single runs.
+        Tables of the contract ``costs``, with a row per run.
+    items
+        Tables of the contract ``items``.
     benchmarks
         Snakemake's benchmark files, ``results/benchmarks/<rule>/<job>.tsv``.
     tables
-        Result tables that are the study's own.
+        Result tables specific to the study.
     """
 
     runs: tuple[str, ...] = ()
     curves: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     run_costs: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
     benchmarks: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
 
     @property
     def target(self) -> tuple[str, ...]:
-        """Return what is asked for where the study is the target."""
+        """The files to make if the study is the target."""
         return (*self.runs, *self.tables)
 
 
 @cache
 def all_studies() -> tuple[Study, ...]:
-    """Return every study, in the report's order."""
+    """Find all studies, in report order."""
     folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/description.py"))
     found = [importlib.import_module(f"peft_atlas.studies.{folder}.description").STUDY for folder in folders]
     return tuple(sorted(found, key=lambda study: (study.order, study.name)))
 
 
 def measured_studies() -> tuple[str, ...]:
-    """Return the names of the studies that train, sorted; these can be left out of a run."""
+    """Name the studies that train, sorted; these can be left out of a run."""
     return tuple(sorted(study.name for study in all_studies() if study.measured))
 
 
 def studies_of(names: tuple[str, ...]) -> tuple[Study, ...]:
-    """Return the studies of a run: the named ones and those that are part of every run, in the report's order."""
+    """List the studies of a run, in report order: the named ones and those that are always included."""
     return tuple(study for study in all_studies() if study.name in names or not study.measured)

@@ -1,1 +1,1 @@
-"""The result tables: what a contract is, and the contract of each table."""
+"""The result tables: what a contract is, and the contracts of all tables."""

@@ -1,6 +1,6 @@
-"""The contract of a Parquet table: its schema, an atomic write and a checked read.
+"""Contracts for Parquet tables: a schema, atomic writes and checked reads.
 
-Every table is long, sorted by its key, free of clock times, and keeps a missing value as null.
+Every table is in long format, sorted by its key and free of clock times; missing values are null.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PANDAS_TYPES: dict[Any, Any] = {INTEGER: pd.Int64Dtype(), FLAG: pd.BooleanDtype
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: its Arrow type, unit, meaning and limits."""
+    """A column of a table: its Arrow type, unit, meaning and limits."""
 
     name: str
     type: Any
@@ -39,14 +39,14 @@ class Column:
     limits: tuple[float, float] | None = None
 
     def field(self) -> Any:
-        """Return the Arrow field, with unit and meaning as metadata."""
+        """Build the Arrow field, with unit and meaning as metadata."""
         metadata = {"unit": self.unit, "description": self.description}
         return pa.field(self.name, self.type, nullable=not self.required, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What a result table must hold; ``key`` names the columns that tell its rows apart and sort them."""
+    """What a result table must contain; ``key`` names the columns that identify its rows and sort them."""
 
     name: str
     version: int
@@ -54,23 +54,23 @@ class Contract:
     columns: tuple[Column, ...]
 
     def schema(self) -> Any:
-        """Return the Arrow schema, with the contract's name and version as metadata."""
+        """Build the Arrow schema, with the contract's name and version as metadata."""
         metadata = {"contract": self.name, "contract_version": str(self.version)}
         return pa.schema([column.field() for column in self.columns], metadata=metadata)
 
     def blank(self) -> dict[str, None]:
-        """Return a row's columns that may be missing, all missing; a study fills in what it knows."""
+        """Start a row with all optional columns missing, for a study to fill in what it knows."""
         return {column.name: None for column in self.columns if not column.required}
 
 
 def write_table(contract: Contract, rows: pd.DataFrame | Iterable[Mapping[str, Any]], path: Path) -> None:
-    """Check rows against a contract, sort them by its key and write them, whole or not at all.
+    """Check rows against a contract, sort them by its key and write them atomically.
 
     Raises
     ------
     AtlasError
-        If a column is missing or unknown, a value has the wrong type or is out of its limits, or two
-        rows share a key.
+        If a column is missing or unknown, a value has the wrong type or is out of range, or two rows share a
+        key.
     """
     table = _as_arrow(contract, rows, path)
     _check(contract, table, path)
@@ -80,14 +80,14 @@ def write_table(contract: Contract, rows: pd.DataFrame | Iterable[Mapping[str, A
 
 
 def _as_arrow(contract: Contract, rows: pd.DataFrame | Iterable[Mapping[str, Any]], path: Path) -> Any:
-    """Return rows as an Arrow table of the contract's schema."""
+    """Convert rows to an Arrow table with the contract's schema."""
     schema = contract.schema()
     frame = rows if isinstance(rows, pd.DataFrame) else None
     records = [] if frame is not None else list(rows)
     found = list(frame.columns) if frame is not None else list(records[0] if records else schema.names)
     if set(found) != set(schema.names):
         wrong = sorted(set(found) ^ set(schema.names))
-        raise AtlasError(f"{path}: columns {wrong} do not fit the contract {contract.name!r}: {schema.names}")
+        raise AtlasError(f"{path}: columns {wrong} do not match the contract {contract.name!r}: {schema.names}")
     try:
         if frame is not None:
             return pa.Table.from_pandas(frame[schema.names], schema, preserve_index=False).replace_schema_metadata(
@@ -95,11 +95,11 @@ def _as_arrow(contract: Contract, rows: pd.DataFrame | Iterable[Mapping[str, Any
             )
         return pa.Table.from_pylist(records, schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise AtlasError(f"{path}: does not fit the contract {contract.name!r}: {error}") from None
+        raise AtlasError(f"{path}: does not match the contract {contract.name!r}: {error}") from None
 
 
 def _check(contract: Contract, table: Any, path: Path) -> None:
-    """Raise an AtlasError unless the table keeps to the contract's columns, limits and key."""
+    """Raise an AtlasError if the table violates the contract's columns, limits or key."""
     for column in contract.columns:
         fault = _column_fault(column, table[column.name])
         if fault:
@@ -111,9 +111,9 @@ def _check(contract: Contract, table: Any, path: Path) -> None:
 
 
 def _column_fault(column: Column, values: Any) -> str | None:
-    """Return what is wrong with a column, or None."""
+    """Describe what is wrong with a column, or return None."""
     if column.required and values.null_count:
-        return f"has {values.null_count} missing values; it allows none"
+        return f"has {values.null_count} missing values; none are allowed"
     if column.allowed:
         found = sorted(set(values.to_pylist()) - {*column.allowed, None})
         if found:
@@ -128,12 +128,12 @@ def _column_fault(column: Column, values: Any) -> str | None:
 
 
 def read_table(contract: Contract, path: Path) -> pd.DataFrame:
-    """Return a result table, after checking that the file is whole and keeps to the contract.
+    """Read a result table, checking that the file is complete and obeys the contract.
 
     Raises
     ------
     AtlasError
-        If the file is missing, truncated, of another format, or of another contract or version.
+        If the file is missing, truncated, in another format, or written for another contract or version.
     """
     path = Path(path)
     if not path.is_file():
@@ -142,7 +142,7 @@ def read_table(contract: Contract, path: Path) -> pd.DataFrame:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         cause = str(error).splitlines()[0]
-        raise AtlasError(f"{path}: not a whole Parquet file ({cause}); delete it and run again") from None
+        raise AtlasError(f"{path}: not a complete Parquet file ({cause}); delete it and run again") from None
     expected = contract.schema()
     if not table.schema.equals(expected, check_metadata=False) or _label(table.schema) != _label(expected):
         raise AtlasError(f"{path}: holds {_label(table.schema)}, expected {_label(expected)}; delete it and run again")
@@ -151,19 +151,19 @@ def read_table(contract: Contract, path: Path) -> pd.DataFrame:
 
 
 def _label(schema: Any) -> str:
-    """Return the contract and version that a schema's metadata names."""
+    """Name the contract and version recorded in a schema's metadata."""
     metadata = schema.metadata or {}
     name, version = metadata.get(b"contract", b"a foreign table"), metadata.get(b"contract_version", b"none")
     return f"{name.decode(errors='replace')} version {version.decode(errors='replace')}"
 
 
 def read_tables(contract: Contract, paths: Iterable[Path]) -> pd.DataFrame:
-    """Return several files of one contract as one table, sorted by the contract's key.
+    """Read several files of one contract into one table, sorted by the contract's key.
 
     Raises
     ------
     AtlasError
-        As `read_table`, and if a row stands in two files; it names both.
+        As `read_table`, and if two files contain the same row; both are named.
     """
     frames = {Path(path): read_table(contract, path) for path in paths}
     if not frames:
@@ -174,11 +174,11 @@ def read_tables(contract: Contract, paths: Iterable[Path]) -> pd.DataFrame:
 
 
 def _check_apart(contract: Contract, frames: Mapping[Path, pd.DataFrame]) -> None:
-    """Raise an AtlasError if two files hold a row of the same key, as when one was copied over another."""
+    """Raise an AtlasError if two files share a key, for example because one was copied over another."""
     places: dict[tuple[Any, ...], Path] = {}
     for path, frame in frames.items():
         for key in frame[list(contract.key)].itertuples(index=False, name=None):
             first = places.setdefault(key, path)
             if first != path:
                 row = dict(zip(contract.key, key, strict=True))
-                raise AtlasError(f"{path} and {first} both hold {row}; delete the one that is wrong and run again")
+                raise AtlasError(f"{path} and {first} both contain {row}; delete the wrong one and run again")

@@ -1,15 +1,13 @@
-"""The contracts of the result tables: every column with its unit, meaning and limits."""
+"""Contracts of all result tables: every column with its unit, meaning and limits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import pandas as pd
+from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Contract
 
-from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Contract, read_table
-
-STATUSES = ("ok", "diverged", "failed", "missing")
+# stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares.
+STATUSES = ("ok", "diverged", "collapsed", "stopped", "failed", "missing")
 VERDICTS = (
     *("supported", "contradicted", "undecided", "not_testable", "pass", "fail", "fixed", "open"),
     *("measured", "printed", "recomputed"),
@@ -34,60 +32,65 @@ def _fraction(name: str, description: str) -> Column:
     return _number(name, description, "fraction", limits=(0.0, 1.0))
 
 
-# The columns that say which cell of a study a row belongs to, alike in every table of measurements.
+# The columns that identify a cell of a study, the same in every table of measurements.
 _CELL = (
     _text("study", "study the run belongs to"),
-    _text("experiment", "part of the study"),
+    _text("experiment", "experiment within the study"),
     _text("task", "task or evaluation protocol"),
     _text("model", "network or pretrained model"),
     _text("method", "fine-tuning method"),
-    _integer("rank", "rank r; null where the method has none"),
-    _number("alpha", "alpha; null where the method has none"),
+    _integer("rank", "rank r; null if the method has none"),
+    _number("alpha", "alpha; null if the method has none"),
     _number("scaling", "factor on the low-rank update, alpha / r or alpha / sqrt(r)"),
-    _text("setting", "what else the method was set to; null where there is nothing to set", required=False),
-    _integer("shift_rank", "rank of the weight shift from source to target task; null where there is none"),
+    _text("setting", "other settings of the method; null if it has none", required=False),
+    _integer("shift_rank", "rank of the weight shift from source to target task; null if there is none"),
     _integer("train_examples", "training examples", required=True),
     _number("dropout", "adapter dropout probability", "fraction"),
     _number("learning_rate", "optimiser learning rate"),
-    Column("selected", FLAG, "validation chose this learning rate; null where none was searched"),
-    _integer("epochs", "epochs the run was given", required=True),
-    _integer("trainable_params", "parameters that training changes"),
-    _number("params_percent", "trainable parameters over those of the full model", "percent"),
+    Column("selected", FLAG, "validation selected this learning rate; null if none was searched"),
+    _integer("epochs", "epochs of training", required=True),
+    _integer("trainable_params", "parameters that are trained"),
+    _number("params_percent", "trainable parameters relative to all parameters of the full model", "percent"),
 )
 CELL_KEYS = tuple(column.name for column in _CELL)
 _INTERVAL = (
     _number("low", "lower end of the interval"),
     _number("high", "upper end of the interval"),
-    _text("interval", "name of the interval", required=False),
+    _text("interval", "kind of interval", required=False),
 )
 
 RUNS = Contract(
     "runs",
-    3,
+    4,
     ("run_id",),
     (
-        _text("run_id", "names the run: study/experiment/task/method/settings/seed"),
+        _text("run_id", "identifies the run: study/experiment/task/method/settings/seed"),
         *_CELL,
-        _integer("seed", "seed that all of the run's generators are keyed by", required=True),
-        _text("status", "whether the run ended well", allowed=STATUSES),
+        _integer("seed", "seed of all of the run's random streams", required=True),
+        _text("status", "outcome of the run", allowed=STATUSES),
         _text("reason", "why the status is not ok", required=False),
-        _number("train_loss", "mean cross-entropy over the last epoch's batches", "nats"),
+        Column(
+            "edge", FLAG, "the chosen rate lies at an end of those tried; null where it was not chosen among several"
+        ),
+        _number("train_loss", "mean cross-entropy over the batches of the last epoch", "nats"),
         _number("validation_loss", "cross-entropy on the validation split", "nats"),
         _fraction("validation_accuracy", "accuracy on the validation split"),
         _number("test_loss", "cross-entropy on the test split", "nats"),
         _fraction("test_accuracy", "accuracy on the test split"),
-        _integer("validation_examples", "examples of the validation split"),
-        _integer("test_examples", "examples of the test split"),
-        _integer("head_params", "trained parameters of the task's head, a part of trainable_params"),
+        _integer("validation_examples", "examples of the validation split that were evaluated"),
+        _integer("test_examples", "examples in the test split"),
+        _integer("head_params", "trained parameters of the task's head, included in trainable_params"),
         _integer("total_params", "trainable and frozen parameters", required=True),
         _fraction("source_accuracy_before", "accuracy on the source task before adaptation"),
         _fraction("source_accuracy", "accuracy on the source task after adaptation"),
         _number(
-            "embedding_similarity", "mean cosine of held-out texts' embeddings before and after", limits=(-1.001, 1.001)
+            "embedding_similarity",
+            "mean cosine of held-out texts' embeddings, before to after",
+            limits=(-1.001, 1.001),
         ),
-        _integer("adapter_bytes", "bytes of the saved adapter, head apart", "bytes"),
-        _text("device", "device the run was trained on"),
-        _text("torch_version", "version of torch that trained it"),
+        _integer("adapter_bytes", "size of the saved adapter, without the head", "bytes"),
+        _text("device", "device used for training"),
+        _text("torch_version", "version of torch used for training"),
     ),
 )
 CURVES = Contract(
@@ -95,15 +98,25 @@ CURVES = Contract(
     2,
     ("run_id", "epoch"),
     (
-        _text("run_id", "run of the runs table"),
+        _text("run_id", "run_id in the runs table"),
         *_CELL,
         _integer("seed", "seed of the run", required=True),
         _integer("epoch", "epoch, from 1; 0 where nothing was trained", required=True),
-        _number("train_loss", "mean cross-entropy over the epoch's batches", "nats"),
+        _number("train_loss", "mean cross-entropy over the batches of the epoch", "nats"),
         _number("validation_loss", "cross-entropy on the validation split", "nats"),
         _fraction("validation_accuracy", "accuracy on the validation split"),
-        _number("test_loss", "cross-entropy on the test split; null where it was not read", "nats"),
-        _fraction("test_accuracy", "accuracy on the test split; null where it was not read"),
+        _number("test_loss", "cross-entropy on the test split; null if not measured", "nats"),
+        _fraction("test_accuracy", "accuracy on the test split; null if not measured"),
+    ),
+)
+ITEMS = Contract(
+    "items",
+    1,
+    ("run_id", "row"),
+    (
+        _text("run_id", "run of the runs table"),
+        _integer("row", "place of the text in the test split, from 0, in the order of digests", required=True),
+        Column("correct", FLAG, "the run classifies the text rightly", required=True),
     ),
 )
 SUMMARY = Contract(
@@ -118,8 +131,8 @@ SUMMARY = Contract(
         _text("metric", "what is measured"),
         _text("unit", "unit of mean, sd, low and high"),
         _integer("epoch", "epoch, from 1; 0 where nothing was trained", required=True),
-        _integer("n_runs", "runs of the cell", required=True),
-        _integer("n_ok", "runs that the mean is taken over", required=True),
+        _integer("n_runs", "runs in the cell", required=True),
+        _integer("n_ok", "runs that enter the mean", required=True),
         _number("mean", "mean over seeds"),
         _number("sd", "standard deviation over seeds"),
         *_INTERVAL,
@@ -142,24 +155,26 @@ CONTRASTS = Contract(
         ),
         _text("task", "task or evaluation protocol"),
         _text("method", "method of the compared cell"),
-        _text("setting", "what else the compared cell's method was set to", required=False),
+        _text("setting", "other settings of the compared cell's method", required=False),
         _integer("rank", "rank of the compared cell"),
         _number("alpha", "alpha of the compared cell"),
-        _integer("shift_rank", "rank of the weight shift, where there is one"),
+        _integer("shift_rank", "rank of the weight shift, if any"),
         _integer("train_examples", "training examples of the compared cell"),
         _text("metric", "what is measured"),
         _text("unit", "unit of difference, low and high"),
         _text("reference", "what the cell is compared with"),
-        _number("difference", "mean over seeds of cell minus reference"),
+        _number("difference", "mean over seeds of (cell minus reference)"),
         *_INTERVAL,
-        _integer("n", "seeds that have both", required=True),
-        _number("p_value", "two-sided p of the paired t-test", limits=(0.0, 1.0)),
-        _number("p_adjusted", "p adjusted within the family", limits=(0.0, 1.0)),
-        _text("adjustment", "how p was adjusted", required=False),
+        _integer("n", "seeds for which both exist", required=True),
+        _number("p_value", "two-sided p-value, alone", limits=(0.0, 1.0)),
+        _number("p_adjusted", "p-value adjusted within the family", limits=(0.0, 1.0)),
+        _text("adjustment", "method of adjustment", required=False),
         _number("detectable", "smallest difference that is detected with 80 % power, at the adjusted level"),
-        _number("margin", "difference within which the two count as equivalent, where that was asked"),
+        _number("margin", "difference within which the two count as equivalent, if tested"),
         _number(
-            "p_equivalence", "p of equivalence within the margin: two one-sided tests, unadjusted", limits=(0.0, 1.0)
+            "p_equivalence",
+            "p-value for equivalence within the margin, two one-sided tests, unadjusted",
+            limits=(0.0, 1.0),
         ),
         Column("indistinguishable", FLAG, "the adjusted test does not reject; detectable says what it could find"),
     ),
@@ -169,24 +184,24 @@ PUBLISHED = Contract(
     2,
     ("table", "line"),
     (
-        _text("table", "file of data/published that the cell stands in"),
-        _integer("line", "line of that file, from 1", required=True),
-        _text("base_model", "model the number was printed for"),
-        _text("method", "method, spelt as printed"),
+        _text("table", "file in data/published"),
+        _integer("line", "line in that file, counted from 1", required=True),
+        _text("base_model", "model the number refers to"),
+        _text("method", "method, spelled as printed"),
         _text("task", "task, domain or table"),
         _text("metric", "what the number is"),
         _text("printed", "the cell as printed"),
-        _number("value", "the cell as a number; for a bound, the bound"),
-        _text("qualifier", "how value is to be read", allowed=("exact", "less_than", "greater_than", "about")),
-        _integer("decimals", "decimals printed"),
+        _number("value", "the cell as a number; the bound if it is one"),
+        _text("qualifier", "how to read value", allowed=("exact", "less_than", "greater_than", "about")),
+        _integer("decimals", "number of decimals printed"),
         _text("unit", "unit of the cell"),
-        _integer("rank", "rank r, where the table has one"),
-        _number("spread", "what is printed after a ±, in the unit of value; null where nothing is"),
+        _integer("rank", "rank r, if the table has one"),
+        _number("spread", "number printed after ±, in the unit of value; null if none"),
         _text("source", "id in sources.yaml"),
         _text("source_title", "title of the source"),
         _text("source_version", "version or date of the source", required=False),
-        _text("locator", "place in the source"),
-        _text("seen", "how the number was seen"),
+        _text("locator", "where in the source"),
+        _text("seen", "how we saw the number"),
         _text("note", "remark", required=False),
     ),
 )
@@ -196,7 +211,7 @@ APPLICATION_VERDICTS = Contract(
     ("task",),
     (
         _text("task", "application domain of the seed notebook"),
-        _text("status", "how its percentage stands", allowed=("supported", "bound", "unsupported")),
+        _text("status", "verdict on its percentage", allowed=("supported", "bound", "unsupported")),
         _text("reason", "why"),
         _text("evidence", "ids of the sources"),
     ),
@@ -210,8 +225,8 @@ REFERENCES = Contract(
         _text("authors", "authors, as cited"),
         _text("title", "title, as cited"),
         _text("claimed_arxiv_id", "arXiv id, as cited"),
-        _text("true_arxiv_id", "arXiv id of the work with this title"),
-        _text("verdict", "whether the reference is right"),
+        _text("true_arxiv_id", "arXiv id of the work with that title"),
+        _text("verdict", "whether the reference is correct"),
         _text("source", "id in sources.yaml"),
         _text("note", "remark", required=False),
     ),
@@ -224,11 +239,11 @@ PARAMETERS = Contract(
         _text("base_model", "model whose parameters are counted"),
         _text("method", "fine-tuning method"),
         _text("setting", "configuration that is counted"),
-        _text("way", "how it was counted"),
-        _integer("trainable_params", "parameters that training changes", required=True),
+        _text("way", "how it was counted: in closed form, or from a model"),
+        _integer("trainable_params", "parameters that are trained", required=True),
         _integer("base_params", "parameters of the model without the adapter", required=True),
-        _number("percent_with_adapter", "trainable over base plus adapter", "percent", required=True),
-        _number("percent_without_adapter", "trainable over base", "percent", required=True),
+        _number("percent_with_adapter", "trainable parameters relative to base plus adapter", "percent", required=True),
+        _number("percent_without_adapter", "trainable parameters relative to the base", "percent", required=True),
         _text("configuration_source", "where the configuration is documented"),
     ),
 )
@@ -238,18 +253,18 @@ MEMORY = Contract(
     ("base_model", "method", "setting", "precision"),
     (
         _text("base_model", "model that is trained"),
-        _text("method", "fine-tuning method; full is full fine-tuning"),
+        _text("method", "fine-tuning method; full means full fine-tuning"),
         _text("setting", "configuration that is counted"),
         _text("precision", "precision of training", allowed=("fp32", "bf16_mixed")),
-        _integer("trainable_params", "parameters that training changes", required=True),
+        _integer("trainable_params", "parameters that are trained", required=True),
         _integer("base_params", "parameters of the model without the adapter", required=True),
-        _integer("weights_bytes", "all weights, the adapter's too", "bytes", required=True),
+        _integer("weights_bytes", "all weights, including the adapter's", "bytes", required=True),
         _integer("master_weights_bytes", "fp32 copies of the trained weights", "bytes", required=True),
         _integer("gradients_bytes", "gradients of the trained weights", "bytes", required=True),
         _integer("optimizer_bytes", "both moments of AdamW", "bytes", required=True),
-        _integer("total_bytes", "all of these; activations are left out", "bytes", required=True),
+        _integer("total_bytes", "sum of the above; excludes activations", "bytes", required=True),
         *(
-            Column(f"fits_{size}gb", FLAG, f"the total stays within {size} * 10^9 bytes", required=True)
+            Column(f"fits_{size}gb", FLAG, f"whether the total is at most {size} * 10^9 bytes", required=True)
             for size in (24, 40, 80)
         ),
     ),
@@ -261,28 +276,28 @@ CONFLICTS = Contract(
     (
         _text("scope", "what disagrees", allowed=("between sources", "between tasks of a source")),
         _text("family", "family of tasks"),
-        _text("base_model", "model the numbers were printed for"),
-        _text("method", "method, spelt as printed"),
-        _text("task", "task; for an average, with its family of tasks"),
+        _text("base_model", "model the numbers refer to"),
+        _text("method", "method, spelled as printed"),
+        _text("task", "task; for an average, with the family of tasks it covers"),
         _text("metric", "what the number is"),
-        _integer("rank", "rank r; null where it was not printed"),
+        _integer("rank", "rank r; null if not printed"),
         _text("sources", "ids in sources.yaml"),
         _text("unit", "unit of lowest, highest and difference"),
-        _text("readings", "each printed number with those who print it"),
-        _text("places", "files of data/published and their lines"),
+        _text("readings", "each printed number with the sources that print it"),
+        _text("places", "files in data/published, with line numbers"),
         _number("lowest", "lowest reading", required=True),
         _number("highest", "highest reading", required=True),
-        _number("difference", "highest less lowest", required=True, limits=(0.0, float("inf"))),
-        _integer("n_cells", "cells that print it", required=True),
+        _number("difference", "highest minus lowest", required=True, limits=(0.0, float("inf"))),
+        _integer("n_cells", "number of cells that print the value", required=True),
         _text(
             "explained_by",
-            "what lets all readings be one number",
+            "what accounts for all the differences",
             allowed=("rounding", "padding zeros", "order of rounding", "nothing"),
         ),
-        _text("verdict", "verdict on the conflict", allowed=("explained", "settled", "open")),
+        _text("verdict", "state of the conflict", allowed=("explained", "settled", "open")),
         _text("resolution", "reason for the verdict"),
-        _text("remarks", "remarks printed next to the cells", required=False),
-        _text("evidence", "records it rests on: table, then the columns that select them"),
+        _text("remarks", "remarks recorded with the cells", required=False),
+        _text("evidence", "supporting records: table, then the conditions that select rows"),
     ),
 )
 COMPARISON = Contract(
@@ -290,19 +305,19 @@ COMPARISON = Contract(
     2,
     ("source", "base_model", "task", "method", "setting", "rank", "alpha", "metric"),
     (
-        _text("source", "measured here, or the id of the publication"),
+        _text("source", "'measured here', or the id of the publication"),
         _text("base_model", "model"),
         _text("task", "task or table"),
         _text("method", "fine-tuning method"),
-        _text("setting", "what else the method was set to; null where nothing, or not printed", required=False),
-        _integer("rank", "rank r; null where the method has none or it was not printed"),
-        _number("alpha", "alpha; null where the method has none or it was not printed"),
-        _number("params_percent", "trainable parameters over those of the full model", "percent"),
+        _text("setting", "other settings of the method; null if none or not printed", required=False),
+        _integer("rank", "rank r; null if the method has none or it was not printed"),
+        _number("alpha", "alpha; null if the method has none or it was not printed"),
+        _number("params_percent", "trainable parameters relative to all parameters of the full model", "percent"),
         _text("metric", "what is measured"),
         _text("unit", "unit of value, low and high"),
         _number("value", "mean over seeds, or the printed value"),
         *_INTERVAL,
-        _integer("n", "seeds; null for a printed value"),
+        _integer("n", "number of seeds; null for a printed value"),
     ),
 )
 FINDINGS = Contract(
@@ -310,20 +325,20 @@ FINDINGS = Contract(
     3,
     ("kind", "id"),
     (
-        _text("kind", "what sort of statement it is", allowed=("answer", "claim", "erratum", "check")),
-        _text("id", "names the finding"),
-        _integer("position", "place among all findings, in the order of the report", required=True),
+        _text("kind", "kind of statement", allowed=("answer", "claim", "erratum", "check")),
+        _text("id", "identifies the finding"),
+        _integer("position", "position in the report", required=True),
         _text("study", "study it belongs to"),
         _text("statement", "the statement"),
-        _text("source", "who makes it"),
-        _text("verdict", "verdict on the statement", allowed=VERDICTS),
+        _text("source", "where the statement comes from"),
+        _text("verdict", "what checking it found", allowed=VERDICTS),
         _text("detail", "one sentence that gives the numbers", required=False),
         _number("effect", "size of the effect"),
         _text("unit", "unit of effect, low and high", required=False),
         *_INTERVAL,
-        _number("detectable", "smallest effect that would be detected with 80 % power, in the unit of effect"),
-        _integer("n", "seeds, cells or rows it rests on"),
-        _text("evidence", "records it rests on: table, then the columns that select them"),
+        _number("detectable", "smallest effect detectable with 80 % power, in the unit of effect"),
+        _integer("n", "number of seeds, cells or rows behind it"),
+        _text("evidence", "supporting records: table, then the conditions that select rows"),
     ),
 )
 COSTS = Contract(
@@ -332,17 +347,19 @@ COSTS = Contract(
     ("rule", "job", "run_id"),
     (
         _text("rule", "rule that ran"),
-        _text("job", "its job, or one run of it"),
-        _text("run_id", "run of the runs table that the row is of; null for a whole job", required=False),
-        _number("wall_seconds", "elapsed time of a job", "s"),
-        _number("cpu_seconds", "processor time of a run's training; null for a whole job", "s"),
+        _text("job", "job of the rule, or a run within it"),
+        _text("run_id", "run_id in the runs table; null for a whole job", required=False),
+        _number("wall_seconds", "elapsed time of the job", "s"),
+        _number("cpu_seconds", "processor time for training the run; null for a whole job", "s"),
         _number(
-            "train_seconds", "time of training: of a run, or an equal share of a block's, which reads accuracy too", "s"
+            "train_seconds", "training time of the run, or its share of the block's, which includes evaluation", "s"
         ),
-        _number("evaluation_seconds", "time that a run's evaluations took", "s"),
-        _number("examples_per_second", "training examples over train_seconds", "examples/s"),
+        _number("evaluation_seconds", "time for evaluating the run", "s"),
+        _number("examples_per_second", "training examples divided by train_seconds", "examples/s"),
         _number(
-            "peak_memory_mb", "largest resident set: of the process in a run or its block; of a job as sampled", "MB"
+            "peak_memory_mb",
+            "peak resident memory: of the process in a run or its block; of a job, as sampled",
+            "MB",
         ),
     ),
 )
@@ -350,11 +367,6 @@ CONTRACTS = {
     contract.name: contract
     for contract in (
         RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, CONFLICTS,
-        COMPARISON, FINDINGS, COSTS,
+        COMPARISON, FINDINGS, COSTS, ITEMS,
     )
 }  # fmt: skip
-
-
-def read_results(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """Return the named result tables of a results folder, by name."""
-    return {name: read_table(CONTRACTS[name], Path(folder) / f"{name}.parquet") for name in names}

@@ -1,4 +1,4 @@
-"""The state of a run under way, so that one that is killed goes on where it was, with the same numbers."""
+"""The state of a run under way, so that one that is killed or paused goes on where it was, with the same numbers."""
 
 from __future__ import annotations
 
@@ -54,28 +54,40 @@ class Checkpoint:
         if saved["fingerprint"] != self.fingerprint:
             return self
         attached.load(saved["trained"])
-        optimizer.load(saved["optimizer"])
+        if saved["optimizer"] is not None:
+            optimizer.load(saved["optimizer"])
         for stream, state in zip(_streams(attached.model), saved["streams"], strict=True):
             stream.set_state(state)
         for name, value in saved["history"].items():
             setattr(history, name, value)
         self.epoch, self._place = saved["epoch"], saved["place"]
-        _log.info("going on from epoch %d, batch %d of %s", self.epoch + 1, self._place, self.path)
+        _log.info("going on after epoch %d and batch %d of the next, from %s", self.epoch, self._place, self.path)
         return self
 
     def save(self, epoch: int, place: int, attached: Adapted, optimizer: ScheduledAdamW, history: History) -> None:
         """Write the state after a batch, if it is time to."""
         if self.path is None or time.monotonic() - self._written < self.seconds:
             return
+        self._write(epoch, place, attached, optimizer, history)
+
+    def pause(self, epoch: int, attached: Adapted, optimizer: ScheduledAdamW | None, history: History) -> None:
+        """Write the state after an epoch, whatever the time; without the optimizer where nothing more is trained."""
+        if self.path is not None:
+            self._write(epoch, 0, attached, optimizer, history)
+
+    def _write(
+        self, epoch: int, place: int, attached: Adapted, optimizer: ScheduledAdamW | None, history: History
+    ) -> None:
         state: dict[str, Any] = {
             "fingerprint": self.fingerprint,
             "epoch": epoch,
             "place": place,
             "trained": attached.state(),
-            "optimizer": optimizer.state(),
+            "optimizer": None if optimizer is None else optimizer.state(),
             "streams": [stream.get_state() for stream in _streams(attached.model)],
             "history": asdict(history),
         }
+        assert self.path is not None
         write_whole(self.path, lambda part: torch.save(state, part))
         self._written = time.monotonic()
 

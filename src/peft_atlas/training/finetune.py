@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
@@ -31,6 +31,25 @@ class Labelled:
     rows: Ragged
     labels: Tensor
     stages: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What a run makes of rows: mean cross-entropy in nats, and the class predicted for each, shape ``(rows,)``."""
+
+    loss: float
+    predicted: Tensor
+    labels: Tensor
+
+    @property
+    def correct(self) -> Tensor:
+        """Return which rows are classified rightly."""
+        return self.predicted == self.labels
+
+    @property
+    def accuracy(self) -> float:
+        """Return the fraction of rows that are classified rightly."""
+        return int(self.correct.sum()) / len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,7 @@ class Finetuning:
         self._optimizer = ScheduledAdamW(
             attached.trainable(), attached.rate_factors(), plan.learning_rate, steps, round(plan.warmup * steps)
         )
+        self.checkpoint.restore(attached, self._optimizer, self.history)
 
     @contextmanager
     def _clock(self, name: str) -> Iterator[None]:
@@ -123,20 +143,44 @@ class Finetuning:
                     values[row] = kept[present]
         return Labelled(Ragged(torch.cat(values), part.rows.lengths), part.labels, self._frozen)
 
-    def train(self, validation: Labelled) -> History:
-        """Train by AdamW and return what was measured; a run that diverges ends there."""
-        self.checkpoint.restore(self.attached, self._optimizer, self.history)
-        with self._clock("evaluation_seconds"):
-            validation = self.advanced(validation)
-        for epoch in range(self.checkpoint.epoch, self.plan.epochs):
+    def train(
+        self, validation: Labelled | None = None, until: int | None = None, validated: Collection[int] | None = None
+    ) -> History:
+        """Train by AdamW and return what was measured; a run that diverges ends there.
+
+        Parameters
+        ----------
+        validation
+            Rows that are read after an epoch; None to read none.
+        until
+            Epoch after which the run pauses; the last where it is None. A later call, or that of another process with
+            the same checkpoint, goes on with the numbers of a run that was never paused.
+        validated
+            Epochs, from 1, after which validation is read; all where it is None.
+        """
+        until = self.plan.epochs if until is None else until
+        if validation is not None:
+            with self._clock("evaluation_seconds"):
+                validation = self.advanced(validation)
+        while len(self.history.train_loss) < until and not self.history.diverged:
+            epoch = len(self.history.train_loss)
             with self._clock("train_seconds"):
                 self.train_epoch(epoch)
             if self.history.diverged:
                 break
-            loss, accuracy = self.evaluate(validation)
-            self.history.validation_loss.append(loss)
-            self.history.validation_accuracy.append(accuracy)
+            self._validate(validation if validated is None or epoch + 1 in validated else None)
         return self.history
+
+    def pause(self) -> None:
+        """Write the state after the epochs so far into the checkpoint, which another process may go on from."""
+        epoch = len(self.history.train_loss)
+        more = epoch < self.plan.epochs and not self.history.diverged
+        self.checkpoint.pause(epoch, self.attached, self._optimizer if more else None, self.history)
+
+    def _validate(self, validation: Labelled | None) -> None:
+        found = None if validation is None else self.predict(validation)
+        self.history.validation_loss.append(None if found is None else found.loss)
+        self.history.validation_accuracy.append(None if found is None else found.accuracy)
 
     def train_epoch(self, epoch: int) -> None:
         """Take one pass over the training examples, or what is left of it after a checkpoint."""
@@ -163,15 +207,21 @@ class Finetuning:
         return float(loss.detach())
 
     @torch.no_grad()
-    def evaluate(self, part: Labelled) -> tuple[float, float]:
-        """Return mean cross-entropy, in nats, and accuracy on some rows."""
+    def predict(self, part: Labelled) -> Evaluated:
+        """Return loss and predicted classes of some rows."""
         with self._clock("evaluation_seconds"):
             self.model.eval()
-            loss, correct = 0.0, 0
+            loss, predicted = 0.0, torch.empty_like(part.labels)
             for rows in part.rows.by_length(_EVALUATION_ROWS):
                 states, mask = part.rows.batch(rows)
                 with self._precision():
                     logits = self.model(states, mask, part.stages).float()
                 loss += float(F.cross_entropy(logits, part.labels[rows], reduction="sum"))
-                correct += int((logits.argmax(-1) == part.labels[rows]).sum())
-            return loss / len(part.labels), correct / len(part.labels)
+                predicted[rows] = logits.argmax(-1)
+        self.history.predicted_classes = len(predicted.unique())
+        return Evaluated(loss / len(part.labels), predicted, part.labels)
+
+    def evaluate(self, part: Labelled) -> tuple[float, float]:
+        """Return mean cross-entropy, in nats, and accuracy on some rows."""
+        found = self.predict(part)
+        return found.loss, found.accuracy

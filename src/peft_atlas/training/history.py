@@ -31,13 +31,19 @@ class Adapted(Protocol):
 
 @dataclass
 class History:
-    """What was measured after each epoch, the sum of losses of the one under way, and the seconds it took."""
+    """What was measured after each epoch, the sum of losses of the one under way, and what the run took.
+
+    Validation is None after an epoch in which it was not read. ``predicted_classes`` is how many classes the last
+    evaluation predicted, None before the first.
+    """
 
     train_loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    validation_accuracy: list[float] = field(default_factory=list)
+    validation_loss: list[float | None] = field(default_factory=list)
+    validation_accuracy: list[float | None] = field(default_factory=list)
     running_loss: float = 0.0
     diverged: bool = False
+    predicted_classes: int | None = None
     train_seconds: float = 0.0
     train_cpu_seconds: float = 0.0
     evaluation_seconds: float = 0.0
+    peak_megabytes: float = 0.0

@@ -1,4 +1,4 @@
-"""AdamW for a population, at the speed of torch's fused kernel and with the same bits in every block."""
+"""AdamW for a population: as fast as torch's fused kernel, and bitwise independent of the block."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ _WEIGHT_DECAY = 0.01
 class PopulationAdamW:
     """AdamW (Loshchilov and Hutter, arXiv:1711.05101) with `torch.optim.AdamW`'s defaults and its fused kernel.
 
-    The fused kernel updates the last entries of a tensor one by one, where it rounds otherwise than in its
-    vectors; which entries are last depends on how many members share the block. All parameters therefore
-    move into one buffer whose end is padding, so that only padding is updated that way. The kernel is called
-    through torch's functional form, since making an optimizer object imports the compiler, which takes a
-    second of every job.
+    The fused kernel updates the last few entries of a tensor one by one and rounds them differently from those it
+    processes as vectors. Which entries come last depends on how many members share the block, so all parameters are
+    moved into one buffer that ends in padding, and only the padding is treated that way. We call the kernel through
+    torch's functional form because creating an optimizer object imports the compiler, which costs every job a second.
 
     Parameters
     ----------
     parameters
-        What is to learn, all of one dtype on one device. Their storage moves into the buffer.
+        Parameters to train, all of the same dtype and on the same device. Their storage moves into the buffer.
     lr
-        Learning rate, one for all, or one a parameter: each a number or a tensor of one rate a member, shape
-        ``population``.
+        Learning rate: one number for all parameters, or one entry per parameter, each a number or a tensor with a
+        rate per member, shape ``population``.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float | Sequence[float | Tensor]) -> None:
@@ -45,7 +44,7 @@ class PopulationAdamW:
         self._rates = None if isinstance(lr, float) else self._spread(lr)
 
     def _spread(self, rates: Sequence[float | Tensor]) -> Tensor:
-        """Return the learning rate of every entry of the buffer, 0 in the padding."""
+        """Expand the rates to one per entry of the buffer, 0 in the padding."""
         spread = torch.zeros_like(self._values)
         for part, rate in zip(self._parts(spread), rates, strict=True):
             each = torch.as_tensor(rate, dtype=spread.dtype, device=spread.device)
@@ -53,31 +52,31 @@ class PopulationAdamW:
         return spread
 
     def _parts(self, buffer: Tensor) -> list[Tensor]:
-        """Return each parameter's part of a buffer, in the parameter's shape."""
+        """Split a buffer into views, one per parameter and in its shape."""
         sizes = [parameter.numel() for parameter in self._parameters]
         parts = buffer.split([*sizes, len(buffer) - sum(sizes)])
         return [part.view(parameter.shape) for part, parameter in zip(parts, self._parameters, strict=False)]
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         for parameter in self._parameters:
             parameter.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """Update every parameter from its gradient; one without a gradient is updated as with zeros."""
+        """Update every parameter from its gradient; a missing gradient counts as zero."""
         for parameter, part in zip(self._parameters, self._parts(self._gradient), strict=True):
             part.zero_() if parameter.grad is None else part.copy_(parameter.grad)
         if self._rates is None:
             self._fused(self._values, _WEIGHT_DECAY)
             return
-        # The fused kernel knows one rate. AdamW is linear in it: a step of rate 1 from zero, scaled entry by entry.
+        # The fused kernel takes a single rate, but AdamW is linear in it: step at rate 1 from zero, then scale.
         step = torch.zeros_like(self._values)
         self._fused(step, 0.0)
         self._values.mul_(1 - _WEIGHT_DECAY * self._rates).addcmul_(self._rates, step)
 
     def _fused(self, values: Tensor, weight_decay: float) -> None:
-        """Let torch's kernel update values in place from the gradients, and its moments with them."""
+        """Have torch's kernel update the values and moments in place."""
         adamw(
             [values],
             [self._gradient],

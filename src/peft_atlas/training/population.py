@@ -1,4 +1,4 @@
-"""Train a population, many runs of one shape, as one model in one process."""
+"""Train a population, that is many runs of the same shape, as one model in one process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from peft_atlas.rng import generators
 from peft_atlas.training.optimizer import PopulationAdamW
 from peft_atlas.training.task import Split, Task
 
-# Rows evaluated at a time: bounds the hidden activations of a block of runs to tens of megabytes.
+# Rows evaluated at once; keeps the hidden activations of a block of runs within tens of megabytes.
 _EVALUATION_ROWS = 128
 
 
@@ -23,8 +23,9 @@ _EVALUATION_ROWS = 128
 class TrainingPlan:
     """How a population is trained, and when it is measured.
 
-    ``learning_rate`` is one for all or one a member, of shape ``population``. ``test_each_epoch`` reads test
-    after every epoch, else after the last; without ``measure_each_epoch`` everything is read after the last only.
+    ``learning_rate`` is one number for all members, or one per member with shape ``population``. With
+    ``test_each_epoch`` the test split is evaluated after every epoch, otherwise only after the last. Without
+    ``measure_each_epoch`` nothing is evaluated before the last epoch.
     """
 
     epochs: int
@@ -36,7 +37,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class Curves:
-    """What was measured, each of shape ``(measured epochs, *population)`` in float64; nan where it was not read."""
+    """Learning curves, float64 of shape ``(measured epochs, *population)``; nan if not evaluated."""
 
     train_loss: Tensor
     validation_loss: Tensor
@@ -47,19 +48,19 @@ class Curves:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A split laid out for a population, with the first layer's frozen output computed once."""
+    """A split laid out for a population, with the first layer's frozen output precomputed."""
 
     inputs: Tensor
     labels: Tensor
     frozen: Tensor | None
 
     def rows(self, rows: slice) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return inputs, labels and frozen outputs of some rows."""
+        """Slice inputs, labels and frozen outputs."""
         frozen = None if self.frozen is None else self.frozen[..., rows, :]
         return self.inputs[..., rows, :], self.labels[..., rows], frozen
 
     def reordered(self, order: Tensor) -> _Prepared:
-        """Return the split with each seed's rows in its own order, order of shape ``(seeds, examples)``."""
+        """Reorder each seed's rows by its own permutation; ``order`` has shape ``(seeds, examples)``."""
         return _Prepared(
             _take_rows(self.inputs, order),
             self.labels.gather(-1, order.reshape(self.labels.shape)),
@@ -68,22 +69,22 @@ class _Prepared:
 
 
 def _take_rows(values: Tensor, order: Tensor) -> Tensor:
-    """Return ``values``, shape ``(seeds, 1..., examples, features)``, with each seed's rows in its order."""
+    """Reorder each seed's rows of ``values``, which has shape ``(seeds, 1..., examples, features)``."""
     seeds = torch.arange(len(order), device=order.device)[:, None]
     flat = values.reshape(len(order), *values.shape[-2:])
     return flat[seeds, order].reshape(values.shape)
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device that ``auto``, ``cpu`` or ``cuda`` stands for on this machine.
+    """Resolve ``auto``, ``cpu`` or ``cuda`` to a device of this machine.
 
     Raises
     ------
     AtlasError
-        If CUDA is asked for and there is none.
+        If CUDA is requested but not available.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise AtlasError("device = 'cuda': this machine offers no CUDA device; allowed here: auto, cpu")
+        raise AtlasError("device = 'cuda': this machine has no CUDA device; allowed here: auto, cpu")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
@@ -97,18 +98,18 @@ def train_population(
     seeds: Sequence[int],
     rate_factors: Mapping[nn.Parameter, float] | None = None,
 ) -> Curves:
-    """Train every member of a population by AdamW and return what was measured after each epoch.
+    """Train every member of a population with AdamW and return the learning curves.
 
-    The members of a seed see the same examples in the same order. A member's loss is the mean over its own
-    batch, and losses are summed over members, so that no member's gradient depends on another's; one that
-    diverges leaves the others as they are.
+    Members with the same seed see the same examples in the same order. A member's loss is the mean over its own batch,
+    and losses are summed over members, so that no member's gradient depends on another's: if one diverges, the others
+    are unaffected.
 
     Parameters
     ----------
     model
-        The network, on the device where it is to be trained.
+        The network, on the device to train on.
     task
-        The data, one set a seed.
+        The data, one set per seed.
     plan
         Epochs, batch size, learning rate, and when test is read.
     population
@@ -142,20 +143,20 @@ def train_population(
 def _rates(
     learning: Sequence[nn.Parameter], rate: float | Tensor, factors: Mapping[nn.Parameter, float]
 ) -> float | list[float | Tensor]:
-    """Return one learning rate for all parameters, or, where they differ, one a parameter."""
+    """Choose a single learning rate for all parameters, or one per parameter if they differ."""
     if isinstance(rate, float) and not factors:
         return rate
     return [rate * factors.get(parameter, 1.0) for parameter in learning]
 
 
 def evaluate(model: SimpleNN, split: Split, population: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return each member's mean loss in nats and accuracy on a split, float64, shape ``population``."""
+    """Compute each member's mean loss in nats and accuracy on a split, float64 of shape ``population``."""
     device = next(model.parameters()).device
     return _evaluate(model, _prepare(model, split, population, device), population)
 
 
 def _prepare(model: SimpleNN, split: Split, population: Sequence[int], device: torch.device) -> _Prepared:
-    """Return a split on the device, with dimensions of 1 for the population's settings."""
+    """Move a split to the device, with a dimension of size 1 for each population dimension but the seeds."""
     ones = [1] * (len(population) - 1)
     inputs = split.inputs.to(device).reshape(len(split.inputs), *ones, *split.inputs.shape[1:])
     labels = split.labels.to(device).reshape(len(split.labels), *ones, split.labels.shape[-1])
@@ -164,7 +165,7 @@ def _prepare(model: SimpleNN, split: Split, population: Sequence[int], device: t
 
 
 def _member_losses(logits: Tensor, labels: Tensor, population: Sequence[int]) -> Tensor:
-    """Return each member's mean cross-entropy over its rows, shape ``population``."""
+    """Average the cross-entropy over each member's rows, shape ``population``."""
     labels = labels.expand(*population, labels.shape[-1])
     losses = F.cross_entropy(logits.flatten(0, -2), labels.reshape(-1), reduction="none")
     return losses.reshape(labels.shape).mean(-1)
@@ -173,7 +174,7 @@ def _member_losses(logits: Tensor, labels: Tensor, population: Sequence[int]) ->
 def _train_epoch(
     model: SimpleNN, train: _Prepared, optimizer: PopulationAdamW, batch_size: int, population: Sequence[int]
 ) -> Tensor:
-    """Take one pass over the training rows and return each member's mean loss over the batches."""
+    """Make one pass over the training rows and return each member's mean loss over the batches."""
     model.train()
     starts = range(0, train.labels.shape[-1], batch_size)
     total = torch.zeros(tuple(population), device=train.inputs.device)
@@ -189,7 +190,7 @@ def _train_epoch(
 
 @torch.no_grad()
 def _evaluate(model: nn.Module, split: _Prepared | None, population: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return each member's loss and accuracy on a split, both nan where the split is None."""
+    """Compute each member's loss and accuracy on a split, or nan for both if there is no split."""
     if split is None:
         missing = torch.full(tuple(population), torch.nan, dtype=torch.float64)
         return missing, missing
@@ -202,5 +203,5 @@ def _evaluate(model: nn.Module, split: _Prepared | None, population: Sequence[in
         logits = model(inputs, frozen)
         loss += _member_losses(logits, labels, population) * labels.shape[-1]
         correct += (logits.argmax(-1) == labels).sum(-1)
-    # In double precision, so that 775 of 1000 is written as 0.775.
+    # Divide in double precision, so that 775 of 1000 is written as 0.775.
     return loss.double() / rows, correct.double() / rows

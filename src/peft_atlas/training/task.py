@@ -1,4 +1,4 @@
-"""A task of the population studies: inputs and labels of each split, for every seed."""
+"""A task of the population studies: inputs and labels of each split for all seeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Task:
-    """A task's splits; ``validation`` is None where the protocol has none."""
+    """The splits of a task; ``validation`` is None if the protocol has none."""
 
     train: Split
     validation: Split | None

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  // ---- Tables: a header sorts, a field filters ----
+  // ---- Tables: click a header to sort, type to filter ----
   const number = (text) => {
     const found = text.replace(/,/g, "").match(/^[<>~+]?\s*(-?\d+(\.\d+)?(e[-+]?\d+)?)/i);
     return found ? Number(found[1]) : NaN;
@@ -60,7 +60,7 @@
     makeSortable(table);
     if (table.tBodies[0].rows.length > 5) makeFilter(box, table);
   }
-  // On a phone the list of contents starts closed.
+  // On small screens the table of contents starts closed.
   if (window.matchMedia("(max-width: 70rem)").matches) document.querySelector("nav details").open = false;
 
   // ---- Evidence: the rows behind a sentence, on hover or focus ----
@@ -121,6 +121,8 @@
     P: cross(6, 2.2), X: cross(6, 2.2), "+": spokes(0, P / 2, P, -P / 2), x: spokes(P / 4, -P / 4, 3 * P / 4, -3 * P / 4),
     "|": spokes(0, P), _: spokes(P / 2, -P / 2), 1: spokes(P, P / 3, -P / 3), 2: spokes(0, 2 * P / 3, -2 * P / 3),
   };
+  // Published points belong to the study of the literature; all others were measured here.
+  const PUBLISHED = "literature";
   const shape = (method, filled) => {
     const { colour, marker } = marks.get(method);
     const attributes = { d: SHAPES[marker] ?? SHAPES.o, stroke: colour, "stroke-width": 1.8, fill: filled ? colour : "#fff" };
@@ -136,11 +138,11 @@
     const text = Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(digits)));
     return unit ? `${text} ${unit}` : text;
   };
-  // As few digits as tell the ticks of an axis apart; the axis names their unit.
+  // Use as few digits as keep the tick labels of an axis distinct; the axis title names the unit.
   const tickTexts = (values, key) => {
     const written = (digits) => values.map((value) => show(value, key, digits).replace(/ [%s]$| points$/, ""));
-    const told = [3, 4, 5, 6, 7].map(written).find((texts) => new Set(texts).size === texts.length);
-    return told ?? written(3);
+    const distinct = [3, 4, 5, 6, 7].map(written).find((texts) => new Set(texts).size === texts.length);
+    return distinct ?? written(3);
   };
   const axisName = (key) => {
     const { name, unit, log } = metrics.get(key);
@@ -195,7 +197,7 @@
     return inside.length > 2 ? inside : evenTicks(10 ** low, 10 ** high);
   };
 
-  const told = (point, x, y, front) => {
+  const described = (point, x, y, front) => {
     const interval = (key) => (point.intervals[key] ? ` [${point.intervals[key].map((v) => show(v, key)).join(", ")}]` : "");
     const named = [point.method, point.setting, point.model, point.task].filter(Boolean).join(", ");
     const numbers = [x, y].map((key) => `${metrics.get(key).name} ${show(point.values[key], key)}${interval(key)}`).join("; ");
@@ -257,7 +259,7 @@
     panel.chosen = -1;
     const front = new Set([...groups(points).values()].flatMap((group) => onFront(group, x, y)));
     chart.setAttribute("aria-label", `${panel.title}: ${axisName(y)} against ${axisName(x)}, ${points.length} points, ${front.size} on a Pareto front. Arrow keys step through the points.`);
-    panel.readout.textContent = points.length ? `${points.length} points, ${front.size} on a Pareto front (one front a task and model). Point at one, or use the arrow keys.` : "No point has both metrics under these filters.";
+    panel.readout.textContent = points.length ? `${points.length} points, ${front.size} on a Pareto front (one front per task and model). Hover over a point, or use the arrow keys.` : "No point has both metrics under these filters.";
     if (!points.length) return front;
     const across = scale(x, shared, left, right), up = scale(y, shared, bottom, top);
     const text = (value, attributes) => { const t = draw("text", attributes); t.textContent = value; chart.append(t); };
@@ -276,7 +278,7 @@
     text(axisName(x), { x: (left + right) / 2, y: height - 8, "text-anchor": "middle" });
     text(axisName(y), { x: 14, y: (top + bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(top + bottom) / 2})` });
     for (const group of groups(points).values()) {
-      // From the best x on, each step reaches as far as the worse x of the next; the last reaches the edge.
+      // Start at the best x; each step extends to the x of the next, worse point, and the last one to the edge.
       const { lower_is_better } = metrics.get(x);
       const steps = onFront(group, x, y).sort((a, b) => (lower_is_better ? 1 : -1) * (a.values[x] - b.values[x]));
       const parts = steps.map((p, i) => `${i ? `H${across.place(p.values[x])}V` : `M${across.place(p.values[x])},`}${up.place(p.values[y])}`);
@@ -292,11 +294,11 @@
     const ordered = [...points].sort((a, b) => a.values[x] - b.values[x]);
     for (const point of ordered) {
       const holder = draw("g", { transform: `translate(${across.place(point.values[x]).toFixed(1)} ${up.place(point.values[y]).toFixed(1)})`, class: "point" });
-      const path = shape(point.method, point.study !== "published");
+      const path = shape(point.method, point.study !== PUBLISHED);
       if (front.has(point)) holder.append(draw("circle", { class: "ring", r: 9.5 }));
       holder.append(path);
       chart.append(holder);
-      const index = panel.list.push({ path, point, text: told(point, x, y, front) }) - 1;
+      const index = panel.list.push({ path, point, text: described(point, x, y, front) }) - 1;
       holder.addEventListener("mouseenter", () => choose(panel, index));
       holder.addEventListener("click", () => choose(panel, index));
     }
@@ -365,8 +367,8 @@
   boxes.append(all);
   methodsField.append(boxes);
   const grid = element("div", { class: "panels" });
-  const measured = data.points.find((point) => point.study !== "published");
-  grid.append(...[["Left", measured?.study ?? ALL], ["Right", "published"]].map(([title, study]) => makePanel(`${title} panel`, study).section));
+  const measured = data.points.find((point) => point.study !== PUBLISHED);
+  grid.append(...[["Left", measured?.study ?? ALL], ["Right", PUBLISHED]].map(([title, study]) => makePanel(`${title} panel`, study).section));
   root.replaceChildren(metricsBox, methodsBox, grid, list);
   for (const made of [xs.made, ys.made]) made.addEventListener("change", update);
   let width = 0;

@@ -1,54 +1,63 @@
-"""The encoder study's questions, answered from the combined tables."""
+"""The encoder study's questions, answered from the combined tables, each in a sentence with its scope."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
-from peft_atlas.analysis.statistics import interval_name, mean_interval, slope_interval
+from peft_atlas.analysis.pooled import TwoWay
+from peft_atlas.analysis.statistics import interval_name, mean_interval, paired_difference
 from peft_atlas.methods.names import setting_name
 from peft_atlas.studies.encoder.contrasts import (
     AGAINST_FULL,
+    ALL_TASKS,
+    BOOTSTRAP,
+    BUDGET,
+    BUDGET_CHANGE,
     CONTROLS_AGAINST_FULL,
+    GROUP,
+    MODULES,
+    PRIMARY,
+    RANK_STEPS,
     cells,
     chosen_runs,
     main_task,
     rank_runs,
 )
 from peft_atlas.studies.encoder.jobs import NAME, RANDOM_WEIGHTS
-from peft_atlas.studies.encoder.ranking import BASE_MODEL, common_methods, rank_correlation
-from peft_atlas.studies.literature.scores import SOURCE
+
+# Reliability of the measured order of settings from which an order would be reported.
+RELIABLE = 0.8
 
 
-def encoder_answers(
-    runs: pd.DataFrame, contrasts: pd.DataFrame, published: pd.DataFrame, confidence: float
-) -> list[Finding]:
-    """Return what the encoder study says of methods, pretraining, rates, ranks, forgetting and the published order.
+def encoder_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> list[Finding]:
+    """Return what the encoder study says of methods, budget, modules, ranks, rates, pretraining and forgetting.
 
     Parameters
     ----------
     runs, contrasts
         Tables of those contracts, of the encoder study alone.
-    published
-        Table of that contract.
     confidence
         Confidence level of the intervals.
     """
+    level = 1 - confidence
     return [
-        *_gains(runs, contrasts),
-        *_pretraining(contrasts),
+        *_primary(runs, contrasts, level),
+        *_budgets(runs, contrasts),
+        *_group(runs, contrasts),
+        *_modules(runs, contrasts),
+        *_ranks(runs, contrasts, confidence),
+        *_order(runs),
         *_rates(runs),
-        *_rank_trends(runs, confidence),
-        *_forgetting(runs, confidence),
-        *_ranking(runs, published, confidence),
+        *_pretraining(runs, contrasts),
+        *_forgetting(runs, contrasts, confidence),
     ]
 
 
-def _answer(name: str, question: str, evidence: str, detail: str, effect: Effect | None = None) -> Finding:
+def _answer(name: str, question: str, evidence: str, detail: str, effect: Effect) -> Finding:
     return Finding("answer", name, NAME, question, ATLAS, "measured", evidence, detail, effect=effect)
 
 
@@ -56,137 +65,258 @@ def _named(row: pd.Series[Any]) -> str:
     return setting_name(row["method"], None if pd.isna(row["setting"]) else row["setting"])
 
 
-def _gains(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
-    """Return, for each task, the method that validation prefers against full fine-tuning, and how many are as good."""
-    chosen = chosen_runs(runs)
-    for task in dict.fromkeys(chosen["task"]):
-        rows = contrasts[contrasts["question"] == f"{AGAINST_FULL}_{task}"]
-        adapted = chosen[(chosen["task"] == task) & ~chosen["method"].isin(["full", "head only"])]
-        if adapted.empty or rows.empty:
-            continue
-        means = {cell[1:]: part["validation_accuracy"].astype(float).mean() for cell, part in cells(adapted)}
-        method, setting = max(means, key=lambda cell: means[cell])
-        best = rows[(rows["method"] == method) & (rows["setting"].fillna("") == (setting or ""))].iloc[0]
-        effect, tied = Effect.of_contrast(best), int(rows["indistinguishable"].fillna(value=False).sum())
-        same = (adapted["method"] == method) & (adapted["setting"].fillna("") == (setting or ""))
-        share = float(adapted.loc[same, "params_percent"].iloc[0])
-        words = effect.in_words()
-        yield _answer(
-            f"encoder_gain_{task}",
-            f"What does training a small part of a pretrained transformer give on {task}?",
-            f"contrasts: question={AGAINST_FULL}_{task}",
-            f"{_named(best)}, which validation prefers, trains {share:.2f} % of the parameters; its test accuracy less "
-            f"that of full fine-tuning is {words}. Of {len(rows)} methods {tied} cannot be told from full fine-tuning "
-            f"over {int(best['n'])} seeds: that is not the same as being equal.",
-            effect=effect,
-        )
+def _scope(runs: pd.DataFrame, examples: int) -> str:
+    """Return the model and the budget that an answer is about."""
+    own = runs[runs["train_examples"] == examples]
+    return f"On {own['model'].iloc[0]} with {examples} training examples and {int(own['epochs'].iloc[0])} epochs"
 
 
-def _pretraining(contrasts: pd.DataFrame) -> Iterator[Finding]:
-    """Return what random weights in place of the pretrained ones cost."""
-    rows = contrasts[
-        contrasts["question"].str.startswith(CONTROLS_AGAINST_FULL) & (contrasts["method"] == RANDOM_WEIGHTS)
-    ]
-    for _, row in rows.iterrows():
-        effect = Effect.of_contrast(row)
-        words = effect.in_words()
-        yield _answer(
-            f"encoder_pretraining_{row['task']}",
-            "Is it the pretraining that is fine-tuned?",
-            f"contrasts: question={row['question']}, method={RANDOM_WEIGHTS}",
-            f"The same network from random weights, trained in full on the same examples of {row['task']}, differs by "
-            f"{words} in test accuracy.",
-            effect=effect,
-        )
+def in_short(effect: Effect) -> str:
+    """Return an effect with its interval, in points."""
+    return f"{effect.in_words(unit='')} points".replace("]  points", "] points") if effect.size is not None else "?"
 
 
-def _rates(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Return how far the learning rate moves accuracy, and how many choices lie at an end of their grid."""
-    searched = runs[(runs["experiment"] == "methods") & runs["selected"].notna()]
-    spans, edges = [], 0
-    for _, part in cells(searched):
-        tried = part[part["seed"] == part["seed"].min()].sort_values("learning_rate")
-        if len(tried) < 2:
-            continue
-        accuracy = tried["validation_accuracy"].astype(float)
-        spans.append(100 * float(accuracy.max() - accuracy.min()))
-        edges += bool(tried["selected"].iloc[0] or tried["selected"].iloc[-1])
-    if spans:
-        yield _answer(
-            "encoder_rates",
-            "How much does the learning rate matter?",
-            "runs: study=encoder, experiment=methods, learning_rate, selected, validation_accuracy",
-            f"Within its grid the rate moves validation accuracy by {np.median(spans):.1f} {POINTS} in the median and "
-            f"{max(spans):.1f} at the most (searches: {len(spans)}). Choices at an end of their grid, where a better "
-            f"rate may lie outside: {edges}.",
-            effect=Effect(float(np.median(spans)), POINTS, n=len(spans)),
-        )
+def outcome(effect: Effect, reference: str) -> str:
+    """Return what an interval says: better, worse, or indistinguishable, with what would have been detected."""
+    if effect.low is not None and effect.low > 0:
+        return f"better than {reference}"
+    if effect.high is not None and effect.high < 0:
+        return f"worse than {reference}"
+    return f"statistically indistinguishable from {reference} ({effect.detectable_in_words()})"
 
 
-def _rank_trends(runs: pd.DataFrame, confidence: float) -> Iterator[Finding]:
-    """Return the change of test accuracy with each doubling of the rank."""
-    for (task, method, setting), part in cells(rank_runs(runs)):
-        wide = part.pivot(index="seed", columns="rank", values="test_accuracy").astype(float)
-        ranks = np.log2(wide.columns.to_numpy(dtype=float))
-        estimate = slope_interval(ranks, wide.to_numpy(), confidence)
-        effect = Effect.of_estimate(estimate, confidence, f"{POINTS} a doubling", 100)
-        words = effect.in_words(2)
-        yield _answer(
-            f"encoder_rank_{method}",
-            f"Do higher ranks of {method} help on a pretrained transformer?",
-            f"runs: study=encoder, experiment=ranks and methods, task={task}, method={method}",
-            f"From rank {int(part['rank'].min())} to {int(part['rank'].max())} of {setting_name(method, setting)} each "
-            f"doubling changes test accuracy by {words}, at the rate chosen for rank 8 and alpha twice the rank.",
-            effect=effect,
-        )
+def against_margin(effect: Effect, margin: float, p_equivalence: float | None, level: float) -> str:
+    """Return whether a setting is equivalent within a margin, not worse by it, or neither is shown."""
+    points = f"{100 * margin:g} points"
+    if p_equivalence is not None and p_equivalence < level:
+        return f"equivalent within the margin of {points} set beforehand"
+    if effect.low is not None and effect.low > -100 * margin:
+        return f"not worse by the margin of {points} set beforehand"
+    if effect.high is not None and effect.high < -100 * margin:
+        return f"worse by more than the margin of {points} set beforehand"
+    return f"neither equivalence within {points}, the margin set beforehand, nor non-inferiority is shown"
 
 
-def _forgetting(runs: pd.DataFrame, confidence: float) -> Iterator[Finding]:
-    """Return how far the embeddings of other texts move, for full fine-tuning and for the method that moves least."""
-    chosen = chosen_runs(runs)
-    first = main_task(runs)
-    chosen = chosen[(chosen["task"] == first) & (chosen["method"] != "head only")]
-    kept = {
-        setting_name(cell[1], cell[2]): mean_interval(part["embedding_similarity"].to_numpy(dtype=float), confidence)
-        for cell, part in cells(chosen)
-    }
-    full = kept.pop("full", None)
-    others = {name: estimate for name, estimate in kept.items() if estimate.mean is not None}
-    if full is None or full.mean is None or not others:
+def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Iterator[Finding]:
+    """Return the prespecified question: the mean over tasks, each task, and the bootstrap."""
+    rows = contrasts[contrasts["question"] == PRIMARY]
+    whole = rows[rows["task"] == ALL_TASKS]
+    if whole.empty:
         return
-    most = max(others, key=lambda name: others[name].mean or 0)
-    least = min(others, key=lambda name: others[name].mean or 0)
+    row, tasks = whole.iloc[0], rows[rows["task"] != ALL_TASKS]
+    effect = Effect.of_contrast(row)
+    margin = against_margin(effect, float(row["margin"]), _known(row["p_equivalence"]), level)
+    each = ", ".join(f"{part['task']} {Effect.of_contrast(part).in_words(unit='')}" for _, part in tasks.iterrows())
+    check = contrasts[contrasts["question"] == BOOTSTRAP].iloc[0]
+    tested = int(runs.loc[runs["method"] == "full", "test_examples"].max())
     yield _answer(
-        "encoder_forgetting",
-        "How far does training move what the encoder says of other texts?",
-        f"runs: study=encoder, experiment=methods, task={first}, selected=True, embedding_similarity",
-        f"The mean cosine between a text's embedding before and after is {full.mean:.3f} for full fine-tuning, "
-        f"{others[most].mean:.3f} for {most} and {others[least].mean:.3f} for {least}, the ends of the other methods; "
-        "1 is unchanged.",
-        effect=Effect(full.mean, "cosine", low=full.low, high=full.high, interval=interval_name(confidence), n=full.n),
+        "encoder_gain_primary",
+        f"Is {_named(row)} as good as full fine-tuning?",
+        f"contrasts: question={PRIMARY}; contrasts: question={BOOTSTRAP}",
+        f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {_named(row)} less that of full fine-tuning "
+        f"is {in_short(effect)} in the mean over {len(tasks)} tasks ({int(row['n'])} seeds, {tested:,} test texts): "
+        f"{outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over seeds and "
+        f"texts gives [{100 * check['low']:+.1f}, {100 * check['high']:+.1f}]. More examples, another model or other "
+        "tasks could change it.",
+        effect,
     )
 
 
-def _ranking(runs: pd.DataFrame, published: pd.DataFrame, confidence: float) -> Iterator[Finding]:
-    """Return whether the published order of methods is the measured one."""
-    common = common_methods(runs, published)
-    estimate = rank_correlation(common, confidence)
-    if estimate.mean is None:
+def _known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _budgets(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
+    """Return the same comparison with more training examples, and how far they change it."""
+    changes = contrasts[contrasts["question"] == BUDGET_CHANGE].set_index("train_examples")
+    for _, row in contrasts[contrasts["question"] == BUDGET].iterrows():
+        examples, effect = int(row["train_examples"]), Effect.of_contrast(row)
+        detail = (
+            f"{_scope(runs, examples)}, rates tuned anew, {_named(row)} less full fine-tuning is {in_short(effect)} on "
+            f"{row['task']} ({effect.n} seeds): {outcome(effect, 'full fine-tuning')}."
+        )
+        if examples in changes.index:
+            change = Effect.of_contrast(changes.loc[examples])
+            words = "a change" if change.excludes_zero else "no change that is detected"
+            detail += (
+                f" Less {changes.loc[examples, 'reference']}, same seeds, that is {in_short(change)}: {words} "
+                f"({change.detectable_in_words()})."
+            )
+        yield _answer(
+            f"encoder_gain_{examples}_examples",
+            "Does more data change the difference?",
+            f"contrasts: question={BUDGET} and {BUDGET_CHANGE}, train_examples={examples}",
+            f"{detail} More seeds would narrow it.",
+            effect,
+        )
+
+
+def _group(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
+    """Return the exploratory settings against full fine-tuning: as a group, and those that stand out."""
+    rows = contrasts[(contrasts["question"] == AGAINST_FULL) & (contrasts["method"] != "head only")]
+    groups = contrasts[contrasts["question"] == GROUP]
+    if rows.empty or groups.empty:
         return
-    words = Effect.of_estimate(estimate, confidence, "").in_words(2, unit="")
+    group = groups.iloc[0]
+    effect = Effect.of_contrast(group)
+    apart = rows[~rows["indistinguishable"].astype(bool)]
+    named = ", ".join(f"{_named(row)} {Effect.of_contrast(row).in_words(unit='')}" for _, row in apart.iterrows())
+    detectable = f"detectable with 80 % power: {100 * rows['detectable'].max():.1f} points"
+    alone = (
+        f"By themselves {len(rows) - len(apart)} of {len(rows)} exploratory ones are statistically indistinguishable "
+        f"from it (simultaneous intervals; {detectable})"
+    )
     yield _answer(
-        "encoder_ranking",
-        "Does the published order of methods carry over to a small encoder?",
-        f"runs: study=encoder, experiment=methods, selected=True; published: source={SOURCE}, base_model={BASE_MODEL}",
-        f"Over {common['method'].nunique()} methods Spearman's correlation of test accuracy with the average published "
-        f"for {BASE_MODEL} on commonsense reasoning is {words} over {estimate.n} seeds; 1 is the same order, 0 none. "
-        "The interval covers seeds, not the choice of task.",
-        effect=Effect(
-            estimate.mean,
-            "Spearman's correlation",
-            low=estimate.low,
-            high=estimate.high,
-            interval=interval_name(confidence),
-            n=estimate.n,
-        ),
+        "encoder_group",
+        "How do methods that train a small part compare with full fine-tuning?",
+        f"contrasts: question={GROUP}; contrasts: question={AGAINST_FULL}",
+        f"{_scope(runs, int(group['train_examples']))}, the {group['method']} that train a small part, less full "
+        f"fine-tuning, is {in_short(effect)} on {group['task']} ({effect.n} seeds, pooled error, exploratory). {alone}"
+        f"{f'; apart from it: {named}' if named else ''}.",
+        effect,
+    )
+
+
+def _modules(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
+    """Return LoRA on more modules against LoRA on fewer."""
+    rows = contrasts[contrasts["question"] == MODULES]
+    if rows.empty:
+        return
+    effects = [Effect.of_contrast(row) for _, row in rows.iterrows()]
+    words = "; ".join(
+        f"{row['setting']} less {row['reference']} is {in_short(effect)}, {outcome(effect, 'it')}"
+        for effect, (_, row) in zip(effects, rows.iterrows(), strict=True)
+    )
+    yield _answer(
+        "encoder_modules",
+        "Does it matter which modules LoRA adapts?",
+        f"contrasts: question={MODULES}",
+        f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {rows['task'].iloc[0]}, each at its own rate "
+        f"({effects[0].n} seeds, pooled error, exploratory): {words}. More seeds or other tasks could change it.",
+        max(effects, key=lambda effect: abs(effect.size or 0.0)),
+    )
+
+
+def _ranks(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> Iterator[Finding]:
+    """Return the steps between ranks, each at the rate tuned for it; a curve at rates tuned elsewhere is refused."""
+    curve = rank_runs(runs, confidence)
+    rows = contrasts[contrasts["question"] == RANK_STEPS].sort_values("rank")
+    if curve.empty or rows.empty:
+        return
+    effects = [Effect.of_contrast(row) for _, row in rows.iterrows()]
+    steps = (
+        "; ".join(
+            f"from {row['reference']} to {int(row['rank'])} {in_short(effect)}, {outcome(effect, 'no step')}"
+            for effect, (_, row) in zip(effects, rows.iterrows(), strict=True)
+        )
+        .replace("better than no step", "a rise")
+        .replace("worse than no step", "a fall")
+    )
+    chosen = curve[curve["selected"].fillna(value=False)].drop_duplicates("rank").sort_values("rank")
+    rates = ", ".join(f"{r.learning_rate:g}{' (edge)' if r.edge else ''} at {r.rank}" for r in chosen.itertuples())
+    yield _answer(
+        "encoder_rank",
+        "Do higher ranks of LoRA help on a pretrained transformer?",
+        f"contrasts: question={RANK_STEPS}; runs: study=encoder, method={rows['method'].iloc[0]}, rank, learning_rate",
+        f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {rows['task'].iloc[0]}, {_named(rows.iloc[0])} with a "
+        f"rate tuned at each rank ({rates}) and alpha twice the rank changes test accuracy as follows: {steps} "
+        f"({effects[0].n} seeds, pooled error, exploratory).",
+        effects[-1],
+    )
+
+
+def _order(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Return how reliable the measured order of the settings is, in place of an order that is one of chance."""
+    chosen = chosen_runs(runs)
+    chosen = chosen[(chosen["task"] == main_task(runs)) & ~chosen["method"].isin(["full", "head only"])]
+    chosen = chosen[chosen["test_examples"] == chosen["test_examples"].min()]
+    names = [_named(row) for _, row in chosen.iterrows()]
+    wide = chosen.assign(name=names).pivot(index="name", columns="seed", values="test_accuracy").astype(float)
+    wide = wide.dropna(axis=1, thresh=len(wide)).dropna()
+    if wide.shape[0] < 3 or wide.shape[1] < 2:
+        return
+    reliability = TwoWay(wide.to_numpy()).reliability(range(len(wide)))
+    spread = 100 * float(wide.mean(axis=1).max() - wide.mean(axis=1).min())
+    low = "too low to rank them or to compare the order with a published one"
+    verdict = low if reliability < RELIABLE else "high enough to rank them here, on this task and budget"
+    yield _answer(
+        "encoder_order",
+        "Which method is best on a pretrained transformer?",
+        f"runs: study=encoder, experiment=methods, selected=True, task={main_task(runs)}, test_accuracy",
+        f"The means of {len(wide)} settings on the same texts of {main_task(runs)} lie within {spread:.1f} points; "
+        f"the reliability of their order over {wide.shape[1]} seeds is {reliability:.2f} (0 is chance, 1 certain), "
+        f"{verdict}.",
+        Effect(reliability, "reliability", n=len(wide)),
+    )
+
+
+def _rates(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Return how far the learning rate moves accuracy, and which choices lie at an end of the rates tried."""
+    searched = runs[runs["selected"].notna() & (runs["status"] != "stopped") & runs["validation_accuracy"].notna()]
+    spans = [
+        100 * float(means.max() - means.min())
+        for _, part in searched.groupby(["experiment", "task", "method", "setting", "rank"], dropna=False)
+        if len(means := part.groupby("learning_rate")["validation_accuracy"].mean().astype(float)) > 1
+    ]
+    chosen = runs[runs["edge"].notna()].drop_duplicates(["experiment", "task", "method", "setting", "rank"])
+    if not spans or chosen.empty:
+        return
+    at_end = chosen[chosen["edge"].astype(bool)]
+    named = ", ".join(f"{_named(row)} on {row['task']}" for _, row in at_end.iterrows())
+    spans_of = pd.Series(spans)
+    tested = runs[runs["selected"].fillna(value=False)]
+    yield _answer(
+        "encoder_rates",
+        "How much does the learning rate matter?",
+        "runs: study=encoder, learning_rate, selected, edge, status, validation_accuracy",
+        f"Among the rates trained to the end, validation accuracy differs by {spans_of.median():.1f} points in the "
+        f"median of {len(spans)} searches and {spans_of.max():.1f} at the most. Of {len(chosen)} choices "
+        f"{len(at_end)} remain at an end of the rates tried, where a better one may lie beyond"
+        f"{f': {named}' if named else ''}. Runs at chosen rates that collapsed to the shares of the classes: "
+        f"{int((tested['status'] == 'collapsed').sum())} of {len(tested)}.",
+        Effect(float(spans_of.median()), POINTS, n=len(spans)),
+    )
+
+
+def _pretraining(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
+    """Return what random weights in place of the pretrained ones cost."""
+    rows = contrasts[(contrasts["question"] == CONTROLS_AGAINST_FULL) & (contrasts["method"] == RANDOM_WEIGHTS)]
+    for _, row in rows.iterrows():
+        effect = Effect.of_contrast(row)
+        yield _answer(
+            f"encoder_pretraining_{row['task']}",
+            "Is it the pretraining that is fine-tuned?",
+            f"contrasts: question={CONTROLS_AGAINST_FULL}, method={RANDOM_WEIGHTS}",
+            f"{_scope(runs, int(row['train_examples']))}, the same network from random weights differs from pretrained "
+            f"full fine-tuning by {in_short(effect)} on {row['task']} ({effect.n} seeds); it has the pretrained "
+            "network's rate and as few steps, so that this is an upper bound of what pretraining gives.",
+            effect,
+        )
+
+
+def _forgetting(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> Iterator[Finding]:
+    """Return how far the embeddings of other texts move under full fine-tuning and under the primary method."""
+    primary = contrasts[contrasts["question"] == PRIMARY]
+    task = main_task(runs)
+    by_name = {
+        setting_name(cell[1], cell[2]): part.set_index("seed")["embedding_similarity"].astype(float)
+        for cell, part in cells(chosen_runs(runs))
+        if cell[0] == task
+    }
+    if primary.empty or "full" not in by_name:
+        return
+    name = _named(primary.iloc[0])
+    own, full = by_name[name].align(by_name["full"], join="inner")
+    means = [mean_interval(values.to_numpy(), confidence).mean for values in (own, full)]
+    found = paired_difference(own.to_numpy(), full.to_numpy(), confidence)
+    if found.mean is None or found.low is None or found.high is None or None in means:
+        return
+    yield _answer(
+        "encoder_forgetting",
+        "How far does training move what the encoder says of other texts?",
+        f"runs: study=encoder, experiment=methods, task={task}, selected=True, embedding_similarity",
+        f"After training on {task} the mean cosine of other texts' embeddings with those before is {means[0]:.3f} for "
+        f"{name} and {means[1]:.3f} for full fine-tuning, each at its own rate; the difference is {found.mean:+.3f} "
+        f"[{found.low:+.3f}, {found.high:+.3f}] over {found.n} seeds. 1 is unchanged.",
+        Effect(found.mean, "cosine", found.low, found.high, f"{interval_name(confidence)}, paired", found.n),
     )

@@ -16,17 +16,22 @@ if TYPE_CHECKING:
     EncoderSetting: TypeAlias = str
 else:
     EncoderSetting = Literal[ENCODER_SETTINGS]
-_FEW_SETTINGS: tuple[EncoderSetting, ...] = ("full", "head only", "LoRA (query, value)")
+PRIMARY = "LoRA (query, value)"
+# What the default trains on its first task: what its questions are about, and a method of each family.
+_SETTINGS: tuple[EncoderSetting, ...] = (
+    *("full", PRIMARY, "LoRA (query, key, value)", "LoRA (all linear modules)"),
+    *("DoRA", "BitFit", "AdapterP", "(IA)3", "head only"),
+)
 
 
 class RatesConfig(Section):
-    """One grid of learning rates for each family of methods; validation chooses within it."""
+    """One grid of learning rates for each family of methods, which grows where validation prefers its end."""
 
     full: Rates = Field((1e-4, 3e-4, 1e-3), description="full fine-tuning")
     head_only: Rates = Field((1e-2, 3e-2, 1e-1), description="the head on frozen features")
     bitfit: Rates = Field((2e-3, 6e-3, 2e-2), description="BitFit")
-    low_rank: Rates = Field((1e-3, 3e-3, 1e-2), description="LoRA, LoRA+, DoRA, BitFit + LoRA")
-    adapter: Rates = Field((1e-3, 3e-3, 1e-2), description="series and parallel adapters")
+    low_rank: Rates = Field((3e-3, 1e-2, 3e-2), description="LoRA, LoRA+, DoRA, BitFit + LoRA")
+    adapter: Rates = Field((3e-3, 1e-2, 3e-2), description="series and parallel adapters")
     prefix: Rates = Field((3e-2, 1e-1, 3e-1), description="prefix tuning")
     reft: Rates = Field((3e-3, 1e-2, 3e-2), description="LoReFT")
     ia3: Rates = Field((3e-2, 1e-1, 3e-1), description="(IA)3")
@@ -58,9 +63,40 @@ class TextTaskConfig(Section):
             raise ValueError(f"give file or dataset, or one of the packaged tasks: {', '.join(PACKAGED_TASKS)}")
         if self.file is not None and self.dataset is not None:
             raise ValueError("give file or dataset, not both")
+        if self.text == self.label:
+            raise ValueError(f"text and label: two columns, got {self.text!r} for both")
+        if any(mark in (self.file or "") for mark in "{}\n\0"):
+            raise ValueError(f"file = {self.file!r}: a path without braces, which Snakemake takes for wildcards")
         if "full" not in self.methods:
             raise ValueError("methods: full must be among them, since every other is compared with it")
         return self
+
+
+class PrimaryConfig(Section):
+    """The prespecified question: whether one setting is as good as full fine-tuning, on every task that trains it."""
+
+    method: EncoderSetting = Field(PRIMARY, description="what is compared with full fine-tuning")
+    seeds: Seeds = Field(8, validate_default=True, description="number of seeds, or a list of them")
+    search_seeds: Annotated[int, Field(ge=1, le=100)] = Field(2, description="seeds that rates are chosen with")
+    margin: float = Field(0.015, gt=0, lt=1, description="difference in accuracy that does not matter")
+
+
+class ExploratoryConfig(Section):
+    """All other settings and ranks, on the first task or wherever a task names them."""
+
+    seeds: Seeds = Field(3, validate_default=True, description="number of seeds, or a list of them")
+    search_seeds: Annotated[int, Field(ge=1, le=100)] = Field(1, description="seeds that rates are chosen with")
+    keep: Annotated[int, Field(ge=1, le=100)] = Field(2, description="rates that go on after the first epoch")
+    validation_examples: Count = Field(400, description="examples that rates are chosen on")
+    test_examples: Count = Field(800, description="examples that are read once, after training")
+
+
+class BudgetConfig(Section):
+    """A larger budget of training for full fine-tuning and the primary method, on the first task."""
+
+    train_examples: Count = Field(1280, description="training examples of a seed")
+    epochs: Epochs = Field(2, description="passes over them")
+    seeds: Seeds = Field(3, validate_default=True, description="number of seeds, or a list of them")
 
 
 class EncoderConfig(Section):
@@ -68,20 +104,25 @@ class EncoderConfig(Section):
 
     model: str = Field(PACKAGED_MODEL, description="pretrained encoder: the packaged one, a hub name, or a folder")
     max_length: int = Field(32, ge=4, le=4096, description="tokens of a text that are read")
-    seeds: Seeds = Field(3, validate_default=True, description="number of seeds, or a list of them")
     tasks: Annotated[tuple[TextTaskConfig, ...], Field(min_length=1, strict=False)] = Field(
-        (TextTaskConfig(name="trec6"), TextTaskConfig(name="sent_movie", methods=_FEW_SETTINGS)),
-        description="tasks; the first has the rank curve and the controls as well",
+        (TextTaskConfig(name="trec6", methods=_SETTINGS), TextTaskConfig(name="sent_movie", methods=("full", PRIMARY))),
+        description="tasks; the first has the rank curve, the larger budgets and the controls as well",
     )
     train_examples: Count = Field(320, description="training examples of a seed, drawn from the pool")
-    validation_examples: Count = Field(160, description="examples that rates are chosen on")
-    test_examples: Count = Field(400, description="examples that are read once, after training")
+    validation_examples: Count = Field(818, description="examples that rates are chosen on")
+    test_examples: Count = Field(1655, description="examples that are read once, after training")
     drift_texts: Count = Field(64, description="texts of another source whose embeddings are compared")
     epochs: Epochs = Field(2, description="passes over the training examples")
     batch_size: Count = Field(16, description="examples in one optimiser step")
     warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the steps in which the rate rises")
+    primary: PrimaryConfig = PrimaryConfig()
+    exploratory: ExploratoryConfig = ExploratoryConfig()
+    larger_budgets: Annotated[tuple[BudgetConfig, ...], Field(strict=False)] = Field(
+        (BudgetConfig(),), description="larger budgets of training; may be empty"
+    )
     rates: RatesConfig = RatesConfig()
-    ranks: Ranks = Field((1, 8, 64), description="ranks of the rank curve of LoRA and DoRA")
+    extensions: Annotated[int, Field(ge=0, le=10)] = Field(2, description="how often a grid may grow")
+    ranks: Ranks = Field((1, 8, 64), description="ranks of the rank curve of LoRA")
     precision: Literal["float32", "auto"] = Field("float32", description="auto: bfloat16 where the GPU has it")
 
     @model_validator(mode="after")
@@ -89,4 +130,9 @@ class EncoderConfig(Section):
         names = [task.name for task in self.tasks]
         if len(set(names)) != len(names):
             raise ValueError(f"tasks: each name once, got {', '.join(names)}")
+        if len(self.ranks) > 1 and len(self.rates.low_rank) < 2:
+            raise ValueError("ranks: each has a rate of its own, so that rates.low_rank must hold two or more")
+        budgets = [self.train_examples, *(budget.train_examples for budget in self.larger_budgets)]
+        if len(set(budgets)) != len(budgets):
+            raise ValueError(f"larger_budgets: each train_examples once, got {', '.join(map(str, budgets))}")
         return self

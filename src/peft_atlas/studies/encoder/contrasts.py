@@ -1,4 +1,8 @@
-"""The encoder study's comparisons: methods and controls against full fine-tuning, and the ends of the rank curve."""
+"""The encoder study's controls against full fine-tuning, and which of its runs comparisons rest on.
+
+Comparisons that need the table of items are in `peft_atlas.studies.encoder.item_contrasts`. A chosen run that collapsed
+counts in every comparison with the accuracy that it has: to leave it out would flatter its setting.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,24 @@ from typing import Any
 
 import pandas as pd
 
-from peft_atlas.analysis.contrasts import Comparison, Levels, by_seed, compare
-from peft_atlas.studies.encoder.jobs import NAME
+from peft_atlas.analysis.contrasts import EXPLORATORY, Comparison, Levels, by_seed, compare
+from peft_atlas.analysis.curves import tuned_curve
+from peft_atlas.studies.encoder.jobs import CONTROLS_PART, METHODS, NAME, RANKS
 
-AGAINST_FULL, CONTROLS_AGAINST_FULL, RANKS = "encoder_against_full", "encoder_controls", "encoder_ranks"
+# Names of the comparisons, as the column `question` has them.
+PRIMARY, BOOTSTRAP = "encoder_primary", "encoder_primary_bootstrap"
+BUDGET, BUDGET_CHANGE = "encoder_budget", "encoder_budget_change"
+AGAINST_FULL, GROUP = "encoder_against_full", "encoder_group_against_full"
+RANK_STEPS, MODULES = "encoder_ranks", "encoder_modules"
+CONTROLS_AGAINST_FULL = "encoder_controls"
+ALL_TASKS = "mean over tasks"
 FULL = "full fine-tuning, its own rate"
+
+Cell = tuple[str, str, str | None]
 
 
 def contrasts(runs: pd.DataFrame, curves: pd.DataFrame, levels: Levels) -> list[dict[str, Any]]:
-    """Return the comparisons of the encoder study as rows of the contract ``contrasts``.
+    """Return the controls against full fine-tuning as rows of the contract ``contrasts``.
 
     Parameters
     ----------
@@ -23,12 +36,38 @@ def contrasts(runs: pd.DataFrame, curves: pd.DataFrame, levels: Levels) -> list[
     levels
         Confidence level of the intervals; 1 minus it is the level of the tests.
     """
-    return compare(NAME, [*_against_full(runs), *_controls(runs), *_ranks(runs)], levels.confidence)
+    return compare(NAME, [_control(runs, cell, part) for cell, part in _controls(runs)], levels.confidence)
 
 
-def chosen_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of methods at the rate that validation chose."""
-    return runs[(runs["experiment"] == "methods") & runs["selected"].fillna(value=False)]
+def _controls(runs: pd.DataFrame) -> list[tuple[Cell, pd.DataFrame]]:
+    """Return the controls of the tasks that train full fine-tuning, which all do."""
+    return cells(runs[runs["experiment"] == CONTROLS_PART])
+
+
+def _control(runs: pd.DataFrame, cell: Cell, part: pd.DataFrame) -> Comparison:
+    """Return a control against full fine-tuning; controls differ in their variance, so that each has its own."""
+    task, method, setting = cell
+    full = by_seed(chosen_runs(runs), task=task, method="full")
+    own = int(part["train_examples"].iloc[0])
+    left = by_seed(part)
+    return Comparison(
+        CONTROLS_AGAINST_FULL,
+        task,
+        method,
+        None,
+        None,
+        FULL,
+        left,
+        full.reindex(left.index),
+        setting=setting,
+        train_examples=own,
+        role=EXPLORATORY,
+    )
+
+
+def chosen_runs(runs: pd.DataFrame, experiment: str = METHODS) -> pd.DataFrame:
+    """Return the runs of a part of the study at the rates that validation chose."""
+    return runs[(runs["experiment"] == experiment) & runs["selected"].fillna(value=False)]
 
 
 def main_task(runs: pd.DataFrame) -> str:
@@ -37,67 +76,25 @@ def main_task(runs: pd.DataFrame) -> str:
     return str(rows["task"].value_counts(sort=False).sort_index().idxmax())
 
 
-def cells(runs: pd.DataFrame) -> list[tuple[tuple[str, str, str | None], pd.DataFrame]]:
+def cells(runs: pd.DataFrame) -> list[tuple[Cell, pd.DataFrame]]:
     """Return the runs of each task, method and setting, in the order of these names."""
     keys = ["task", "method", "setting"]
     groups = runs.groupby(keys, dropna=False, sort=True)
     return [((str(task), str(method), None if pd.isna(s) else str(s)), part) for (task, method, s), part in groups]
 
 
-def _full(runs: pd.DataFrame, task: str) -> pd.Series[float]:
-    return by_seed(chosen_runs(runs), task=task, method="full")
+def rank_runs(runs: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Return all runs of the rank curve, with those of the rank that all other settings have; none without a curve.
 
-
-def _comparison(question: str, cell: tuple[str, str, str | None], part: pd.DataFrame, other: Any) -> Comparison:
-    """Return a cell against a reference, a pair of its name and its outcomes."""
-    task, method, setting = cell
-    first = part.iloc[0]
-    rank, alpha = first["rank"], first["alpha"]
-    return Comparison(
-        question,
-        task,
-        method,
-        None if pd.isna(rank) else int(rank),
-        None if pd.isna(alpha) else float(alpha),
-        other[0],
-        by_seed(part),
-        other[1],
-        setting=setting,
-        train_examples=int(first["train_examples"]),
-    )
-
-
-def _against_full(runs: pd.DataFrame) -> list[Comparison]:
-    """Return every method against full fine-tuning, each at the rate that validation chose for it."""
-    return [
-        _comparison(f"{AGAINST_FULL}_{cell[0]}", cell, part, (FULL, _full(runs, cell[0])))
-        for cell, part in cells(chosen_runs(runs))
-        if cell[1] != "full"
-    ]
-
-
-def _controls(runs: pd.DataFrame) -> list[Comparison]:
-    """Return every control against full fine-tuning."""
-    controls = runs[runs["experiment"] == "controls"]
-    return [
-        _comparison(f"{CONTROLS_AGAINST_FULL}_{cell[0]}", cell, part, (FULL, _full(runs, cell[0])))
-        for cell, part in cells(controls)
-    ]
-
-
-def rank_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of the rank curve, with those of the rank that all other runs have."""
-    varied = runs[runs["experiment"] == "ranks"]
+    Raises
+    ------
+    AtlasError
+        If the learning rate was not tuned at every rank: the curve would show the rate, not the rank.
+    """
+    varied = runs[runs["experiment"] == RANKS]
     keys = varied[["task", "method", "setting"]].drop_duplicates()
-    usual = chosen_runs(runs).merge(keys, on=["task", "method", "setting"], how="inner")
-    return pd.concat([varied, usual], ignore_index=True)
-
-
-def _ranks(runs: pd.DataFrame) -> list[Comparison]:
-    """Return the highest rank of each curve against the lowest."""
-    found = []
-    for cell, part in cells(rank_runs(runs)):
-        low, high = (part[part["rank"] == edge] for edge in (part["rank"].min(), part["rank"].max()))
-        other = (f"rank {int(part['rank'].min())}", by_seed(low))
-        found.append(_comparison(f"{RANKS}_{cell[0]}", cell, high, other))
-    return found
+    usual = runs[runs["experiment"] == METHODS].merge(keys, on=["task", "method", "setting"], how="inner")
+    whole = pd.concat([varied, usual], ignore_index=True)
+    if not whole.empty:
+        tuned_curve(whole, "rank", confidence)
+    return whole

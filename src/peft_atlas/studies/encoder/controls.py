@@ -25,12 +25,16 @@ _STRENGTHS = (1.0, 10.0, 100.0)
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted control: its class probabilities of each split, its parameters, and its setting."""
+    """A fitted control: its class probabilities of each split, its parameters, and its setting.
+
+    A control that cannot be fitted has no probabilities, and a ``reason``.
+    """
 
     method: str
     setting: str | None
     probabilities: dict[str, NDArray[np.float64]]
     params: int
+    reason: str | None = None
 
 
 def control_runs(texts: Texts, task: str, train_examples: int, seeds: Sequence[int]) -> tuple[list[Row], list[Row]]:
@@ -55,9 +59,15 @@ def _majority(texts: Texts, count: int, seed: int) -> Fitted:
 
 def _regression(texts: Texts, count: int, seed: int) -> Fitted:
     """Return the regression of the strength that validation chooses, on words and pairs of words."""
+    setting = f"C chosen from {', '.join(f'{c:g}' for c in _STRENGTHS)}"
     train = texts.drawn(count, seed)
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit(train["text"])
-    inputs, labels = words.transform(train["text"]), texts.numbers(train)
+    labels = texts.numbers(train)
+    words = _words(train["text"])
+    if words is None or len(set(labels)) < 2:
+        drawn = f"{count} training examples drawn with seed {seed}"
+        reason = f"no word among the {drawn}" if words is None else f"one class among the {drawn}"
+        return Fitted(TFIDF, setting, {}, 0, reason)
+    inputs = words.transform(train["text"])
     models = [LogisticRegression(C=strength, max_iter=2000).fit(inputs, labels) for strength in _STRENGTHS]
     held_out = texts.split("validation")
     seen = words.transform(held_out["text"])
@@ -66,7 +76,14 @@ def _regression(texts: Texts, count: int, seed: int) -> Fitted:
         name: _all_classes(best, words.transform(texts.split(name)["text"]), len(texts.classes))
         for name in ("validation", "test")
     }
-    return Fitted(TFIDF, f"C chosen from {', '.join(f'{c:g}' for c in _STRENGTHS)}", probabilities, best.coef_.size)
+    return Fitted(TFIDF, setting, probabilities, best.coef_.size)
+
+
+def _words(texts: Sequence[str]) -> TfidfVectorizer | None:
+    """Return the words and pairs of words of texts, None where there is none, as in texts of emoji."""
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    found = words.build_analyzer()
+    return words.fit(texts) if any(found(text) for text in texts) else None
 
 
 def _all_classes(model: LogisticRegression, inputs: Any, classes: int) -> NDArray[np.float64]:
@@ -100,7 +117,8 @@ def _rows(fitted: Fitted, texts: Texts, task: str, count: int, seed: int) -> tup
         **RUNS.blank(),
         **identity,
         **measured,
-        "status": "ok",
+        "status": "ok" if fitted.reason is None else "failed",
+        "reason": fitted.reason,
         "validation_examples": len(texts.split("validation")),
         "test_examples": len(texts.split("test")),
         "total_params": fitted.params,

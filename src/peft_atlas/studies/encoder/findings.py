@@ -11,4 +11,4 @@ from peft_atlas.studies.findings import Given
 def findings(given: Given) -> list[Finding]:
     """Return the study's answers."""
     runs, contrasts = given.of(NAME, "runs"), given.of(NAME, "contrasts")
-    return encoder_answers(runs, contrasts, given.tables["published"], given.confidence)
+    return encoder_answers(runs, contrasts, given.confidence)

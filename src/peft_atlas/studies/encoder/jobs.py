@@ -12,12 +12,14 @@ from peft_atlas.studies.study import Outputs
 
 if TYPE_CHECKING:
     from peft_atlas.config import StudyConfig
-    from peft_atlas.studies.encoder.config import EncoderConfig
+    from peft_atlas.studies.encoder.config import BudgetConfig, EncoderConfig, TextTaskConfig
 
 NAME = "encoder"
-# The settings whose rank is varied, the rank that all settings have otherwise, and alpha over rank.
-RANK_CURVE = ("LoRA (query, key, value)", "DoRA")
+# The setting whose rank is varied, the rank that all settings have otherwise, and alpha over rank.
+RANK_CURVE = "LoRA (query, key, value)"
 RANK, ALPHA_PER_RANK = 8, 2.0
+# Parts of the study, as the column `experiment` names them; a larger budget is named by its examples.
+METHODS, RANKS, CONTROLS_PART = "methods", "ranks", "controls"
 # Settings that are compared with peft: one of each kind that it has.
 CROSS_CHECKED = ("LoRA (query, key, value)", "DoRA", "PrefT", "(IA)3")
 RANDOM_WEIGHTS = "random encoder"
@@ -32,10 +34,12 @@ TEXTS = (
 EXAMPLES = "results/cache/tasks/{text_task}.parquet"
 TEXT_CHECKS = "results/findings/encoder_texts_{text_task}.parquet"
 CHECKS = "results/findings/encoder_checks.parquet"
-SEARCH = "results/runs/encoder/methods/{text_task}/{setting}/search"
-METHOD = "results/runs/encoder/methods/{text_task}/{setting}/seed={seed}"
-RANKS = "results/runs/encoder/ranks/{text_task}/{setting}/seed={seed}"
-RANDOM = "results/runs/encoder/controls/{text_task}/random_weights/seed={seed}"
+# Its name ends as those of all tables with times do.
+COST_ANSWERS = "results/findings/encoder_costs.parquet"
+SETTING = "results/runs/encoder/methods/{text_task}/{setting}"
+RANKED = "results/runs/encoder/ranks/{text_task}/rank={rank}"
+BUDGET = "results/runs/encoder/budgets/{text_task}/examples={examples}/{setting}"
+RANDOM = "results/runs/encoder/controls/{text_task}/random_weights"
 WITHOUT_MODEL = "results/runs/encoder/controls/{text_task}/without_model"
 _MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -65,10 +69,10 @@ class Trained:
 
 
 BENCHMARKS = {
-    "tune_learning_rate": "results/benchmarks/tune_learning_rate/{text_task}_{setting}.tsv",
-    "train_method": "results/benchmarks/train_method/{text_task}_{setting}_seed={seed}.tsv",
-    "train_ranks": "results/benchmarks/train_ranks/{text_task}_{setting}_seed={seed}.tsv",
-    "train_random_init": "results/benchmarks/train_random_init/{text_task}_seed={seed}.tsv",
+    "train_setting": "results/benchmarks/train_setting/{text_task}_{setting}.tsv",
+    "train_rank": "results/benchmarks/train_rank/{text_task}_rank={rank}.tsv",
+    "train_budget": "results/benchmarks/train_budget/{text_task}_{setting}_examples={examples}.tsv",
+    "train_random_init": "results/benchmarks/train_random_init/{text_task}.tsv",
 }
 
 
@@ -87,14 +91,63 @@ def model_files(config: EncoderConfig) -> list[str]:
     return [f"{model_folder(config)}/{name}" for name in _MODEL_FILES]
 
 
-def training_config(config: EncoderConfig) -> dict[str, Any]:
-    """Return what every training job depends on."""
-    return config.model_dump(mode="json", exclude={"tasks", "seeds", "rates", "ranks"})
+def budget_name(train_examples: int) -> str:
+    """Return the part of the study that a larger budget makes."""
+    return f"{train_examples} examples"
 
 
-def ranks_config(config: EncoderConfig) -> dict[str, Any]:
-    """Return what the jobs of the rank curve depend on."""
-    return config.model_dump(mode="json", exclude={"tasks", "seeds", "rates"})
+_NO_PART_OF_TRAINING = {"tasks", "primary", "exploratory", "larger_budgets", "rates", "extensions", "ranks"}
+
+
+def training_config(config: EncoderConfig, setting: str = "full", budget: BudgetConfig | None = None) -> dict[str, Any]:
+    """Return what a training job depends on: of the exploratory settings fewer rows are read."""
+    whole = config.model_dump(mode="json", exclude=_NO_PART_OF_TRAINING)
+    if budget is not None:
+        return {**whole, "train_examples": budget.train_examples, "epochs": budget.epochs}
+    return whole if is_primary(config, setting) else {**whole, **_fewer_rows(config)}
+
+
+def _fewer_rows(config: EncoderConfig) -> dict[str, int]:
+    """Return the rows that exploratory settings are read on, never more than the primary ones are."""
+    names = ("validation_examples", "test_examples")
+    return {name: min(getattr(config, name), getattr(config.exploratory, name)) for name in names}
+
+
+def is_primary(config: EncoderConfig, setting: str) -> bool:
+    """Return whether the prespecified question is about a setting."""
+    return setting in ("full", config.primary.method)
+
+
+def setting_plan(config: EncoderConfig, setting: str) -> dict[str, Any]:
+    """Return the seeds of a setting, and how its rate is chosen."""
+    own = config.primary if is_primary(config, setting) else config.exploratory
+    keep = None if is_primary(config, setting) else config.exploratory.keep
+    return _plan(config, own.seeds, own.search_seeds, keep)
+
+
+def budget_plan(config: EncoderConfig, budget: BudgetConfig) -> dict[str, Any]:
+    """Return the seeds of a larger budget, and how its rates are chosen."""
+    return _plan(config, budget.seeds, config.exploratory.search_seeds, config.exploratory.keep)
+
+
+def _plan(config: EncoderConfig, seeds: tuple[int, ...], search_seeds: int, keep: int | None) -> dict[str, Any]:
+    return {"seeds": list(seeds), "search_seeds": search_seeds, "keep": keep, "extensions": config.extensions}
+
+
+def budget_of(config: EncoderConfig, train_examples: int) -> BudgetConfig:
+    """Return the larger budget with so many examples."""
+    return next(budget for budget in config.larger_budgets if budget.train_examples == train_examples)
+
+
+def most_examples(config: EncoderConfig) -> int:
+    """Return the training examples of the largest budget, which the pool must hold."""
+    return max([config.train_examples, *(budget.train_examples for budget in config.larger_budgets)])
+
+
+def primary_settings(config: EncoderConfig, task: TextTaskConfig) -> list[str]:
+    """Return full fine-tuning and the primary method, none where the task does not train both."""
+    both = ["full", config.primary.method]
+    return both if set(both) <= set(task.methods) else []
 
 
 def checked_settings(config: EncoderConfig) -> list[str]:
@@ -110,50 +163,53 @@ def has_checks(config: EncoderConfig) -> bool:
 def checked_runs(config: EncoderConfig) -> list[str]:
     """Return the runs that the comparison with peft looks at."""
     main = config.tasks[0].name
-    settings = {slug(name) for name in checked_settings(config)}
-    jobs = [*_searches(config), *_methods(config)]
-    of_main = [job for job in jobs if job.wildcards["text_task"] == main and job.wildcards["setting"] in settings]
-    return [f"{job.stem}.runs.parquet" for job in of_main]
+    return [f"{SETTING.format(text_task=main, setting=slug(name))}.runs.parquet" for name in checked_settings(config)]
 
 
-def _searches(config: EncoderConfig) -> list[Trained]:
-    """Return the jobs that choose a learning rate."""
+def _settings(config: EncoderConfig) -> list[Trained]:
+    """Return the jobs that tune and train a setting."""
     return [
-        Trained("tune_learning_rate", SEARCH, {"text_task": task.name, "setting": slug(name)})
+        Trained("train_setting", SETTING, {"text_task": task.name, "setting": slug(name)})
         for task in config.tasks
         for name in task.methods
     ]
 
 
-def _methods(config: EncoderConfig) -> list[Trained]:
-    """Return the jobs that train a method with another seed than the one that chose the rate."""
-    return [
-        Trained("train_method", METHOD, {**search.wildcards, "seed": seed})
-        for search in _searches(config)
-        for seed in config.seeds[1:]
-    ]
-
-
 def _rank_curve(config: EncoderConfig) -> list[Trained]:
-    """Return the jobs of the rank curve, which need the rate that was chosen for their setting."""
+    """Return the jobs of the other ranks of the rank curve, each with a rate of its own."""
+    main = config.tasks[0]
+    others = [rank for rank in config.ranks if rank != RANK] if RANK_CURVE in main.methods else []
+    return [Trained("train_rank", RANKED, {"text_task": main.name, "rank": rank}) for rank in others]
+
+
+def _larger_budgets(config: EncoderConfig) -> list[Trained]:
+    """Return the jobs of the larger budgets."""
     main = config.tasks[0]
     return [
-        Trained("train_ranks", RANKS, {"text_task": main.name, "setting": slug(name), "seed": seed})
-        for name in RANK_CURVE
-        for seed in config.seeds
-        if name in main.methods and set(config.ranks) - {RANK}
+        Trained(
+            "train_budget",
+            BUDGET,
+            {"text_task": main.name, "setting": slug(name), "examples": budget.train_examples},
+        )
+        for budget in config.larger_budgets
+        for name in primary_settings(config, main)
     ]
 
 
 def _random_inits(config: EncoderConfig) -> list[Trained]:
-    """Return the jobs of the control that starts from random weights."""
-    wildcards = [{"text_task": config.tasks[0].name, "seed": seed} for seed in config.seeds]
-    return [Trained("train_random_init", RANDOM, each) for each in wildcards if config.model == PACKAGED_MODEL]
+    """Return the job of the control that starts from random weights."""
+    job = Trained("train_random_init", RANDOM, {"text_task": config.tasks[0].name})
+    return [job] if config.model == PACKAGED_MODEL else []
 
 
 def trained(config: EncoderConfig) -> list[Trained]:
     """Return every training job."""
-    return [*_searches(config), *_methods(config), *_rank_curve(config), *_random_inits(config)]
+    return [*_settings(config), *_rank_curve(config), *_larger_budgets(config), *_random_inits(config)]
+
+
+def run_files(config: EncoderConfig, kind: str) -> list[str]:
+    """Return the tables of one kind that the training jobs write."""
+    return [f"{job.stem}.{kind}.parquet" for job in trained(config)]
 
 
 def outputs(config: StudyConfig) -> Outputs:
@@ -161,13 +217,23 @@ def outputs(config: StudyConfig) -> Outputs:
     own = config.encoder
     jobs, tasks = trained(own), [task.name for task in own.tasks]
     stems = [*(job.stem for job in jobs), *(WITHOUT_MODEL.format(text_task=task) for task in tasks)]
-    needed = {"fetch_texts": True, "fetch_model": is_fetched(own), "check_encoder": has_checks(own)}
+    needed = {
+        "fetch_texts": True,
+        "compare_costs": True,
+        "fetch_model": is_fetched(own),
+        "check_encoder": has_checks(own),
+    }
     per_task = [f"{rule}/{task}" for rule in ("prepare_text", "train_controls") for task in tasks]
     return Outputs(
         runs=tuple(f"{stem}.runs.parquet" for stem in stems),
         curves=tuple(f"{stem}.curves.parquet" for stem in stems),
-        checks=(*(TEXT_CHECKS.format(text_task=task) for task in tasks), *((CHECKS,) if has_checks(own) else ())),
-        run_costs=tuple(f"{job.stem}.costs.parquet" for job in jobs),
+        checks=(
+            *(TEXT_CHECKS.format(text_task=task) for task in tasks),
+            *((CHECKS,) if has_checks(own) else ()),
+            COST_ANSWERS,
+        ),
+        run_costs=tuple(run_files(own, "costs")),
+        items=tuple(run_files(own, "items")),
         benchmarks=(
             *(job.benchmark for job in jobs),
             *(f"results/benchmarks/{name}.tsv" for name in per_task),

@@ -19,9 +19,13 @@ def blocks(material: Material) -> list[Block]:
     formats = {"% of parameters": ".3f", "test accuracy (%)": ".2f", "low": ".2f", "high": ".2f", "alpha": "g"}
     caption = f"Mean test accuracy after the last epoch of every cell; low and high: {cells['interval'].iloc[0]}."
     intro = Paragraph(
-        "Every method sees the same examples, epochs and number of learning rates, which validation chooses from with "
-        "the first seed; test is read once, at the chosen rate. The encoder draws no dropout. Intervals cover the "
-        "seed, which draws training examples, head, adapter and order, and not the choice of task or of test rows.",
+        "The prespecified question compares one setting with full fine-tuning over all tasks that train both, with the "
+        "most seeds and test texts; everything else is exploratory, with fewer, so that intervals of single means are "
+        "wide. Every setting, rank, task and budget has a learning rate that validation chose for it: a grid grows "
+        "where its end is chosen, and a choice that stays at an end is marked edge among the runs. Exploratory rates "
+        "are left after the first epoch where others are better. Test is read once, after the choice. The encoder "
+        "draws no dropout. A run that learnt no more than the shares of the classes is called collapsed and keeps its "
+        "numbers.",
         "runs: study=encoder; contrasts: study=encoder",
     )
     return [intro, *material.figures_of(study=STUDY.name), table(caption, shown, formats)]

@@ -32,7 +32,8 @@ def _selective(tables: PublishedTables, measured: Finding | None) -> Finding:
     rows = tables.parameters[(tables.parameters["method"] == LORA)]
     rows = rows[rows["setting"].str.contains("query, key, value") & rows["setting"].str.contains("apart")]
     counts, ways = set(rows["trainable_params"]), sorted(rows["way"])
-    trained = f" Trained there: {measured.detail}" if measured is not None and measured.detail else ""
+    # What training there gave is the next claim's effect; that it trains at all is all that this one needs.
+    trained = "" if measured is None else " The encoder study trains it there (answer encoder_modules)."
     number = ", ".join(f"{count:,}" for count in sorted(counts))
     return takeaway_claim(
         6,

@@ -110,8 +110,8 @@ def describe(plotted: pd.DataFrame) -> Description:
         "Test accuracy less that of full fine-tuning, each at the learning rate that validation chose from one grid. "
         f"Means over {int(plotted['n'].max())} seeds. Bars of LoRA, the primary comparison: "
         f"{_interval(plotted, 'primary')}; of the other methods: {_interval(plotted, 'exploratory')} on a target task. "
-        "Open marks: the rate of the method or of full fine-tuning is an end of the grid, so that nothing is concluded. "
-        f"Shaded: within ±{plotted['margin'].iloc[0]:g} point, which counts as "
-        "equivalent. Methods in order of their mean."
+        "Open marks: the rate of the method or of full fine-tuning is an end of the grid, so nothing is concluded from "
+        f"them. Shaded: within ±{plotted['margin'].iloc[0]:g} point, which counts as equivalent. Methods in order of "
+        "their mean."
     )
     return Description(caption, " ".join(sentences))

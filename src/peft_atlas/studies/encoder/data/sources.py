@@ -10,6 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.studies.encoder.data.classes import check_classes
+from peft_atlas.studies.encoder.data.columns import Columns, is_blank
+from peft_atlas.studies.encoder.data.dataset import read_dataset
+from peft_atlas.studies.encoder.data.own_file import read_file
 
 # Ratings this near to zero have no sentiment to learn; the VADER raters' scale is -4 to 4.
 _NEUTRAL = 0.5
@@ -27,6 +31,48 @@ class Source:
     text: str = "text"
     label: str = "label"
 
+    @property
+    def is_packaged(self) -> bool:
+        """Return whether the texts come inside a package."""
+        return self.file is None and self.dataset is None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The labelled texts of a source, and an account of the rows that are not among them.
+
+    Parameters
+    ----------
+    rows
+        The columns ``text`` and ``label``, both text, of every row that has both.
+    read
+        Rows of the source.
+    without_text, without_label
+        Rows with nothing to see as text, and further rows without a label.
+    notes
+        What a reader of the report should know of how the rows were read.
+    """
+
+    rows: pd.DataFrame
+    read: int
+    without_text: int
+    without_label: int
+    notes: tuple[str, ...] = ()
+
+
+def load_source(source: Source) -> Loaded:
+    """Return the labelled texts of a source; those of a user are checked to be a classification.
+
+    Raises
+    ------
+    AtlasError
+        If the source cannot be read, lacks a column, has no rows, or its labels are no classes.
+    """
+    loaded = _complete(source.name, _read(source))
+    if not source.is_packaged:
+        check_classes(source.name, loaded.rows["text"].tolist(), loaded.rows["label"].tolist())
+    return loaded
+
 
 def read_source(source: Source) -> pd.DataFrame:
     """Return every labelled text of a source as the columns ``text`` and ``label``, both strings.
@@ -36,62 +82,32 @@ def read_source(source: Source) -> pd.DataFrame:
     AtlasError
         If it cannot be read, lacks a column, or has no rows.
     """
+    return _complete(source.name, _read(source)).rows
+
+
+def _read(source: Source) -> Columns:
+    """Return every row of a source."""
     if source.file is not None:
-        rows = _columns(_read_file(source.file), source, str(source.file))
-    elif source.dataset is not None:
-        rows = _columns(_read_dataset(source), source, source.dataset)
-    else:
-        assert source.packaged is not None
-        rows = PACKAGED[source.name](source.packaged)
-    rows = rows.dropna().astype(str)
-    if rows.empty:
-        raise AtlasError(f"task {source.name}: no row has both a text and a label")
-    return rows.reset_index(drop=True)
+        return read_file(source.file, source.text, source.label)
+    if source.dataset is not None:
+        return read_dataset(source.name, source.dataset, source.subset, source.text, source.label)
+    assert source.packaged is not None
+    rows = PACKAGED[source.name](source.packaged)
+    texts, labels = ([None if pd.isna(value) else str(value) for value in rows[name]] for name in ("text", "label"))
+    return Columns(texts, labels)
 
 
-def _columns(frame: pd.DataFrame, source: Source, place: str) -> pd.DataFrame:
-    """Return a source's two columns under our names."""
-    missing = [name for name in (source.text, source.label) if name not in frame.columns]
-    if missing:
-        raise AtlasError(f"{place}: no column {', '.join(missing)}; allowed: {', '.join(map(str, frame.columns))}")
-    return pd.DataFrame({"text": frame[source.text], "label": frame[source.label]})
-
-
-def _read_file(path: Path) -> pd.DataFrame:
-    """Return the rows of a CSV or Parquet file."""
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
-    if path.suffix not in readers:
-        raise AtlasError(f"{path}: allowed: a file that ends in .csv or .parquet")
-    if not path.is_file():
-        raise AtlasError(f"{path}: no such file; allowed: a CSV or Parquet file")
-    try:
-        return readers[path.suffix](path)
-    except (ValueError, OSError) as error:
-        raise AtlasError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
-
-
-def _read_dataset(source: Source) -> pd.DataFrame:
-    """Return the labelled splits of a Hugging Face data set as one frame; splits are made anew, by hash."""
-    import datasets
-
-    try:
-        parts = datasets.load_dataset(source.dataset, source.subset)
-    except Exception as error:
-        # The hub's client raises errors of a dozen kinds, among them those of its HTTP library.
-        cause = (str(error).splitlines() or [type(error).__name__])[0]
-        raise AtlasError(
-            f"task {source.name}: data set {source.dataset!r} cannot be loaded ({cause}); allowed: a name that the hub "
-            "has, with the hub in reach, a folder, or the texts as file"
-        ) from None
-    frames = []
-    for part in parts.values():
-        frame = part.to_pandas()
-        feature = part.features.get(source.label)
-        if hasattr(feature, "names"):
-            # A test part without labels has -1 there.
-            frame[source.label] = [feature.names[value] if value >= 0 else None for value in frame[source.label]]
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+def _complete(task: str, columns: Columns) -> Loaded:
+    """Return the rows that have a text and a label, and how many lack which."""
+    pairs = [pair for pair in zip(columns.texts, columns.labels, strict=True) if not is_blank(pair[0])]
+    whole = [(text, label) for text, label in pairs if not is_blank(label)]
+    read, without_text, without_label = len(columns.texts), len(columns.texts) - len(pairs), len(pairs) - len(whole)
+    if not whole:
+        lacking = f"{read:,} rows, {without_text:,} without text, {without_label:,} without label"
+        raise AtlasError(f"task {task}: no row has both a text and a label ({lacking}); allowed: at least one")
+    return Loaded(
+        pd.DataFrame(whole, columns=["text", "label"], dtype=object), read, without_text, without_label, columns.notes
+    )
 
 
 def _questions(folder: Path, *, fine: bool) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.studies.encoder.data.example_contract import SPLITS
+from peft_atlas.studies.encoder.data.normal_form import digest, normalised
 
 # A text's digest, as a fraction of its range, says which split may hold it, whatever other texts there are.
 _TEST_BELOW, _VALIDATION_BELOW = 0.3, 0.45
-# Cosine of character n-gram TF-IDF from which two texts count as near duplicates.
-NEAR = 0.9
 
 
 @dataclass(frozen=True)
@@ -32,27 +29,34 @@ class SplitSizes:
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What cleaning a set of labelled texts removed."""
+    """An account of the rows of a source: what was read, and what was left out for which reason.
+
+    Parameters
+    ----------
+    read
+        Rows of the source.
+    repeated, contradictory
+        Rows whose text another row has, with the same label or with another one.
+    without_text, without_label
+        Rows that lack a text, and further rows that lack a label.
+    """
 
     read: int
     repeated: int
     contradictory: int
+    without_text: int = 0
+    without_label: int = 0
 
-
-def normalised(text: str) -> str:
-    """Return a text in the form in which two texts count as the same: one case, single blanks."""
-    return " ".join(text.casefold().split())
-
-
-def digest(text: str) -> str:
-    """Return the SHA-256 of the normalised text."""
-    return hashlib.sha256(normalised(text).encode()).hexdigest()
+    @property
+    def used(self) -> int:
+        """Return the rows that are left."""
+        return self.read - self.repeated - self.contradictory - self.without_text - self.without_label
 
 
 def clean(rows: pd.DataFrame) -> tuple[pd.DataFrame, Cleaning]:
     """Return each text once with its ``digest``, in the order of digests, and what was removed.
 
-    A text that stands with several labels is removed altogether, since none of them can be trusted.
+    A text that comes with several labels is removed altogether, since none of them can be trusted.
     """
     rows = rows.assign(digest=rows["text"].map(digest))
     labels = rows.groupby("digest")["label"].transform("nunique")
@@ -82,21 +86,9 @@ def split(rows: pd.DataFrame, sizes: SplitSizes, task: str) -> pd.DataFrame:
 
 
 def shared_texts(rows: pd.DataFrame) -> int:
-    """Return how many texts stand in two splits, compared as normalised texts; of a sound split, 0."""
+    """Return how many texts are in two splits, compared as normalised texts; of a sound split, 0."""
     seen = {name: set(rows.loc[rows["split"] == name, "text"].map(normalised)) for name in SPLITS}
     return sum(len(seen[left] & seen[right]) for left, right in combinations(SPLITS, 2))
-
-
-def near_duplicates(rows: pd.DataFrame, left: str, right: str) -> int:
-    """Return how many texts of one split have a near duplicate in another.
-
-    Two texts are near duplicates where the TF-IDF vectors of their character 3- to 5-grams have a cosine of at
-    least `NEAR`.
-    """
-    one, other = (rows.loc[rows["split"] == name, "text"].map(normalised) for name in (left, right))
-    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5)).fit(pd.concat([one, other]))
-    cosines = vectors.transform(one) @ vectors.transform(other).T
-    return int((cosines.max(axis=1).toarray() >= NEAR).sum())
 
 
 def drift_texts(rows: pd.DataFrame, count: int) -> pd.DataFrame:

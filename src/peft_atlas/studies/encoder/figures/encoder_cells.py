@@ -37,6 +37,11 @@ def chosen_means(summary: pd.DataFrame) -> pd.DataFrame:
     return in_percent(rows[final & (rows["experiment"] == "methods") & rows["selected"].fillna(value=False)])
 
 
+def confidence_of(summary: pd.DataFrame) -> float:
+    """Return the confidence level that the intervals of the summary have, which begins their name."""
+    return float(summary["interval"].dropna().iloc[0].partition(" %")[0]) / 100
+
+
 def in_percent(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with mean, low and high in percent."""
     rows = rows.copy()

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 from peft_atlas.analysis.statistics import mean_interval
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import label_panels
-from peft_atlas.studies.encoder.figures.encoder_cells import encoder_rows, face, names_in_order, tasks_in_order
+from peft_atlas.studies.encoder.figures.encoder_cells import (
+    confidence_of,
+    encoder_rows,
+    face,
+    names_in_order,
+    tasks_in_order,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,12 +28,10 @@ SPEC = FigureSpec(
     section="measured",
     study="encoder",
     order=24,
-    tables=("runs", "costs"),
+    tables=("runs", "costs", "summary"),
     height=0.5,
     panels=(1, 3),
 )
-_LEVEL = 0.95
-_INTERVAL = "95 % Student t over runs"
 _PANELS = (
     ("cpu_seconds", "Processor time of training (s)"),
     ("peak_memory_mb", "Peak memory (MB)"),
@@ -40,22 +44,28 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     import pandas as pd
 
     runs = encoder_rows(tables["runs"])
-    runs = runs[(runs["experiment"] == "methods") & (runs["status"] == "ok")]
+    runs = runs[(runs["experiment"] == "methods") & runs["selected"].fillna(value=False)]
     runs = runs[runs["task"] == tasks_in_order(runs)[0]]
     costs = tables["costs"][["run_id", "cpu_seconds", "peak_memory_mb"]].dropna(subset=["run_id"])
     joined = runs.merge(costs, on="run_id", how="inner", validate="one_to_one")
-    rows = [_row(str(name), part, metric) for name, part in joined.groupby("name", sort=True) for metric, _ in _PANELS]
+    level = confidence_of(tables["summary"])
+    rows = [
+        _row(str(name), part, metric, level)
+        for name, part in joined.groupby("name", sort=True)
+        for metric, _ in _PANELS
+    ]
     order = joined.groupby("name")["cpu_seconds"].mean().rank().to_dict()
     plotted = pd.DataFrame([row for row in rows if row["mean"] is not None])
     return plotted.assign(order=plotted["name"].map(order)).sort_values(["metric", "order"], ignore_index=True)
 
 
-def _row(name: str, part: pd.DataFrame, metric: str) -> dict[str, Any]:
+def _row(name: str, part: pd.DataFrame, metric: str, level: float) -> dict[str, Any]:
     """Return one mean; the bytes of an adapter do not vary, and their interval is a point."""
-    estimate = mean_interval(part[metric].to_numpy(dtype=float), _LEVEL)
+    estimate = mean_interval(part[metric].to_numpy(dtype=float), level)
     low, high = (estimate.mean if end is None else end for end in (estimate.low, estimate.high))
     task = part["task"].iloc[0]
-    where = {"task": task, "name": name, "metric": metric, "n": estimate.n, "interval": _INTERVAL}
+    interval = f"{100 * level:g} % Student t over runs"
+    where = {"task": task, "name": name, "metric": metric, "n": estimate.n, "interval": interval}
     return {**where, "mean": estimate.mean, "low": low, "high": high}
 
 
@@ -91,7 +101,8 @@ def describe(plotted: pd.DataFrame) -> Description:
         f"{100 * others['adapter_bytes'].max() / full['adapter_bytes']:.1f} % of its bytes."
     )
     caption = (
-        f"Means over the runs of each method on {plotted['task'].iloc[0]}; bars: {plotted['interval'].iloc[0]}. "
+        f"Means over the seeds of each method at its tuned rate on {plotted['task'].iloc[0]}; bars: "
+        f"{plotted['interval'].iloc[0]}. "
         "Processor time of one thread, which other programs on the machine disturb less than elapsed time; memory is "
         "the largest resident set of the process. The head alone has no adapter."
     )

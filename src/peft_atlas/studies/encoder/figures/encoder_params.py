@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import FULL_COLOUR, label_panels, method_mark
 from peft_atlas.studies.encoder.figures.encoder_cells import chosen_means, face, names_in_order, tasks_in_order
-from peft_atlas.studies.encoder.ranking import BASE_MODEL
 from peft_atlas.studies.literature.scores import COMMONSENSE, scores
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ SPEC = FigureSpec(
     panels=(1, 2),
     exact_panels=(1,),
 )
+# The model of the published points.
+BASE_MODEL = "LLaMA-7B"
 _MEASURED, _PUBLISHED = "measured", "published"
 
 
@@ -95,16 +96,18 @@ def _legend(axis: Axes, plotted: pd.DataFrame, style: FigureStyle) -> None:
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
     measured = plotted[plotted["panel"] == _MEASURED]
-    full = measured.loc[measured["name"] == "full", "mean"].iloc[0]
     adapted = measured[~measured["name"].isin(["full", "head only"])]
-    within = int((adapted["high"] >= full).sum())
-    finding = (
-        f"With at most {adapted['params_percent'].max():.2f} % of the parameters, {within} of {len(adapted)} methods "
-        f"have an interval that reaches the {full:.1f} % of full fine-tuning."
-    )
+    shares, means = adapted["params_percent"], adapted["mean"]
+    finding = "This run trains no method of a small part."
+    if len(adapted):
+        finding = (
+            f"Settings that train {shares.min():.2f} to {shares.max():.2f} % of the parameters have means within "
+            f"{means.max() - means.min():.1f} points of each other."
+        )
     caption = (
-        f"a: mean test accuracy on {measured['task'].iloc[0]} over {int(measured['n_ok'].max())} seeds, each method at "
-        f"the rate that validation chose, the head counted in; bars and band: {measured['interval'].iloc[0]}. b: "
+        f"a: mean test accuracy on {measured['task'].iloc[0]} over {int(measured['n_ok'].min())} to "
+        f"{int(measured['n_ok'].max())} seeds, each method at its tuned rate, the head counted in; full and the "
+        f"prespecified method on all test texts, the others on fewer; bars, band: {measured['interval'].iloc[0]}. b: "
         f"average over eight commonsense tasks as ReFT v3 prints it for {BASE_MODEL}; no interval is printed."
     )
     return Description(caption, finding)

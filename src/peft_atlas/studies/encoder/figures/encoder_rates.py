@@ -9,6 +9,7 @@ from peft_atlas.analysis.statistics import proportion_interval
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import label_panels
 from peft_atlas.studies.encoder.figures.encoder_cells import (
+    confidence_of,
     encoder_rows,
     face,
     in_percent,
@@ -28,41 +29,40 @@ SPEC = FigureSpec(
     section="measured",
     study="encoder",
     order=22,
-    tables=("runs",),
+    tables=("runs", "summary"),
     height=0.62,
-    narrow_height=2.8,
-    panels=(1, 3),
+    narrow_height=2.2,
+    panels=(1, 2),
 )
-_LEVEL = 0.95
-_INTERVAL = "95 % Wilson over validation examples"
-# One panel for methods that change weights by a low rank, one for those that add modules, one for all else.
-_PANELS = (
-    ("Low rank", ("LoRA", "LoRA+", "DoRA", "DoRA (half)", "BitFit + LoRA")),
-    ("Added modules", ("AdapterS", "AdapterP", "PrefT", "LoReFT", "(IA)3")),
-    ("Own weights", ("full", "BitFit", "head only")),
-)
+_WITH, _WITHOUT = "Methods with a rank", "Methods without a rank"
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return every rate that was tried on the main task, with the seed that tried it."""
+    """Return every rate that was trained to the end on the main task: means over the seeds of the search."""
     rows = encoder_rows(tables["runs"])
-    rows = rows[(rows["experiment"] == "methods") & (rows["validation_accuracy"].notna())]
+    known = rows["validation_accuracy"].notna() & rows["selected"].notna() & (rows["status"] != "stopped")
+    rows = rows[known & (rows["experiment"] == "methods")]
     rows = rows[rows["task"] == tasks_in_order(rows)[0]]
-    # The seed of the search is the one that has rates which were not chosen; the others have one rate.
-    rows = rows[rows["seed"] == rows.groupby("seed").size().idxmax()].rename(columns={"validation_accuracy": "mean"})
-    ends = [
-        proportion_interval(float(mean), int(n), _LEVEL)
-        for mean, n in zip(rows["mean"], rows["validation_examples"], strict=True)
-    ]
-    rows = rows.assign(low=[low for low, _ in ends], high=[high for _, high in ends], interval=_INTERVAL)
-    columns = ["task", "name", "method", "learning_rate", "selected", "mean", "low", "high", "interval"]
-    return in_percent(rows)[[*columns, "seed", "epochs"]].sort_values(["name", "learning_rate"], ignore_index=True)
+    keys = ["task", "name", "method", "rank", "learning_rate", "selected", "epochs"]
+    searched = rows.astype({"validation_accuracy": float}).groupby(keys, dropna=False, sort=True)
+    plotted = searched.agg(
+        mean=("validation_accuracy", "mean"),
+        n=("seed", "size"),
+        texts=("validation_examples", "min"),
+        edge=("edge", "first"),
+    ).reset_index()
+    level = confidence_of(tables["summary"])
+    ends = [proportion_interval(mean, int(n), level) for mean, n in zip(plotted["mean"], plotted["texts"], strict=True)]
+    plotted = plotted.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
+    plotted["interval"] = f"{100 * level:g} % Wilson over validation texts"
+    plotted["panel"] = [_WITHOUT if missing else _WITH for missing in plotted["rank"].isna()]
+    return in_percent(plotted).sort_values(["panel", "name", "learning_rate"], ignore_index=True)
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a line a method, a ring around the chosen rate, one panel a family of methods."""
-    for axis, (title, methods) in zip(axes, _PANELS, strict=True):
-        rows = plotted[plotted["method"].isin(methods)]
+    """Draw a line per method with a ring around the chosen rate; methods with and without a rank have a panel each."""
+    for axis, title in zip(axes, (_WITH, _WITHOUT), strict=True):
+        rows = plotted[plotted["panel"] == title]
         marks = names_in_order(rows["name"].unique().tolist(), style)
         for place, (name, line) in enumerate(rows.groupby("name", sort=True)):
             # Set apart a little, so that intervals of methods with the same rates can be read.
@@ -73,6 +73,12 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
             chosen = line["selected"].fillna(value=False).astype(bool)
             axis.plot(x[chosen], line["mean"][chosen], "o", color="none", markeredgecolor="black", markersize=9)
         axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter("")
+        rates = sorted(set(rows["learning_rate"]))
+        # So few that each can be written; more are read off the decades.
+        if len(rates) <= 4:
+            axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+            axis.minorticks_off()
         axis.set(title=title, xlabel="Learning rate (log scale)")
         if len(rows):
             axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, handlelength=1.5, columnspacing=1)
@@ -86,14 +92,15 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
     spans = plotted.groupby("name")["mean"].agg(lambda values: values.max() - values.min())
+    edges = sorted(set(plotted.loc[plotted["edge"].fillna(value=False).astype(bool), "name"]))
     finding = (
-        f"Within its grid the rate moves {spans.idxmax()} most, by {spans.max():.0f} points, and "
-        f"{spans.idxmin()} least, by {spans.min():.0f}."
+        f"Among the rates trained to the end, {spans.idxmax()} differs most, by {spans.max():.0f} points; choices that "
+        f"remain at an end of the rates tried: {', '.join(edges) or 'none'}."
     )
     caption = (
-        f"One run a point: {plotted['task'].iloc[0]}, seed {int(plotted['seed'].iloc[0])}, after "
-        f"{int(plotted['epochs'].iloc[0])} epochs; a ring marks the rate that was chosen and trained with the other "
-        f"seeds. Bars: {plotted['interval'].iloc[0]}, which leaves out what another seed would change. Points of one "
-        "rate are set apart for legibility."
+        f"Means over the seeds of the search, {int(plotted['n'].min())} to {int(plotted['n'].max())}, on "
+        f"{plotted['task'].iloc[0]} after {int(plotted['epochs'].iloc[0])} epochs; rates that were left after the "
+        f"first epoch are not drawn. A ring marks the chosen rate. Bars: {plotted['interval'].iloc[0]}, which leaves "
+        "out what another seed would change. Points of one rate are set apart for legibility."
     )
     return Description(caption, finding)

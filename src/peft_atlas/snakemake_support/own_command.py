@@ -1,0 +1,30 @@
+"""What this Snakemake command, called again with another option, says of the workflow."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+_PENDING = "update pending"
+
+
+def unfinished_outputs(since: float) -> list[str]:
+    """Return the outputs that a failed run did not bring up to date, by ``--summary`` of the same command.
+
+    Parameters
+    ----------
+    since
+        When the run started, seconds since the epoch. What was made later is up to date even where the command
+        line forces it to be made again.
+    """
+    command = [sys.executable, "-m", "snakemake", *sys.argv[1:], "--summary", "--nolock"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    rows = csv.DictReader(done.stdout.splitlines(), delimiter="\t")
+    pending = [row["output_file"] for row in rows if row.get("plan") == _PENDING]
+    return [name for name in pending if not _is_newer(Path(name), since)]
+
+
+def _is_newer(file: Path, since: float) -> bool:
+    return file.is_file() and file.stat().st_mtime >= since

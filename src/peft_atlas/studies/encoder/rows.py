@@ -1,0 +1,150 @@
+"""The rows that a run of the encoder study leaves in the result tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from peft_atlas.methods.method import Method
+from peft_atlas.models.encoder import parameter_count
+from peft_atlas.studies.encoder.jobs import NAME
+from peft_atlas.studies.encoder.run import Run
+from peft_atlas.tables.schemas import COSTS, CURVES, RUNS
+from peft_atlas.training.divergence import METRICS, diverged_reason
+from peft_atlas.training.history import History
+from peft_atlas.training.population import resolve_device
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Rows of runs, curves, costs and items."""
+
+    runs: list[Row] = field(default_factory=list)
+    curves: list[Row] = field(default_factory=list)
+    costs: list[Row] = field(default_factory=list)
+    items: list[Row] = field(default_factory=list)
+
+    def add(self, other: Tables) -> None:
+        """Take in the rows of another run."""
+        self.runs.extend(other.runs)
+        self.curves.extend(other.curves)
+        self.costs.extend(other.costs)
+        self.items.extend(other.items)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Whether validation chose a run's rate, and whether that is at an end of those tried; None: no choice."""
+
+    chosen: bool | None = None
+    edge: bool | None = None
+
+
+def rows_of_run(run: Run, selected: Selected) -> Tables:
+    """Return a run's rows."""
+    identity = _identity(run, selected.chosen)
+    points = [_point(run, identity, epoch) for epoch in range(max(run.epochs, 1))]
+    outcome = {} if run.history.diverged else {name: points[-1][name] for name in METRICS}
+    row = {
+        **RUNS.blank(),
+        **identity,
+        **_status(run),
+        **outcome,
+        "edge": selected.edge,
+        "validation_examples": len(run.part.rows("validation")) if _validated(run.history) else None,
+        "test_examples": None if run.test is None else len(run.test.labels),
+        "head_params": run.attached.head_params(),
+        "total_params": parameter_count(run.attached.model),
+        "embedding_similarity": run.similarity() if run.test is not None else None,
+        "adapter_bytes": run.bytes,
+        "device": resolve_device(run.part.device).type,
+        "torch_version": torch.__version__,
+    }
+    return Tables([row], points, [_cost(run, identity["run_id"])], _items(run, identity["run_id"]))
+
+
+def _status(run: Run) -> Row:
+    """Return how the run ended, and why where it did not end well."""
+    if run.history.diverged:
+        return {"status": "diverged", "reason": diverged_reason()}
+    epochs = run.part.config.epochs
+    if run.epochs < epochs:
+        reason = f"left after epoch {run.epochs} of {epochs}: other rates were better on validation"
+        return {"status": "stopped", "reason": reason}
+    collapse = run.collapse()
+    return {"status": "ok" if collapse is None else "collapsed", "reason": collapse}
+
+
+def _validated(history: History) -> bool:
+    return any(loss is not None for loss in history.validation_loss)
+
+
+def _point(run: Run, identity: Row, epoch: int) -> Row:
+    """Return what an epoch measured, counted from 0; the last one has the test split, where it was read."""
+    history = run.history
+    values: dict[str, Sequence[float | None]] = {
+        "train_loss": history.train_loss,
+        "validation_loss": history.validation_loss,
+        "validation_accuracy": history.validation_accuracy,
+    }
+    known = {name: numbers[epoch] if epoch < len(numbers) else None for name, numbers in values.items()}
+    last = epoch == run.part.config.epochs - 1 and run.test is not None
+    test = {"test_loss": run.test.loss, "test_accuracy": run.test.accuracy} if last and run.test is not None else {}
+    return {**CURVES.blank(), **identity, "epoch": epoch + 1, **known, **test}
+
+
+def _items(run: Run, run_id: str) -> list[Row]:
+    """Return which test texts the run classifies rightly."""
+    correct = [] if run.test is None else run.test.correct.tolist()
+    return [{"run_id": run_id, "row": row, "correct": right} for row, right in enumerate(correct)]
+
+
+def _cost(run: Run, run_id: str) -> Row:
+    """Return what a run cost."""
+    history, config = run.history, run.part.config
+    return {
+        **COSTS.blank(),
+        "rule": "finetune",
+        "job": run_id,
+        "run_id": run_id,
+        "cpu_seconds": history.train_cpu_seconds,
+        "train_seconds": history.train_seconds,
+        "evaluation_seconds": history.evaluation_seconds,
+        "examples_per_second": None if history.diverged else run.epochs * config.train_examples / history.train_seconds,
+        "peak_memory_mb": history.peak_megabytes,
+    }
+
+
+def _sizes(method: Method) -> Row:
+    """Return rank, alpha, scaling and dropout of a method, None where it has none."""
+    rank, alpha = getattr(method, "r", None), getattr(method, "lora_alpha", None)
+    scaling = alpha / rank if alpha is not None and rank is not None else None
+    return {"rank": rank, "alpha": alpha, "scaling": scaling, "dropout": getattr(method, "lora_dropout", None)}
+
+
+def _identity(run: Run, chosen: bool | None) -> Row:
+    """Return the columns that name a run and its cell."""
+    part, trial = run.part, run.trial
+    trainable = run.attached.adapter_params() + run.attached.head_params()
+    return {
+        "run_id": trial.run_id(part.task),
+        "study": NAME,
+        "experiment": trial.experiment,
+        "task": part.task,
+        "model": part.config.model,
+        "method": trial.setting.label,
+        **_sizes(trial.setting.method),
+        "setting": trial.setting.setting,
+        "train_examples": part.config.train_examples,
+        "learning_rate": trial.rate,
+        "selected": chosen,
+        "epochs": part.config.epochs,
+        "trainable_params": trainable,
+        "params_percent": 100 * trainable / run.full_params,
+        "seed": trial.seed,
+    }

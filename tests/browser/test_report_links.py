@@ -1,0 +1,59 @@
+"""Links of the report, clicked in a browser that scrolls smoothly: each must land on the place it names."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+# Resolves once the page has not scrolled for a quarter of a second.
+SETTLED = """() => new Promise((done) => {
+  let last = -1, still = 0;
+  const look = () => {
+    still = window.scrollY === last ? still + 1 : 0;
+    last = window.scrollY;
+    still > 15 ? done() : requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+})"""
+# How far the target is from where scroll-padding-top puts it, and how far the page could still scroll down.
+MISSED = """(id) => {
+  const root = document.documentElement;
+  const wanted = parseFloat(getComputedStyle(root).scrollPaddingTop);
+  const left = root.scrollHeight - window.innerHeight - window.scrollY;
+  return [document.getElementById(id).getBoundingClientRect().top - wanted, left];
+}"""
+TOLERANCE = 5
+SAMPLE = 8
+
+
+def missed(page, link):
+    """Click a link and return where it landed if that is more than 5 px off and not the end of the page."""
+    name = link.get_attribute("href").removeprefix("#")
+    page.evaluate("window.scrollTo({top: 0, behavior: 'instant'})")
+    link.click()
+    page.evaluate(SETTLED)
+    off, left = page.evaluate(MISSED, name)
+    at_end = left < TOLERANCE and off > 0
+    return None if abs(off) <= TOLERANCE or at_end else (name, off)
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_links_land_where_they_point_under_smooth_scrolling(open_report, width):
+    page = open_report(width, reduced_motion="no-preference")
+    assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "smooth"
+    # On a phone the contents start closed.
+    page.evaluate("document.querySelector('nav details').open = true")
+    contents, evidence = page.locator("nav a").all(), page.locator("main a.rows").all()
+    links = [*contents, *evidence[:: max(1, len(evidence) // SAMPLE)]]
+    assert len(contents) > 10
+    assert len(links) > len(contents) + 4
+    assert [found for link in links if (found := missed(page, link))] == []
+
+
+def test_every_picture_has_its_size_before_it_is_decoded(open_report):
+    page = open_report()
+    sizes = page.evaluate(
+        "[...document.images].map((i) => [i.getAttribute('width'), i.getAttribute('height'), "
+        "i.getBoundingClientRect().width / i.getBoundingClientRect().height])"
+    )
+    assert sizes
+    assert all(abs(int(width) / int(height) - ratio) < 0.01 * ratio for width, height, ratio in sizes)

@@ -1,0 +1,11 @@
+"""Result tables of a finished run, for tests that look at many of them."""
+
+from pathlib import Path
+
+from peft_atlas.tables.contract import read_table
+from peft_atlas.tables.schemas import CONTRACTS
+
+
+def read_results(folder, names):
+    """Read the named tables of a results folder, each checked against its contract."""
+    return {name: read_table(CONTRACTS[name], Path(folder) / f"{name}.parquet") for name in names}
