@@ -6,6 +6,7 @@ import sys
 import pandas as pd
 import pytest
 from literature_findings import find_all
+from result_tables import read_results
 
 from peft_atlas.accounting.memory import COLUMNS, memory_table
 from peft_atlas.analysis.evidence import rows_of, select, select_lines
@@ -13,7 +14,7 @@ from peft_atlas.analysis.finding import as_rows
 from peft_atlas.errors import AtlasError
 from peft_atlas.studies.literature.conflicts import conflicts
 from peft_atlas.tables.contract import read_table, write_table
-from peft_atlas.tables.schemas import CONFLICTS, CONTRACTS, FINDINGS, MEMORY, read_results
+from peft_atlas.tables.schemas import CONFLICTS, CONTRACTS, FINDINGS, MEMORY
 
 
 @pytest.fixture(scope="module")
