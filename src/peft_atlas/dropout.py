@@ -24,6 +24,15 @@ def check_seeds(population: Sequence[int], seeds: Sequence[int]) -> None:
         raise AtlasError(f"seeds = {len(seeds)} of them: allowed: one for each of {expected} entries")
 
 
+def _saved_tensors_are_hooked() -> bool:
+    """Return whether tensors that are saved for the backward pass go through hooks, as within a checkpoint."""
+    try:
+        with torch.autograd.graph.disable_saved_tensors_hooks("hooked"):
+            return False
+    except RuntimeError:
+        return True
+
+
 class _Pass:
     """Where the streams stood before a forward pass drew its mask; lives as long as the graph of the pass."""
 
@@ -43,9 +52,11 @@ class SeedDropout(nn.Module):
 
     Sharing makes the difference between two settings of a seed a paired one, and costs one draw for all.
 
-    Gradient checkpointing computes a pass twice, with torch's own generator set back to where it was. Each pass
-    therefore draws a number from that generator: a number that has been seen marks the second computation, which
-    is given the first one's mask. A pass without gradients draws from a stream of that number alone.
+    Gradient checkpointing computes a pass twice, with torch's own generator set back to where it was. A pass that
+    may be computed again therefore draws a number from that generator: a number that has been seen marks the second
+    computation, which is given the first one's mask. Such passes are those within a checkpoint, which hooks saved
+    tensors, and those without gradients, as a reentrant checkpoint takes them first; the latter draw from a stream
+    of their number alone. All others leave torch's generator as it is.
 
     Parameters
     ----------
@@ -101,6 +112,13 @@ class SeedDropout(nn.Module):
         """Return x with its entries dropped while training, x itself otherwise."""
         if not self.training or self.p == 0:
             return x
+        if torch.compiler.is_compiling():
+            # A compiled program cannot tell whether it is within a checkpoint.
+            return torch.compiler.disable(self._dropped)(x)
+        return self._dropped(x)
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        """Return x with its entries dropped."""
         shape = x.shape[len(self.population) :]
         # float32 draws whatever the dtype of x, so that float32 and float64 runs drop the same entries.
         if not self.population:
@@ -129,14 +147,24 @@ class SeedDropout(nn.Module):
 
     def _streams_of_pass(self) -> Sequence[torch.Generator]:
         """Return the streams of this pass, or, if it is computed a second time, of the first computation."""
+        if not torch.is_grad_enabled() or self._is_second_of_gradless():
+            return self._gradless_streams(int(self._number.random_()))
+        if not _saved_tensors_are_hooked():
+            return self._generators
         number = int(self._number.random_())
-        if number in self._gradless or not torch.is_grad_enabled():
-            return self._gradless_streams(number)
         known = self._passes.get(number)
         if known is not None:
             return known.streams()
         self._latest = self._passes[number] = _Pass(self._generators)
         return self._generators
+
+    def _is_second_of_gradless(self) -> bool:
+        """Return whether torch's generator stands where it stood before a pass without gradients."""
+        if not self._gradless:
+            return False
+        ahead = torch.Generator()
+        ahead.set_state(torch.get_rng_state())
+        return int(self._number.random_(generator=ahead)) in self._gradless
 
     def _gradless_streams(self, number: int) -> Sequence[torch.Generator]:
         """Return the streams of a pass without gradients, and remember its number."""
