@@ -111,6 +111,15 @@ def test_the_snakemake_commands_of_the_readme_run(root, project):
         assert not dry or "Job stats" in done.stdout
 
 
+def test_the_planner_commands_of_every_page_run(root):
+    ran = [words[1:] for words in commands(root) if words and words[0] == "peft-atlas"]
+    shipped = [words for words in ran if not any(".json" in word or "/" in word for word in words)]
+    assert len(shipped) >= 2
+    for words in shipped:
+        done = subprocess.run([sys.executable, "-m", "peft_atlas.cli", *words], text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr
+
+
 def test_the_catalog_and_the_citation_are_whole(root):
     catalog = yaml.safe_load((root / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))
     assert catalog["usage"]["report"] is True
