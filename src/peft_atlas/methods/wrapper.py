@@ -24,7 +24,7 @@ class Wrapper(nn.Module):
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return super().__getattr__(name)
+            return nn.Module.__getattr__(self, name)
         except AttributeError:
             if name == "base" or name.startswith("__"):
                 raise
