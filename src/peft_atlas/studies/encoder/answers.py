@@ -115,9 +115,9 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
         f"Is {_named(row)} as good as full fine-tuning?",
         f"contrasts: question={PRIMARY}; contrasts: question={BOOTSTRAP}",
         f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {_named(row)} less that of full fine-tuning "
-        f"is {in_short(effect)} in the mean over {' and '.join(tasks['task'])} ({int(row['n'])} seeds, {tested:,} test texts): "
-        f"{outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over seeds and "
-        f"texts gives [{100 * check['low']:+.1f}, {100 * check['high']:+.1f}]. More examples, another model or other "
+        f"is {in_short(effect)} in the mean over {' and '.join(tasks['task'])} ({int(row['n'])} seeds, {tested:,} test "
+        f"texts): {outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over seeds "
+        f"and texts gives [{100 * check['low']:+.1f}, {100 * check['high']:+.1f}]. More examples, another model or other "
         "tasks could change it.",
         effect,
     )
