@@ -79,7 +79,7 @@ use rule _light_step as prepare_text with:
     params:
         **step("studies.encoder.text_checks:prepare_step"),
         task=lambda wildcards: TEXT_TASKS[wildcards.text_task].model_dump(
-            exclude={"methods"}
+            exclude={"methods", "without"}
         ),
         sizes={
             "train": encoder_jobs.most_examples(ENCODER),

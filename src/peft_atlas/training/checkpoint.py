@@ -53,7 +53,9 @@ class Checkpoint:
         saved = torch.load(self.path, weights_only=True)
         if saved["fingerprint"] != self.fingerprint:
             return self
-        attached.load(saved["trained"])
+        # A run that diverged has no values to go on from.
+        if saved["trained"] is not None:
+            attached.load(saved["trained"])
         if saved["optimizer"] is not None:
             optimizer.load(saved["optimizer"])
         for stream, state in zip(_streams(attached.model), saved["streams"], strict=True):
@@ -82,7 +84,7 @@ class Checkpoint:
             "fingerprint": self.fingerprint,
             "epoch": epoch,
             "place": place,
-            "trained": attached.state(),
+            "trained": None if history.diverged else attached.state(),
             "optimizer": None if optimizer is None else optimizer.state(),
             "streams": [stream.get_state() for stream in _streams(attached.model)],
             "history": asdict(history),

@@ -109,16 +109,16 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
     margin = against_margin(effect, float(row["margin"]), _known(row["p_equivalence"]), level)
     each = ", ".join(f"{part['task']} {Effect.of_contrast(part).in_words(unit='')}" for _, part in tasks.iterrows())
     check = contrasts[contrasts["question"] == BOOTSTRAP].iloc[0]
+    wide = f"[{100 * check['low']:+.1f}, {100 * check['high']:+.1f}]"
     tested = int(runs.loc[runs["method"] == "full", "test_examples"].max())
     yield _answer(
         "encoder_gain_primary",
         f"Is {_named(row)} as good as full fine-tuning?",
         f"contrasts: question={PRIMARY}; contrasts: question={BOOTSTRAP}",
         f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {_named(row)} less that of full fine-tuning "
-        f"is {in_short(effect)} in the mean over {' and '.join(tasks['task'])} ({int(row['n'])} seeds, {tested:,} test texts): "
-        f"{outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over seeds and "
-        f"texts gives [{100 * check['low']:+.1f}, {100 * check['high']:+.1f}]. More examples, another model or other "
-        "tasks could change it.",
+        f"is {in_short(effect)} in the mean over {' and '.join(tasks['task'])} ({int(row['n'])} seeds, {tested:,} test "
+        f"texts): {outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over "
+        f"seeds and texts gives {wide}. More examples, another model or other tasks could change it.",
         effect,
     )
 
