@@ -21,7 +21,8 @@ from peft_atlas.studies.encoder.data.text import SplitSizes
 from peft_atlas.studies.encoder.jobs import MAJORITY, TFIDF
 from peft_atlas.studies.encoder.preflight import check_device, preflight
 from peft_atlas.studies.encoder.text_checks import rows_check
-from peft_atlas.studies.encoder.train import search_rates
+from peft_atlas.studies.encoder.search import SearchPlan
+from peft_atlas.studies.encoder.train import SettingJob, find_setting, train_setting
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import RUNS
 
@@ -83,7 +84,7 @@ def test_a_full_disk_is_one_line(own, tmp_path, monkeypatch):
 def test_a_gpu_that_is_not_there_is_one_line(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     check_device(load_config({"device": "auto"}))
-    with pytest.raises(AtlasError, match=r"device = 'cuda': this machine offers no CUDA device; allowed here"):
+    with pytest.raises(AtlasError, match=r"device = 'cuda': this machine has no CUDA device; allowed here"):
         check_device(load_config({"device": "cuda"}))
 
 
@@ -167,10 +168,11 @@ def test_blocks_change_no_count(monkeypatch):
 
 def test_one_seed_gives_no_false_alarm(tiny_part):
     name = "LoRA (query, value)"
-    pair = _pair(tiny_part, name, 1e-2, 0)
-    runs = pd.DataFrame(search_rates(tiny_part, name, 0, (1e-2,)).runs)
-    found = _end(tiny_part, pair, runs, 0)
+    plan = SearchPlan((1e-2,), tiny_part.config.epochs, None, 0)
+    job = SettingJob("methods", find_setting(name, 16), plan, (0,), (0,))
+    runs = pd.DataFrame(train_setting(tiny_part, job).runs)
+    found = _end(tiny_part, _pair(tiny_part, name, 1e-2, 0), runs, 0)
     assert found.verdict == "pass"
-    assert found.detail.endswith("standard deviation over 1 seeds not known from one seed.")
+    assert "nan" not in found.detail
     wrong = _end(tiny_part, _pair(tiny_part, name, 1e-2, 0), runs.assign(test_accuracy=-1.0), 0)
     assert wrong.verdict == "fail"
