@@ -37,12 +37,16 @@ def load_tables(folder: Path) -> dict[str, pd.DataFrame]:
 def find_all(
     tables: Mapping[str, pd.DataFrame], so_far: Sequence[Finding] = (), margin: float | None = 0.01, **changed: Any
 ) -> list[Finding]:
-    """Return every finding on the literature; ``margin`` is that of non-inferiority, a fraction, if it was asked."""
+    """Return every finding on the literature; ``margin`` is that of non-inferiority, a fraction, if it was asked.
+
+    ``checks`` are rows that jobs of their own wrote.
+    """
+    checks = changed.pop("checks", pd.DataFrame())
     given = {**tables, **changed}
     given["conflicts"] = conflicts(given["published"], given["parameters"])
     asked = pd.DataFrame([{"question": literature.NON_INFERIORITY, "margin": margin}])
     given["contrasts"] = asked.reindex(columns=CONTRASTS.schema().names)
-    return literature.findings(Given(given, pd.DataFrame(), 0.95, so_far))
+    return literature.findings(Given(given, checks, 0.95, so_far))
 
 
 def find(tables: Mapping[str, pd.DataFrame], **changed: Any) -> dict[str, Finding]:

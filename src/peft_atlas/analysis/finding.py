@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -111,6 +111,14 @@ class Finding:
                 f"finding {self.id!r} calls results indistinguishable without the smallest detectable difference: "
                 f"give its effect a detectable value and say it in the text: {text!r}"
             )
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Finding:
+        """Return the finding that a row of the contract ``findings`` holds."""
+        known: dict[str, Any] = {name: None if pd.isna(value) else value for name, value in row.items()}
+        numbers = {field.name: known.get(field.name) for field in fields(Effect) if field.name != "size"}
+        own: dict[str, Any] = {field.name: known[field.name] for field in fields(cls) if field.name != "effect"}
+        return cls(**own, effect=Effect(known["effect"], **numbers))
 
     def row(self, position: int) -> dict[str, Any]:
         """Return the finding as a row of the contract ``findings``."""

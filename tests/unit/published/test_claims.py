@@ -6,7 +6,7 @@ from itertools import combinations, pairwise, permutations
 import pytest
 from literature_findings import find, find_all, with_cell
 
-from peft_atlas.analysis.finding import Effect, Finding
+from peft_atlas.analysis.finding import Effect, Finding, as_rows
 from peft_atlas.studies.literature.judging import (
     above_zero,
     below_one,
@@ -150,8 +150,16 @@ def test_without_a_measured_time_nothing_is_decided_and_the_reason_is_true(table
 
 def test_a_measured_choice_of_modules_decides_whether_it_improves(tables, found):
     assert found["selective_improves"].verdict == "undecided"
-    better = answer("encoder_modules", 1.2, 0.4, 2.0, "encoder")
-    assert find(tables, so_far=[better])["selective_improves"].verdict == "supported"
+    # The answer gives LoRA on more modules less LoRA on fewer.
+    for size, verdict in ((-1.2, "supported"), (1.2, "contradicted"), (0.1, "undecided")):
+        modules = answer("encoder_modules", size, size - 0.8, size + 0.8, "encoder")
+        assert find(tables, so_far=[modules])["selective_improves"].verdict == verdict
+
+
+def test_an_answer_that_a_job_of_its_own_wrote_is_evidence(tables):
+    cost = answer("encoder_cost", 0.6, 0.56, 0.65, "encoder")
+    claim = find(tables, checks=as_rows([cost]))["faster_training"]
+    assert (claim.verdict, claim.effect) == ("supported", cost.effect)
 
 
 @pytest.mark.parametrize("name", ["outperforms_full_ppi", "outperforms_full_symmetry", "comparable_protein"])

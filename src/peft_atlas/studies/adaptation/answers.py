@@ -109,9 +109,9 @@ def _alpha_range(cells: pd.DataFrame, confidence: float) -> Estimate:
 def _against_full(contrasts: pd.DataFrame, edges: set[tuple[str, int, int]], confidence: float) -> Finding:
     """Return on which target tasks LoRA is better or worse than full fine-tuning, and what equivalence can say."""
     rows = _of_lora(contrasts, AGAINST_FULL)
-    told, margin = differing(rows), 100 * float(rows["margin"].iloc[0])
-    better, worse = told[told["difference"] > 0], told[told["difference"] < 0]
-    neither = rows.drop(told.index)
+    decided, margin = differing(rows), 100 * float(rows["margin"].iloc[0])
+    better, worse = decided[decided["difference"] > 0], decided[decided["difference"] < 0]
+    neither = rows.drop(decided.index)
     equal = int((rows["p_equivalence"].fillna(1.0) < 1 - confidence).sum())
     parts = [
         _said("better on", better, len(rows), edges),
@@ -212,8 +212,8 @@ def _choice(methods: pd.DataFrame, contrasts: pd.DataFrame, edges: set[tuple[str
 def _forgetting(contrasts: pd.DataFrame) -> Finding:
     """Return what LoRA keeps of the source task against full fine-tuning, pooled over the target tasks and by task."""
     rows, pooled = _of_lora(contrasts, FORGETTING), contrasts[contrasts["question"] == POOLED_FORGETTING].iloc[0]
-    told, effect = differing(rows), Effect.of_contrast(pooled)
-    more, less = int((told["difference"] > 0).sum()), int((told["difference"] < 0).sum())
+    decided, effect = differing(rows), Effect.of_contrast(pooled)
+    more, less = int((decided["difference"] > 0).sum()), int((decided["difference"] < 0).sum())
     listed = "; ".join(f"{_target(row)} {_effect(row).in_words(unit='points')}" for row in rows.itertuples())
     return _answer(
         "forgetting",

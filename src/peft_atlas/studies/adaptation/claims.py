@@ -79,9 +79,9 @@ def _suffices(below: list[Effect], beyond: list[Effect], margin: float) -> str:
 
 def _comparable(rows: pd.DataFrame) -> Finding:
     """Return whether LoRA is not inferior to full fine-tuning, within the margin, on most target tasks."""
-    told, margin = differing(rows), float(rows["margin"].iloc[0])
+    decided, margin = differing(rows), float(rows["margin"].iloc[0])
     good = int((rows["low"].astype(float) > -margin).sum())
-    behind = int(((told["difference"] < 0) & (told["low"] <= -margin)).sum())
+    behind = int(((decided["difference"] < 0) & (decided["low"] <= -margin)).sum())
     verdict = "undecided"
     if 2 * good > len(rows):
         verdict = "supported"
@@ -104,8 +104,8 @@ def _alpha_matters(rows: pd.DataFrame, confidence: float) -> Finding:
 
     That no test rejects is no evidence of equality: contradicted only where every alpha is equivalent.
     """
-    told = differing(rows)
-    worse = told[told["difference"] < 0]
+    decided = differing(rows)
+    worse = decided[decided["difference"] < 0]
     equal = rows["p_equivalence"].fillna(1.0) < 1 - confidence
     verdict = "supported" if len(worse) else "undecided"
     if not len(worse) and len(rows) and equal.all():

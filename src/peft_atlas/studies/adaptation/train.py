@@ -90,7 +90,7 @@ class Study:
 
     @property
     def network(self) -> SimpleNN:
-        """Return the network before pretraining, one a seed, parameters of shape ``(seeds, 1, ...)``."""
+        """Return the network before pretraining, one per seed, parameters of shape ``(seeds, 1, ...)``."""
         return simple_nn(self.shape, (len(self.seeds), 1), self.seeds)
 
     @property
@@ -212,7 +212,7 @@ def train_target(
 def _train_cell(
     study: Study, model: SimpleNN, task: Task, source: Task, target: Target, cell: Cell, before: Tensor
 ) -> tuple[list[Row], Spent]:
-    """Return the runs of a cell, one a seed and learning rate, and what training them together took."""
+    """Return the runs of a cell, one per seed and learning rate, and what training them together took."""
     config, population = study.config, study.population
     attached = attach(model, cell.method, Members(population, study.seeds), _HEAD if cell.label == "head only" else ())
     batches = -(-target.train_examples // config.batch_size)
@@ -297,7 +297,7 @@ def _ended(*, ok: bool) -> Row:
 
 
 def _unadapted(study: Study, model: SimpleNN, task: Task, target: Target, before: Tensor) -> list[Row]:
-    """Return the base as it is on the target task, a run a seed that trains nothing."""
+    """Return the base as it is on the target task, a run per seed that trains nothing."""
     model.requires_grad_(False)
     assert task.validation is not None
     population = (len(study.seeds), 1)

@@ -222,7 +222,7 @@ def same_cells(published: pd.DataFrame, conflicting: pd.DataFrame) -> list[Findi
 
 
 def same_percentages(published: pd.DataFrame, conflicting: pd.DataFrame) -> list[Finding]:
-    """Return, for each source, whether it prints one percentage for a method and model beside all tasks."""
+    """Return, for each source, whether it prints one percentage for a method and model next to all tasks."""
     shared: dict[str, list[pd.DataFrame]] = {}
     for cells in shared_percentages(published):
         shared.setdefault(cells["source"].iloc[0], []).append(cells)
@@ -230,7 +230,7 @@ def same_percentages(published: pd.DataFrame, conflicting: pd.DataFrame) -> list
     return [
         _agreement(
             f"same_percentage_{source}",
-            f"{source} prints one percentage of parameters for a method and model beside every family of tasks",
+            f"{source} prints one percentage of parameters for a method and model next to every family of tasks",
             found[found["sources"] == source],
             cells,
             f"sources={source}, metric={PERCENT}",

@@ -47,11 +47,19 @@ def _selective(tables: PublishedTables, measured: Finding | None) -> Finding:
     )
 
 
+def _negated(effect: Effect | None) -> Effect | None:
+    if effect is None or effect.size is None or effect.low is None or effect.high is None:
+        return None
+    return Effect(-effect.size, effect.unit, -effect.high, -effect.low)
+
+
 def _selective_gain(tables: PublishedTables, measured: Finding | None) -> Finding:
     """Return whether a choice of modules is better than all of them, by what was measured."""
     statement = "Choosing modules improves the trade-off of accuracy and parameters"
     if measured is not None:
-        return from_measured(6, "selective_improves", statement, measured, above_zero(measured.effect))
+        # The answer is LoRA on more modules less LoRA on fewer, so that a choice improves where that is below 0.
+        verdict = above_zero(_negated(measured.effect))
+        return from_measured(6, "selective_improves", statement, measured, verdict)
     settings = list(dict.fromkeys(tables.lora_counts()["setting"]))
     return takeaway_claim(
         6,

@@ -33,10 +33,10 @@ class Context:
 
 
 def conflicts(published: pd.DataFrame, parameters: pd.DataFrame) -> pd.DataFrame:
-    """Return every cell that is printed with more than one number, one row a cell.
+    """Return every cell that is printed with more than one number, one row per cell.
 
     The same cell is one base model, method, rank, metric and task (of an average: family of tasks), whatever the
-    source and table. Besides, one source should print one percentage of parameters for a method and model beside all
+    source and table. Besides, one source should print one percentage of parameters for a method and model next to all
     families of tasks. A new table is compared with no change here.
 
     Parameters
@@ -73,7 +73,7 @@ def shared_cells(published: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def shared_percentages(published: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return every percentage that one source prints beside several families of tasks, as those rows."""
+    """Return every percentage that one source prints next to several families of tasks, as those rows."""
     cells = exact_cells(published)
     # Where the model is not stated, two percentages may belong to two models.
     cells = cells[(cells["metric"] == PERCENT) & (cells["base_model"] != "not stated")]
@@ -129,7 +129,7 @@ def _keys(group: pd.DataFrame) -> list[tuple[str, int]]:
 
 def _readings(group: pd.DataFrame) -> str:
     """Return each printed text with those who print it: ``72.3 (reft_v3, llm_adapters_readme); 72.2 (dora_v6)``."""
-    # A source that prints the cell beside several tasks is told apart by the task.
+    # A source that prints the cell next to several tasks is identified by the task.
     by_task = len(set(group["source"])) == 1
     who = group["task"] if by_task else group["source"]
     grouped = group.assign(who=who).groupby("printed", sort=False)["who"].unique()
@@ -158,7 +158,7 @@ def _resolution(group: pd.DataFrame, explained_by: str, context: Context) -> tup
     if explained_by == AVERAGING:
         return EXPLAINED, _by_means(group, context.rows)
     if explained_by != UNEXPLAINED:
-        return EXPLAINED, f"{explained_by.capitalize()} alone tells the readings apart."
+        return EXPLAINED, f"{explained_by.capitalize()} alone explains the different readings."
     matched = context.matches.merge(group[["table", "line"]], on=["table", "line"])
     if len(matched):
         return _by_recomputation(matched)
@@ -169,16 +169,16 @@ def _resolution(group: pd.DataFrame, explained_by: str, context: Context) -> tup
 
 
 def _by_means(group: pd.DataFrame, rows: _Places) -> str:
-    """Return the means of the tasks that each source prints beside the average."""
+    """Return the means of the tasks that each source prints next to the average."""
     closed = [rows[key] for key in _keys(group) if key in rows]
     by_mean: dict[tuple[str, Decimal], list[str]] = {}
     for row in closed:
         by_mean.setdefault((row.average, row.mean), []).append(row.source)
-    told = (
-        f"{average} stands beside tasks whose mean is {mean} ({', '.join(who)})"
+    words = (
+        f"{average} is printed with tasks whose mean is {mean} ({', '.join(who)})"
         for (average, mean), who in by_mean.items()
     )
-    return "; ".join(told) + "."
+    return "; ".join(words) + "."
 
 
 def _by_recomputation(matched: pd.DataFrame) -> tuple[str, str]:

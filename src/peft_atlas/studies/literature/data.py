@@ -1,4 +1,4 @@
-"""Read the transcribed tables: one row a printed cell, checked, with its source; a fault is named by its place.
+"""Read the transcribed tables: one row per printed cell, checked, with its source; a fault is named by its place.
 
 Every ``*.csv`` of the folder is a table of cells, but for `VERDICTS_FILE` and `REFERENCES_FILE`, which say what
 is made of them. A table or a row is added by editing files there; no code knows their names.
@@ -178,7 +178,7 @@ class Cell(_Sourced):
         return text
 
     def key(self) -> tuple[str, ...]:
-        """Return what tells the cell from the others of its table."""
+        """Return what distinguishes the cell from the others of its table."""
         return (self.base_model, self.method, self.task, self.metric, self.rank, self.source)
 
 
@@ -198,7 +198,7 @@ class ApplicationVerdict(_Row):
         return evidence
 
     def key(self) -> tuple[str, ...]:
-        """Return what tells the verdict from the others."""
+        """Return what distinguishes the verdict from the others."""
         return (self.task,)
 
 
@@ -222,7 +222,7 @@ class Reference(_Sourced):
         return verdict
 
     def key(self) -> tuple[str, ...]:
-        """Return what tells the reference from the others."""
+        """Return what distinguishes the reference from the others."""
         return (self.number,)
 
 
@@ -253,7 +253,7 @@ AnyRow = TypeVar("AnyRow", Cell, ApplicationVerdict, Reference)
 
 
 def load_published(folder: Path) -> pd.DataFrame:
-    """Return every printed cell of a folder of tables, one row a cell, sorted by table and line.
+    """Return every printed cell of a folder of tables, one row per cell, sorted by table and line.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def _cell(tables: PublishedTables, like: Any, source: str) -> pd.Series[Any]:
 
 
 def _two_percentages(tables: PublishedTables) -> Iterator[Finding]:
-    """Return the methods for which one source prints two percentages beside two families of tasks."""
+    """Return the methods for which one source prints two percentages next to two families of tasks."""
     for row in tables.conflicts[tables.conflicts["scope"] == TASKS].itertuples():
         yield _erratum(
             f"two_percentages_{slug(row.method)}_{slug(row.base_model)}_{row.sources}",
@@ -101,7 +101,7 @@ def _two_percentages(tables: PublishedTables) -> Iterator[Finding]:
             row.sources,
             "open" if row.verdict == OPEN else "fixed",
             f"conflicts: scope={TASKS}, sources={row.sources}; {row.evidence}",
-            f"{row.resolution} Remark beside the cell: {row.remarks or 'none'}.",
+            f"{row.resolution} Remark next to the cell: {row.remarks or 'none'}.",
             effect=Effect(row.highest / row.lowest, "times, higher over lower", n=row.n_cells),
         )
 
@@ -116,14 +116,14 @@ def _ambiguous_percentages(tables: PublishedTables) -> Iterator[Finding]:
     """Return the methods whose percentage depends on a configuration that the seed does not name."""
     found = _quoted_and_open(tables)
     for method, rows in found[found["metric"] == PERCENT].groupby("method", sort=False):
-        told = [f"{row.base_model}: {row.readings}. {row.resolution}" for row in rows.itertuples()]
+        words = [f"{row.base_model}: {row.readings}. {row.resolution}" for row in rows.itertuples()]
         yield _erratum(
             f"ambiguous_percentage_{slug(str(method))}",
-            f"{method} is given one percentage a model, where documented configurations give two",
+            f"{method} is given one percentage per model, where documented configurations give two",
             SEED,
             "open",
             f"conflicts: method={method}, metric={PERCENT}",
-            " ".join(told),
+            " ".join(words),
             effect=Effect(float((rows["highest"] / rows["lowest"]).max()), "times, higher over lower", n=len(rows)),
         )
 
@@ -178,7 +178,7 @@ def _left_out(tables: PublishedTables) -> Finding:
         for model, group in tables.lora_groups(ARITHMETIC)
         if set(commonsense.get(model, group.head(0)).index) & set(group.index)
     }
-    told = both([f"{method} has {gap:+.1f} points against LoRA on {model}" for model, (method, gap) in gaps.items()])
+    words = both([f"{method} has {gap:+.1f} points against LoRA on {model}" for model, (method, gap) in gaps.items()])
     quoted = tables.exact[(tables.exact["source"] == SEED) & (tables.exact["task"] == AVERAGE)]
     return _erratum(
         "arithmetic_left_out",
@@ -187,7 +187,7 @@ def _left_out(tables: PublishedTables) -> Finding:
         "fixed",
         f"published: source={SEED}, task=Avg; published: source={SOURCE}, table=arithmetic, task=Avg",
         f"It quotes {len(quoted)} averages, none on arithmetic reasoning, where the best of the commonsense tables is "
-        f"not the best: {told}. Both families are drawn here.",
+        f"not the best: {words}. Both families are drawn here.",
         effect=Effect(min((gap for _, gap in gaps.values()), default=None), POINTS, n=len(gaps)),
     )
 
@@ -220,7 +220,7 @@ def _schedules(tables: PublishedTables) -> Iterator[Finding]:
         keys = ["base_model", "family"]
         shown = tables.scores[tables.scores["method"] == method]
         pairs = rows.merge(shown[[*keys, "accuracy", "accuracy_printed"]], on=keys, suffixes=("", "_shown"))
-        told = both(
+        words = both(
             [
                 f"{row.accuracy_printed} for {row.accuracy_printed_shown} on {row.base_model}"
                 for row in pairs.itertuples()
@@ -232,7 +232,7 @@ def _schedules(tables: PublishedTables) -> Iterator[Finding]:
             SEED,
             "fixed",
             f"published: source={SOURCE}, method={' and '.join(dict.fromkeys(rows['method']))}",
-            f"{both(list(dict.fromkeys(rows['method'])))}: {told}.",
+            f"{both(list(dict.fromkeys(rows['method'])))}: {words}.",
             effect=Effect(float((pairs["accuracy"] - pairs["accuracy_shown"]).min()), POINTS, n=len(pairs)),
         )
 

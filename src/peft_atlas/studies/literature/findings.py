@@ -23,7 +23,9 @@ def findings(given: Given) -> list[Finding]:
     of claims is that of the whole run, with those that other studies judge.
     """
     tables = PublishedTables(**{name: given.tables[name] for name in LITERATURE})
-    measured = {finding.id: finding for finding in given.so_far if finding.kind == "answer"}
+    measured = {
+        finding.id: finding for finding in (*given.so_far, *_from_jobs(given.checks)) if finding.kind == "answer"
+    }
     checks = published_checks(
         tables.published, tables.parameters, tables.conflicts, tables.application_verdicts, tables.references
     )
@@ -31,6 +33,11 @@ def findings(given: Given) -> list[Finding]:
     elsewhere = [finding for finding in given.so_far if finding.kind == "claim"]
     answers = published_answers(tables, [*elsewhere, *judged, *checks])
     return [*answers, *judged, *published_errata(tables, checks), *checks]
+
+
+def _from_jobs(checks: pd.DataFrame) -> list[Finding]:
+    """Return the findings that jobs of their own wrote, such as answers on costs."""
+    return [Finding.of_row(row) for row in checks.to_dict("records")]
 
 
 def _margin(contrasts: pd.DataFrame) -> float | None:

@@ -77,7 +77,7 @@ def exact_cells(published: pd.DataFrame) -> pd.DataFrame:
 
 
 def printed_rows(published: pd.DataFrame) -> list[PrintedRow]:
-    """Return every row that prints an average beside tasks, in the order of the tables.
+    """Return every row that prints an average next to tasks, in the order of the tables.
 
     A row is complete if it has every task that its source prints anywhere in the same table. A source that prints
     averages alone gives no row.

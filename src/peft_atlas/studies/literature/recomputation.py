@@ -1,4 +1,4 @@
-"""Printed parameter counts and percentages beside the documented configurations that give them."""
+"""Printed parameter counts and percentages next to the documented configurations that give them."""
 
 from __future__ import annotations
 

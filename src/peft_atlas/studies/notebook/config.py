@@ -27,7 +27,7 @@ class DataConfig(Section):
 
 
 class BaselineConfig(Section):
-    """The notebook's section 3: the full model beside one LoRA setting."""
+    """The notebook's section 3: the full model next to one LoRA setting."""
 
     rank: Rank = Field(8, description="LoRA rank r")
     alpha: Alpha = Field(16.0, description="LoRA alpha; the update is scaled by alpha / r")

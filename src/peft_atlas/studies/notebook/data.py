@@ -99,7 +99,7 @@ def make_task(protocol: Protocol, sizes: TaskSizes, seeds: Sequence[int]) -> Tas
 
 
 def _stack(samples: Sequence[_Sample]) -> Split:
-    """Return one sample a seed as a split, in torch's default dtype."""
+    """Return one sample per seed as a split, in torch's default dtype."""
     inputs = torch.from_numpy(np.stack([sample.inputs for sample in samples]))
     labels = torch.from_numpy(np.stack([sample.labels for sample in samples]))
     return Split(inputs.to(torch.get_default_dtype()), labels)

@@ -56,7 +56,7 @@ def rounding_check(config: NotebookConfig, seeds: Sequence[int]) -> Finding:
 
 
 def measure(config: NotebookConfig, seeds: Sequence[int]) -> Metrics:
-    """Return losses and accuracies of the sweep's runs, one row a run, trained on the CPU of this process."""
+    """Return losses and accuracies of the sweep's runs, one row per run, trained on the CPU of this process."""
     runs, _ = train_sweep(Block(config, "held_out", tuple(seeds), "cpu"))
     return [[run[name] for name in (*_LOSSES, *_ACCURACIES)] for run in runs]
 

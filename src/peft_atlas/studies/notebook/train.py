@@ -1,4 +1,4 @@
-"""The notebook study: full model beside LoRA, and the sweep over rank and alpha (sections 2-4 of the seed)."""
+"""The notebook study: full model next to LoRA, and the sweep over rank and alpha (sections 2-4 of the seed)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Block:
         return MLPShape(self.config.data.features, self.config.hidden_features)
 
     def data(self) -> Task:
-        """Return the block's data, one set a seed."""
+        """Return the block's data, one set per seed."""
         return make_task(self.task, task_sizes(self.config), self.seeds)
 
 
@@ -71,7 +71,7 @@ def train_baseline(block: Block) -> tuple[list[Row], list[Row]]:
     """Return runs and learning curves of the full model and one LoRA, test read after every epoch.
 
     Under ``held_out`` the LoRA is trained a second time with the notebook's place of dropout, as the
-    experiment ``dropout_after_A``, to measure what that mend changes.
+    experiment ``dropout_after_A``, to measure what that fix changes.
     """
     setting = block.config.baseline
     lora = Cell("baseline", "LoRA", setting.epochs, setting.rank, setting.alpha)
@@ -137,7 +137,7 @@ def _lora_layer(block: Block, cells: Sequence[Cell], rank: int) -> Callable[[nn.
 
 
 def _rows(block: Block, cells: Sequence[Cell], curves: Curves) -> tuple[list[Row], list[Row]]:
-    """Return one row a run and one a run and epoch; a diverged run's values are None from its divergence on."""
+    """Return one row per run and one per run and epoch; a diverged run's values are None from its divergence on."""
     runs, points = [], []
     values = {name: getattr(curves, name).numpy() for name in METRICS}
     for index, seed in enumerate(block.seeds):

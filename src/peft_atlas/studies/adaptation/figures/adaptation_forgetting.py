@@ -38,7 +38,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a panel a budget and a mark a method, with intervals in both directions."""
+    """Draw a panel per budget and a mark per method, with intervals in both directions."""
     for axis, examples in zip(axes, budgets(plotted), strict=True):
         panel = plotted[plotted["train_examples"] == examples].set_index(["method", "metric"]).sort_index()
         for method in panel.index.unique("method"):

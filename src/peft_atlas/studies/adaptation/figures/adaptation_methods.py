@@ -57,7 +57,7 @@ def _order(plotted: pd.DataFrame) -> list[str]:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a panel a budget, a row a method and a mark a shift, the margin of equivalence shaded."""
+    """Draw a panel per budget, a row per method and a mark per shift, the margin of equivalence shaded."""
     methods, shifts = _order(plotted), sorted(int(rank) for rank in plotted["shift_rank"].unique())
     colours = rank_colours(shifts)
     for axis, examples in zip(axes, budgets(plotted), strict=True):

@@ -35,7 +35,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a panel a budget and a line a method, the best rate of each filled."""
+    """Draw a panel per budget and a line per method, the best rate of each filled."""
     for axis, examples in zip(axes, budgets(plotted), strict=True):
         panel = plotted[plotted["train_examples"] == examples]
         for method, line in panel.groupby("method", sort=True):

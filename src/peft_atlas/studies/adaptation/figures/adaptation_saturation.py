@@ -34,7 +34,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a panel a budget and a line a shift, the point where LoRA has the shift's own rank ringed."""
+    """Draw a panel per budget and a line per shift, the point where LoRA has the shift's own rank ringed."""
     ranks = sorted(int(rank) for rank in plotted["rank"].dropna().unique())
     shifts = sorted(int(shift) for shift in plotted["shift_rank"].unique())
     colours = rank_colours(shifts)

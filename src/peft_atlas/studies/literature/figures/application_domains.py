@@ -40,7 +40,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw one row a domain, the marker by status, and the 1 % line."""
+    """Draw one row per domain, the marker by status, and the 1 % line."""
     axis = axes[0]
     places = range(len(plotted))
     axis.hlines(places, 0, plotted["value"], color="0.8", linewidth=1)

@@ -38,7 +38,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw one row a method, one marker a model, and ChatGPT's line."""
+    """Draw one row per method, one marker per model, and ChatGPT's line."""
     axis = axes[0]
     methods = methods_of(plotted.loc[plotted["method"] != "none", "method"])
     for model in MODELS:

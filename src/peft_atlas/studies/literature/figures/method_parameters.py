@@ -43,7 +43,7 @@ SPEC = FigureSpec(
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the percentages of the seed notebook beside those of ReFT v3, by model and method."""
+    """Return the percentages of the seed notebook next to those of ReFT v3, by model and method."""
     seed, corrected = (percentages(tables["published"], source) for source in (SEED, CORRECTED))
     both = seed.merge(corrected, on=["base_model", "method"], how="left", suffixes=("_seed", "_corrected"))
     columns = ["base_model", "method", "printed_seed", "value_seed", "printed_corrected", "value_corrected"]
@@ -51,7 +51,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw one panel a model: the seed's number filled, ReFT v3's as a ring, on a log axis."""
+    """Draw one panel per model: the seed's number filled, ReFT v3's as a ring, on a log axis."""
     methods = methods_of(plotted["method"])
     for axis, model in zip(axes, MODELS, strict=True):
         rows = plotted[plotted["base_model"] == model]

@@ -45,7 +45,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a row a model and a column a family: front methods filled, dominated ones open."""
+    """Draw a row per model and a column a family: front methods filled, dominated ones open."""
     models, families = models_of(plotted["base_model"]), families_of(plotted["family"])
     axes = panels_for(axes, len(models), len(families))
     panels = [(model, family) for model in models for family in families]
@@ -107,12 +107,12 @@ def describe(plotted: pd.DataFrame) -> Description:
     for family in families_of(plotted["family"]):
         rows = plotted[plotted["family"] == family]
         fronts = {model: list(group.loc[~group["dominated"], "method"]) for model, group in rows.groupby("base_model")}
-        told = " and ".join(f"{' with '.join(fronts[model])} on {model}" for model in models_of(fronts))
+        words = " and ".join(f"{' with '.join(fronts[model])} on {model}" for model in models_of(fronts))
         lora = rows[rows["method"] == "LoRA"]
         standing = (
             f"LoRA is dominated on {lora['dominated'].sum()} of {len(lora)}" if len(lora) else "LoRA is not there"
         )
-        sentences.append(f"On {family.lower()} the front is {told}; {standing}.")
+        sentences.append(f"On {family.lower()} the front is {words}; {standing}.")
     caption = (
         "Averages and percentages of ReFT v3. Filled: no other method is better in one of the two and no worse in the "
         "other. Open: some method is. Shaded: what the front dominates. The scales of accuracy differ between panels. "

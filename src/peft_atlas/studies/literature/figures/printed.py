@@ -18,7 +18,7 @@ NO_INTERVAL = "Published without any interval or number of seeds; none is drawn.
 
 
 def percentages(published: pd.DataFrame, source: str, task: str = COMMONSENSE) -> pd.DataFrame:
-    """Return base_model, method and the percentage that a source prints beside its results on a task."""
+    """Return base_model, method and the percentage that a source prints next to its results on a task."""
     table = "seed_notebook" if source == SEED else "parameters"
     rows = published[(published["table"] == table) & (published["metric"] == "trainable_params_percent")]
     rows = rows[(rows["source"] == source) & rows["base_model"].isin(MODELS) & (rows["task"] == task)]

@@ -1,4 +1,4 @@
-"""Printed percentages of parameters beside those recomputed from documented configurations."""
+"""Printed percentages of parameters next to those recomputed from documented configurations."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw one panel a model and one row a configuration: printed filled, recomputed as a ring, digits at the right."""
+    """Draw a panel per model and a row per configuration: printed filled, recomputed as a ring, digits at the right."""
     for axis, model in zip(axes, MODELS, strict=True):
         rows = plotted[plotted["base_model"] == model]
         groups = [group for _, group in rows.groupby(["method", "fits", "setting"], sort=False)]

@@ -50,7 +50,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw one panel a model: a line a method between its two places."""
+    """Draw one panel per model: a line per method between its two places."""
     families, models = families_of(plotted["family"]), models_of(plotted["base_model"])
     axes = panels_for(axes, 1, len(models))
     for axis, model in zip(axes, models, strict=True):
@@ -101,7 +101,7 @@ def describe(plotted: pd.DataFrame) -> Description:
             f"{tau:+.2f} over {len(wide)} methods)."
         )
     caption = (
-        "Place by average accuracy among the methods that ReFT v3 prints for both families; beside the ends: average "
+        "Place by average accuracy among the methods that ReFT v3 prints for both families; next to the ends: average "
         f"accuracy in percent. DoRA is printed for commonsense reasoning alone. {NO_INTERVAL}"
     )
     return Description(caption, " ".join(sentences))

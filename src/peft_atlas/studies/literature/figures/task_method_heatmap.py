@@ -45,7 +45,7 @@ _LONG = 6
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the accuracies that ReFT v3 prints, one row a cell, with their difference from LoRA's."""
+    """Return the accuracies that ReFT v3 prints, one row per cell, with their difference from LoRA's."""
     from peft_atlas.studies.literature.printed_rows import exact_cells
     from peft_atlas.studies.literature.recomputation import base_method
 
@@ -77,9 +77,9 @@ def _columns(plotted: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw one panel a model: methods by tasks, numbers as printed, colour by difference from LoRA.
+    """Draw one panel per model: methods by tasks, numbers as printed, colour by difference from LoRA.
 
-    In one column a panel is turned, a row a task.
+    In one column a panel is turned, a row per task.
     """
     columns, models = _columns(plotted), models_of(plotted["base_model"])
     methods, axes = methods_of(plotted["method"]), panels_for(axes, len(models), 1)

@@ -62,7 +62,7 @@ def _sizes(plotted: pd.DataFrame) -> list[int]:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw one panel a model, one row a configuration, a marker a precision, and a line a size of GPU."""
+    """Draw one panel per model, one row per configuration, a marker per precision, and a line per size of GPU."""
     labels, sizes = list(dict.fromkeys(plotted["label"])), _sizes(plotted)
     for axis, model in zip(axes, MODELS, strict=True):
         rows = plotted[plotted["base_model"] == model]

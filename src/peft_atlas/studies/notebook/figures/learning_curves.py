@@ -49,7 +49,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw one panel a metric, a line with its band a method, on the same accuracy axis in both protocols."""
+    """Draw one panel per metric, a line with its band per method, on the same accuracy axis in both protocols."""
     from matplotlib.ticker import MaxNLocator
 
     for axis, (task, metric, title) in zip(axes, _PANELS, strict=True):
