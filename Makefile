@@ -55,9 +55,9 @@ bench-style: $(INSTALLED)
 schema: $(INSTALLED)
 	$(ACTIVE) python -m peft_atlas.snakemake_support.config_schema workflow/schemas/config.schema.json
 
-# Draws the graph of the rules in the README again, after a change of the rules.
+# Draws the graph of the rules in docs/how-to.md again, after a change of the rules.
 docs: $(INSTALLED)
-	$(ACTIVE) python -m peft_atlas.snakemake_support.rulegraph README.md
+	$(ACTIVE) python -m peft_atlas.snakemake_support.rulegraph docs/how-to.md
 
 # torch first and by itself, so that no other package can ask for another build of it.
 $(INSTALLED): constraints.txt pyproject.toml

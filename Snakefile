@@ -7,7 +7,8 @@ from snakemake.utils import min_version
 
 min_version("9.18")
 
-ROOT = Path(workflow.basedir)
+# Not `workflow.basedir`, which is the folder of another Snakefile that uses this one as a module.
+ROOT = Path(str(workflow.current_basedir))
 sys.path.insert(0, str(ROOT / "src"))
 
 

@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 SHARE_LIMIT, DRY_LIMIT = 3.0, 2.0
 # Long enough for the jobs that wait to weigh on the scheduler, short enough for a bench.
-STUDY = {"studies": ["notebook", "adaptation"], "seeds": 4}
+STUDY = {"studies": ["notebook", "adaptation"], "seeds": 2}
 DRY_RUNS = 5
 _EVERY_SECONDS = 0.1
 

@@ -55,7 +55,7 @@ PEFT_TYPES = {"LORA": "lora", "ADALORA": "adalora", "IA3": "ia3", "VERA": "vera"
               "OFT": "oft", "PREFIX_TUNING": "prefix", "PROMPT_TUNING": "prompt", "P_TUNING": "p-tuning",
               "LN_TUNING": "ln-tuning", "FOURIERFT": "fourierft", "MISS": "miss", "BONE": "miss", "HIRA": "hira",
               "DELORA": "delora", "GRALORA": "gralora", "C3A": "c3a", "ROAD": "road", "PVERA": "pvera",
-              "SHIRA": "shira", "BEFT": "beft",
+              "SHIRA": "shira", "RANDLORA": "randlora", "BEFT": "beft",
               "": "full", "FULL": "full"}  # fmt: skip
 
 

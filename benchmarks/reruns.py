@@ -30,12 +30,14 @@ CHANGES = {
     "published": (("--forcerun", "load_published", "count_parameters", "compute_memory"), FIRST_FONT_SIZE),
     "style": ((), NEXT_FONT_SIZE),
 }
-# Each Python process of a run writes what it was, the processor time and memory that it took, and if it knew torch.
+# Each Python process of a run writes what it was (the rule of a job, else the program), the processor time and memory
+# that it took, and if it knew torch.
 RECORDER = """\
 import atexit, os, resource, sys
 def record():
     used = resource.getrusage(resource.RUSAGE_SELF)
-    name = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "-"
+    job = getattr(sys.modules["__main__"], "snakemake", None)
+    name = getattr(job, "rule", None) or os.path.basename(sys.argv[0] if sys.argv else "") or "-"
     with open(os.path.join({folder!r}, str(os.getpid())), "w") as stream:
         torch = "torch" in sys.modules
         stream.write(f"{{name}} {{used.ru_utime + used.ru_stime}} {{used.ru_maxrss * 1024 / 1e6}} {{torch:d}}")
@@ -71,12 +73,13 @@ def run(folder: Path, config: Path, cores: int, *words: str, environment: dict[s
 
 
 def jobs(records: Path) -> dict[str, list[Process]]:
-    """Return what each process took, by the script that it ran."""
+    """Return what each process took, by the rule or program that it ran."""
     found = collections.defaultdict(list)
     for path in records.iterdir():
         name, seconds, megabytes, torch = path.read_text(encoding="utf-8").split()
-        script = "snakemake" if name == "__main__.py" else name.split(".")[-2] if name.count(".") > 1 else name
-        found[script].append(Process(float(seconds), float(megabytes), torch == "1"))
+        found["snakemake" if name == "__main__.py" else name].append(
+            Process(float(seconds), float(megabytes), torch == "1")
+        )
     return found
 
 
@@ -101,11 +104,11 @@ def measure(change: str, cores: int) -> None:
 
 def report(found: dict[str, list[Process]], elapsed: float, total: float, cores: int) -> None:
     """Print the table and what it comes to."""
-    print(f"{'job':20} {'jobs':>4} {'CPU s':>7} {'CPU s a job':>12} {'peak MB':>8} {'torch':>5}")
-    for script, used in sorted(found.items(), key=lambda pair: -sum(process.seconds for process in pair[1])):
+    print(f"{'job':26} {'jobs':>4} {'CPU s':>7} {'CPU s per job':>13} {'peak MB':>8} {'torch':>5}")
+    for rule, used in sorted(found.items(), key=lambda pair: -sum(process.seconds for process in pair[1])):
         seconds, peak = sum(process.seconds for process in used), max(process.megabytes for process in used)
         torch = "yes" if any(process.torch for process in used) else "no"
-        print(f"{script:20} {len(used):4} {seconds:7.1f} {seconds / len(used):12.1f} {peak:8.0f} {torch:>5}")
+        print(f"{rule:26} {len(used):4} {seconds:7.1f} {seconds / len(used):13.1f} {peak:8.0f} {torch:>5}")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     print(f"{total:.1f} s of processor time in all: {total / cores:.1f} s where {cores} cores share it evenly.")
     print(f"{elapsed:.1f} s elapsed on {cores} cores, load average at the end {load:.1f}; the limit is {LIMIT:.0f} s.")

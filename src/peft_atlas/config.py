@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
@@ -19,6 +20,10 @@ from peft_atlas.studies.study import measured_studies
 
 # Maximum number of faults in one message: a list of ten thousand wrong seeds should not print as many lines.
 _MAX_FAULTS = 5
+# Faults of a value that should have been a number; a list of seeds may be given as their number.
+_NUMERIC_FAULTS = {"float_type", "int_type", "tuple_type"}
+_SPELT_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_MAX_DIGITS = 40
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother = 2, 60, 60
 
@@ -114,11 +119,55 @@ def load_config(values: Mapping[str, Any]) -> StudyConfig:
         With a one-line message naming each offending key, its value and what is allowed.
     """
     try:
-        return StudyConfig.model_validate(dict(values))
+        return _checked(values)
     except ValidationError as error:
         faults = error.errors()
         more = [f"and {len(faults) - _MAX_FAULTS} more"] if len(faults) > _MAX_FAULTS else []
         raise AtlasError("; ".join([*map(_describe, faults[:_MAX_FAULTS]), *more])) from None
+
+
+def _checked(values: Mapping[str, Any]) -> StudyConfig:
+    """Return the configuration of values, whose numbers may be text.
+
+    YAML takes ``1e-4`` for a text, since it has no point, and Snakemake hands over the inner values of ``--config
+    'statistics={"confidence": 0.9}'`` as texts.
+    """
+    try:
+        return StudyConfig.model_validate(dict(values))
+    except ValidationError as error:
+        faults = [fault for fault in error.errors() if fault["type"] in _NUMERIC_FAULTS]
+        wanted = [fault["loc"] for fault in faults if _number(fault["input"]) is not None]
+        if not wanted:
+            raise
+    return StudyConfig.model_validate(_with_numbers(dict(values), wanted))
+
+
+def _number(value: object) -> float | None:
+    """Return the number that a text spells, None of anything else."""
+    if not isinstance(value, str) or len(value) > _MAX_DIGITS or not _SPELT_NUMBER.fullmatch(value):
+        return None
+    number = float(value)
+    # 1e3 examples are a whole number, 1.0 is written as a fraction.
+    return int(value) if value.lstrip("+-").isdecimal() else int(number) if _is_power(value, number) else number
+
+
+def _is_power(text: str, number: float) -> bool:
+    return "." not in text and number.is_integer()
+
+
+def _with_numbers(value: Any, places: Sequence[tuple[int | str, ...]]) -> Any:
+    """Return a copy of nested values in which the texts at some places are the numbers that they spell."""
+    if () in places:
+        return value if (number := _number(value)) is None else number
+    inner: dict[int | str, list[tuple[int | str, ...]]] = {}
+    for place in places:
+        if place:
+            inner.setdefault(place[0], []).append(place[1:])
+    if isinstance(value, Mapping):
+        return {key: _with_numbers(each, inner[key]) if key in inner else each for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_numbers(each, inner[at]) if at in inner else each for at, each in enumerate(value)]
+    return value
 
 
 def _short(value: object) -> str:

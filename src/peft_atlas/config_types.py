@@ -23,7 +23,8 @@ def sorted_unique(values: object) -> object:
     # Leave nested lists to the type check: with YAML aliases, one can be endless when written out.
     if not isinstance(values, list | tuple) or any(isinstance(value, list | tuple | dict) for value in values):
         return values
-    if len(set(map(str, values))) != len(values):
+    # Numbers by value: 1 and 1.0 are one alpha. A truth value is no number here.
+    if len({value if type(value) in (int, float) else str(value) for value in values}) != len(values):
         raise ValueError("each value may be given only once")
     try:
         return tuple(sorted(values))

@@ -36,15 +36,20 @@ _DIGITS = {str(digit): name for digit, name in enumerate(_NUMERALS)}
 
 
 def escape(text: str) -> str:
-    """Escape text so that LaTeX typesets it literally."""
-    return "".join(_SPECIAL.get(character, character) for character in text)
+    """Escape text so that LaTeX typesets it literally; line breaks and control characters become blanks."""
+    return "".join(_SPECIAL.get(character, character if character.isprintable() else " ") for character in text)
 
 
 def command_name(*words: str) -> str:
     r"""Make a command name of letters only: ``atlas`` and ``gain_2`` give ``\atlasGainTwo``."""
     parts = [part for word in words for part in word.replace("-", "_").split("_") if part]
-    spelt = ["".join(_DIGITS.get(letter, letter) for letter in part if letter.isalnum()) for part in parts]
+    spelt = ["".join(_spelt(character) for character in part) for part in parts]
     return "\\" + spelt[0] + "".join(part[:1].upper() + part[1:] for part in spelt[1:])
+
+
+def _spelt(character: str) -> str:
+    """Return what stands for a character in a command: of a digit its name, of what is no letter nothing."""
+    return _DIGITS.get(character, character if character.isascii() and character.isalpha() else "")
 
 
 def new_command(name: str, text: str) -> str:
@@ -67,4 +72,7 @@ def booktabs(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequ
 
 
 def _row(cells: Sequence[str]) -> str:
-    return " & ".join(map(escape, cells)) + r" \\"
+    texts = [escape(cell) for cell in cells]
+    # After the end of a row, LaTeX takes a star or a bracket for an argument of that end.
+    guard = "{}" if texts and texts[0].lstrip().startswith(("[", "*")) else ""
+    return guard + " & ".join(texts) + r" \\"

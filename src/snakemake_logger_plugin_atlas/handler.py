@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from logging import ERROR, LogRecord
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,10 @@ class RealRun:
     Parameters
     ----------
     limits
-        Whether it first prints what the jobs ask for.
+        What the jobs ask for, printed at the start; empty where that is not wanted.
     """
 
-    def __init__(self, *, limits: bool) -> None:
+    def __init__(self, limits: str = "") -> None:
         self._limits = limits
         self._cores: int | None = None
         self._chain = Chain()
@@ -108,7 +109,7 @@ class RealRun:
         seconds = in_words(self._left.seconds(record.created))
         work = f"about {seconds}" + (" of work" if self._cores is None else "")
         line = f"{sum(jobs.values())} jobs {where}: {work}, judging by {source}; corrected as jobs finish."
-        return "\n".join([line, *([limits_of_jobs()] if self._limits else [])])
+        return "\n".join(filter(None, (line, self._limits)))
 
     def _start(self, record: LogRecord, default: Callable[[], str]) -> str | None:
         job = vars(record)
@@ -141,11 +142,32 @@ def _earlier() -> Durations:
 
 
 def limits_of_jobs() -> str:
-    """Return what a dry run of this same command says that its jobs ask for."""
+    """Return what a dry run of this same command says that its jobs ask for.
+
+    An event of the run says it of a job only when that job is submitted.
+    """
     command = [sys.executable, "-m", "snakemake", *sys.argv[1:], "--dry-run", "--nolock"]
     done = subprocess.run(command, cwd=_CALLED_IN, capture_output=True, text=True)
     found = _ESTIMATE.search(done.stdout)
-    return found[0] if found else "No estimate of what the jobs ask for: the dry run failed."
+    return found[0] if found else "No estimate of what the jobs ask for: see a dry run (-n)."
+
+
+def misplaced_targets(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line that follow ``--configfile`` and are no files: targets, most likely."""
+    after = [index for index, word in enumerate(words) if word in {"--configfile", "--configfiles"}]
+    following = [takewhile(lambda word: not word.startswith("-"), words[index + 1 :]) for index in after]
+    return [word for some in following for word in some if not (_CALLED_IN / word).is_file()]
+
+
+def _unread_configuration(record: LogRecord) -> str | None:
+    """Return one line on a configuration that could not be opened since it is none, in place of a traceback."""
+    if getattr(record, "exception", None) not in {"IsADirectoryError", "FileNotFoundError"}:
+        return None
+    names = " ".join(misplaced_targets(sys.argv[1:]))
+    advice = (
+        f"Snakemake reads every name after it as a configuration; put targets first: snakemake {names} --configfile"
+    )
+    return f"--configfile: {names}: no such file. {advice} ..." if names else None
 
 
 class AtlasHandler(LogHandlerBase):
@@ -155,13 +177,16 @@ class AtlasHandler(LogHandlerBase):
         """Prepare what follows the run."""
         self._stream = sys.stdout if self.common_settings.stdout else sys.stderr
         self._coloured = self._stream.isatty() and not self.common_settings.nocolor
-        dry = self.common_settings.dryrun
-        self._run = DryRun() if dry else RealRun(limits=bool(getattr(self.settings, "limits", False)))
+        if self.common_settings.dryrun:
+            self._run: DryRun | RealRun = DryRun()
+        else:
+            # Before this process reads the rules, so that no job has begun.
+            self._run = RealRun(limits_of_jobs() if getattr(self.settings, "limits", False) else "")
 
     def emit(self, record: LogRecord) -> None:
         """Print what an event is worth; Snakemake's filter has already dropped what `--quiet` names."""
         try:
-            text = self._run.text(record, lambda: self.format(record))
+            text = _unread_configuration(record) or self._run.text(record, lambda: self.format(record))
             if text:
                 red = self._coloured and record.levelno >= ERROR
                 self._stream.write(f"{_RED}{text}{_PLAIN}\n" if red else f"{text}\n")

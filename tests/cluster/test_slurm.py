@@ -61,7 +61,7 @@ def test_no_two_jobs_shared_the_gpu(on_slurm, cluster):
     assert sum(job.submit < jobs[0].end for job in jobs) == 3
 
 
-def test_the_estimate_was_told_before_the_first_submission(on_slurm):
+def test_the_limits_are_printed_before_the_first_submission(on_slurm):
     before, _ = on_slurm.printed.split("has been submitted", maxsplit=1)
     assert "Estimate: 6 jobs to submit" in before
     assert "2,000 MB in the largest job" in before
@@ -89,7 +89,7 @@ def test_a_cancelled_job_is_sent_again_with_more_memory(
     assert half_done.unfinished() == []
 
 
-def test_a_killed_drivers_job_never_writes_beside_its_successor(
+def test_the_job_of_a_killed_driver_never_writes_while_its_successor_runs(
     half_done, undisturbed, cluster, slurm_words, tiny, tiny_tables
 ):
     driver = half_done.start(*tiny_tables, *slurm_words, config=tiny)

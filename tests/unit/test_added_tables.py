@@ -3,11 +3,9 @@
 import shutil
 
 import matplotlib as mpl
-import pandas as pd
 import pytest
+from literature_findings import find_all, load_tables
 
-from peft_atlas.accounting.memory import memory_table
-from peft_atlas.accounting.parameters import closed_form_table
 from peft_atlas.analysis.evidence import rows_of
 from peft_atlas.analysis.finding import as_rows
 from peft_atlas.config import FigureStyle
@@ -16,7 +14,6 @@ from peft_atlas.figures.spec import all_figures, load_figure
 from peft_atlas.figures.style import rc_params
 from peft_atlas.studies.literature import data as load
 from peft_atlas.studies.literature.conflicts import conflicts
-from peft_atlas.studies.literature.findings import published_findings
 from peft_atlas.studies.literature.scores import scores
 from peft_atlas.tables.contract import write_table
 from peft_atlas.tables.schemas import FINDINGS
@@ -27,20 +24,9 @@ STYLE = FigureStyle()
 
 
 def tables_of(folder):
-    sources = load.load_sources(folder / load.SOURCES_FILE)
-    published = load.load_published(folder)
-    parameters = pd.concat([closed_form_table(), closed_form_table().assign(way="attached")], ignore_index=True)
-    tables = {
-        "published": published,
-        "parameters": parameters,
-        "memory": memory_table(),
-        "conflicts": conflicts(published, parameters),
-        "application_verdicts": load.load_application_verdicts(folder / load.VERDICTS_FILE, sources),
-        "references": load.load_references(folder / load.REFERENCES_FILE, sources),
-    }
-    names = ("published", "parameters", "references", "application_verdicts", "memory", "conflicts")
-    findings = published_findings(*(tables[name] for name in names))
-    return tables | {"findings": as_rows(findings)}
+    tables = load_tables(folder)
+    tables["conflicts"] = conflicts(tables["published"], tables["parameters"])
+    return tables | {"findings": as_rows(find_all(tables))}
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,13 @@
-"""Around a run: whether jobs ask for a GPU, and what a killed run left in Slurm's queue."""
+"""Around a run: whether jobs ask for a GPU, what a killed run left in Slurm's queue, what a failed one left undone."""
 
 import os
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.snakemake_support import own_command
 from peft_atlas.snakemake_support.gpu_resources import gpu_request, share_gpus
 from peft_atlas.snakemake_support.stale_slurm_jobs import cancel_orphans
 
@@ -39,3 +42,19 @@ def test_a_job_elsewhere_learns_what_the_first_process_was_told(monkeypatch):
 def test_without_slurm_there_are_no_orphans(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert cancel_orphans(tmp_path) == []
+
+
+def test_what_a_failed_run_left_undone_is_what_a_summary_plans_to_make(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("old.svg", "new.svg", "forced.svg"):
+        (tmp_path / name).touch()
+    os.utime("old.svg", (0, 0))
+    rows = [
+        "output_file\tdate\trule\tlog-file(s)\tstatus\tplan",
+        "old.svg\t-\tdraw\t-\tok\tupdate pending",
+        "missing.svg\t-\tdraw\t-\tmissing\tupdate pending",
+        "forced.svg\t-\tdraw\t-\tok\tupdate pending",
+        "new.svg\t-\tdraw\t-\tok\tno update",
+    ]
+    monkeypatch.setattr(own_command.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="\n".join(rows)))
+    assert own_command.unfinished_outputs(since=time.time() - 60) == ["old.svg", "missing.svg"]

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from peft_atlas.analysis.contrasts import Comparison, by_seed, compare
+from peft_atlas.analysis.contrasts import EXPLORATORY, Comparison, Levels, by_seed, compare
 from peft_atlas.analysis.summary import summarise
+from peft_atlas.studies.notebook.contrasts import contrasts as notebook_contrasts
 from peft_atlas.studies.notebook.contrasts import selected_cell
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import CONTRASTS, CURVES, RUNS, SUMMARY
@@ -44,14 +45,18 @@ def row(experiment, task, method, seed, accuracy, rank=None, alpha=None, validat
 
 @pytest.fixture
 def study(tmp_path):
-    """Return runs and curves of three seeds: a baseline, both protocols, and a 2 x 2 sweep with a diverged run."""
+    """Return runs and curves of three seeds: a baseline, both protocols, and a 2 x 2 sweep with a diverged run.
+
+    Validation of the baseline is best after its first epoch, where test accuracy is 0.1 below the last epoch's.
+    """
     runs = []
     for seed in range(3):
         base = 0.7 + 0.01 * seed
         for task in ("held_out", "as_published"):
             shift = 0.0 if task == "held_out" else -0.2
-            runs.append(row("baseline", task, "full", seed, base + shift))
-            runs.append(row("baseline", task, "LoRA", seed, base + shift + 0.02 + 0.001 * seed, 2, 4.0))
+            seen = 0.7 if task == "held_out" else None
+            runs.append(row("baseline", task, "full", seed, base + shift, validation=seen))
+            runs.append(row("baseline", task, "LoRA", seed, base + shift + 0.02 + 0.001 * seed, 2, 4.0, seen))
         runs.append(row("dropout_after_A", "held_out", "LoRA", seed, base, 2, 4.0))
         for rank in (1, 2):
             for alpha in (1.0, 4.0):
@@ -61,6 +66,10 @@ def study(tmp_path):
                 runs.append(row("sweep", "held_out", "LoRA", seed, value, rank, alpha, seen))
     shared = set(CURVES.schema().names)
     curves = [{**{k: v for k, v in run.items() if k in shared}, "epoch": epoch} for run in runs for epoch in (1, 2)]
+    for point in curves:
+        if point["experiment"] == "baseline" and point["epoch"] == 1 and point["task"] == "held_out":
+            point["validation_accuracy"] = 0.8
+            point["test_accuracy"] -= 0.1 if point["method"] == "full" else 0.05
     write_table(RUNS, runs, tmp_path / "runs.parquet")
     write_table(CURVES, curves, tmp_path / "curves.parquet")
     return read_table(RUNS, tmp_path / "runs.parquet"), read_table(CURVES, tmp_path / "curves.parquet")
@@ -86,15 +95,15 @@ def test_validation_selects_and_test_does_not(study):
 
 def test_comparisons_are_paired_by_seed(study, tmp_path):
     runs, curves = study
-    write_table(CONTRASTS, notebook_contrasts(runs, curves, 0.95), tmp_path / "contrasts.parquet")
+    write_table(CONTRASTS, notebook_contrasts(runs, curves, Levels(0.95, 0.01)), tmp_path / "contrasts.parquet")
     contrasts = read_table(CONTRASTS, tmp_path / "contrasts.parquet")
     gain = contrasts[(contrasts["question"] == "lora_against_full") & (contrasts["task"] == "held_out")].iloc[0]
     assert gain["difference"] == pytest.approx(0.021)
     left = by_seed(runs, experiment="baseline", task="held_out", method="LoRA")
     right = by_seed(runs, experiment="baseline", task="held_out", method="full")
     assert gain["p_value"] == pytest.approx(stats.ttest_rel(left, right).pvalue)
-    mend = contrasts[contrasts["question"] == "held_out_against_as_published"]
-    assert mend["difference"].tolist() == pytest.approx([0.2, 0.2])
+    fix = contrasts[contrasts["question"] == "held_out_against_as_published"]
+    assert fix["difference"].tolist() == pytest.approx([0.2, 0.2])
     sweep = contrasts[contrasts["question"] == "sweep_against_selected"]
     assert len(sweep) == 3
     lost = sweep[(sweep["rank"] == 1) & (sweep["alpha"] == 1)].iloc[0]
@@ -116,3 +125,75 @@ def test_one_seed_gives_no_test():
     got = compare("s", [Comparison("q", "t", "m", None, None, "ref", one, one)], 0.95)[0]
     assert got["indistinguishable"] is None
     assert got["p_adjusted"] is None
+
+
+def test_an_exploratory_family_has_simultaneous_intervals_that_agree_with_its_verdicts():
+    seeds, draws = pd.Index(range(8), name="seed"), np.random.default_rng(1)
+    right = pd.Series(draws.normal(size=8), seeds)
+    lefts = [right + draws.normal(shift, 1, size=8) for shift in (0, 0.5, 1, 1.5, 2)]
+    rows = compare(
+        "s",
+        [Comparison("q", "t", "m", i, None, "r", left, right, role=EXPLORATORY) for i, left in enumerate(lefts)],
+        0.95,
+    )
+    for row, left in zip(rows, lefts, strict=True):
+        each = 1 - 0.95 ** (1 / 5)
+        low, high = stats.ttest_1samp(left - right, 0).confidence_interval(1 - each)
+        assert (row["low"], row["high"]) == pytest.approx((low, high))
+        assert row["indistinguishable"] == (low <= 0 <= high)
+        assert row["p_adjusted"] == pytest.approx(1 - (1 - row["p_value"]) ** 5, rel=1e-6)
+        assert row["adjustment"] == "Sidak, 5 comparisons"
+        assert "simultaneous over 5" in row["interval"]
+    assert {row["indistinguishable"] for row in rows} == {True, False}
+
+
+def test_exploratory_rows_do_not_touch_a_primary_family_and_are_adjusted_task_by_task():
+    seeds, draws = pd.Index(range(6), name="seed"), np.random.default_rng(2)
+    right = pd.Series(draws.normal(size=6), seeds)
+
+    def made(task, method, role):
+        return Comparison("q", task, method, None, None, "r", right + draws.normal(1, 1, size=6), right, role=role)
+
+    primary = [made(task, "LoRA", "primary") for task in "ab"]
+    others = [made(task, method, EXPLORATORY) for task in "ab" for method in ("x", "y", "z")]
+    alone, together = compare("s", primary, 0.95), compare("s", [*others[:2], *primary, *others[2:]], 0.95)
+    assert [row for row in together if row["role"] == "primary"] == alone
+    assert {row["adjustment"] for row in together} == {"Holm, 2 comparisons", "Sidak, 3 comparisons"}
+    # The rows keep the order of the comparisons.
+    assert [row["method"] for row in together] == ["x", "y", "LoRA", "LoRA", "z", "x", "y", "z"]
+
+
+def test_the_detectable_difference_is_that_of_the_adjusted_level():
+    seeds = pd.Index(range(5), name="seed")
+    right = pd.Series(0.0, seeds)
+    left = pd.Series([0.1, 0.2, 0.3, 0.2, 0.1], seeds)
+    one = compare("s", [Comparison("q", "t", "m", 1, None, "r", left, right)], 0.95)[0]
+    two = compare("s", [Comparison("q", "t", "m", i, None, "r", left, right) for i in (1, 2)], 0.95)[0]
+    for row, level in ((one, 0.05), (two, 0.025)):
+        shift = row["detectable"] / (left.std() / 5**0.5)
+        critical = stats.t.ppf(1 - level / 2, 4)
+        assert 1 - stats.nct.cdf(critical, 4, shift) == pytest.approx(0.8, abs=2e-3)
+
+
+def test_both_methods_are_stopped_where_their_validation_is_best(study):
+    rows = pd.DataFrame(notebook_contrasts(*study, Levels(0.95, 0.01)))
+    stopped = rows[rows["question"] == "lora_against_full_stopped"].iloc[0]
+    # Epoch 1 of both: the last epoch's difference, 0.021, and 0.05 more.
+    assert stopped["difference"] == pytest.approx(0.071)
+    assert (stopped["role"], stopped["margin"]) == ("primary", 0.01)
+
+
+def test_a_metric_that_was_never_read_is_no_row_of_the_summary(study):
+    """A control that trains nothing has no training loss; a cell whose every run diverged is a row without a mean."""
+    runs, curves = study
+    control = (curves["experiment"] == "sweep") & (curves["rank"] == 2) & (curves["alpha"] == 1)
+    lost = (curves["experiment"] == "sweep") & (curves["rank"] == 2) & (curves["alpha"] == 4)
+    curves.loc[control, "train_loss"] = None
+    measured = ["train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
+    curves.loc[lost, measured] = None
+    summary = pd.DataFrame(summarise(runs, curves, 0.95))
+    sweep = summary[(summary["experiment"] == "sweep") & (summary["rank"] == 2) & (summary["epoch"] == 2)]
+    assert "train_loss" not in set(sweep.loc[sweep["alpha"] == 1, "metric"])
+    diverged = sweep[(sweep["alpha"] == 4) & sweep["metric"].isin(measured)]
+    assert set(diverged["metric"]) == set(measured)
+    assert set(diverged["n_ok"]) == {0}

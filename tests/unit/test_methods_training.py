@@ -91,15 +91,27 @@ def test_a_reentrant_checkpoint_computes_the_gradient_of_its_own_output(p):
 
 
 def test_dropout_keeps_no_pass_whose_graph_is_gone_and_survives_copies():
-    layer = SeedDropout(0.5)
-    x = torch.ones(4, 4, requires_grad=True)
-    kept = [layer(x) for _ in range(3)]
+    net, x = Net(), torch.ones(4, 12)
+    layer = attach(net, LoRA(4, 8.0, 0.5, T)).targets()["lin"].dropout
+    kept = [net(x, False) for _ in range(3)]
     assert len(layer._passes) == 3
     del kept
-    layer(x)
-    assert len(layer._passes) <= 1
+    assert len(layer._passes) == 0
     again = copy.deepcopy(layer)
     assert torch.equal(again(x), layer(x))
+
+
+def test_torchs_generator_is_left_alone_where_nothing_is_computed_twice():
+    layer, x = SeedDropout(0.5), torch.ones(4, 4, requires_grad=True)
+    before = torch.get_rng_state()
+    layer(x).sum().backward()
+    assert torch.equal(torch.get_rng_state(), before)
+    with torch.no_grad():
+        layer(x)
+    after = torch.get_rng_state()
+    assert not torch.equal(before, after)
+    layer(x)
+    assert torch.equal(torch.get_rng_state(), after)
 
 
 def test_dropout_of_a_population_is_the_same_under_a_checkpoint():

@@ -93,11 +93,24 @@ def test_a_pattern_names_every_finding_that_it_fits():
     assert headlines(rows, [SimpleNamespace(headlines=("s_*",))]) == ["one"]
 
 
-def test_the_end_of_a_run_tells_the_best_of_each_study_first():
+def test_a_run_ends_with_the_best_of_each_study_first():
     ids = ["a1", "a2", "b1", "b2"]
     rows = pd.DataFrame({"kind": "answer", "id": ids, "detail": [name.upper() for name in ids]})
     specs = [SimpleNamespace(headlines=("a1", "a2")), SimpleNamespace(headlines=("gone", "b1", "b2"))]
-    assert headlines(rows, specs) == ["A1", "A2", "B1"]
+    assert headlines(rows, specs) == ["A1", "B1", "A2"]
+
+
+def test_headlines_are_chosen_by_effect_over_interval_and_not_by_alphabet_or_table_order():
+    effects = {"a": (5.0, 0.0, 10.0), "b": (1.0, 0.9, 1.1), "c": (-2.0, -2.5, -1.5), "d": (99.0, None, None)}
+    rows = pd.DataFrame(
+        [
+            {"kind": "answer", "id": name, "detail": name.upper(), "effect": size, "low": low, "high": high}
+            for name, (size, low, high) in effects.items()
+        ]
+    )
+    specs = [SimpleNamespace(headlines=tuple("abcd"))]
+    assert headlines(rows, specs) == ["B", "C", "A"]
+    assert headlines(rows[::-1], specs) == ["B", "C", "A"]
 
 
 def test_parts_of_an_answer_name_figures_and_findings():

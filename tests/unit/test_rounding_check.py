@@ -5,7 +5,7 @@ import math
 import pytest
 
 from peft_atlas.config import load_config
-from peft_atlas.studies.notebook.train import rounding_check as module
+from peft_atlas.studies.notebook import rounding_check as module
 
 SMALL = load_config({"seeds": 1, "notebook": {"ranks": [1, 8], "alphas": [16], "epochs": 2}}).notebook
 
@@ -13,7 +13,7 @@ SMALL = load_config({"seeds": 1, "notebook": {"ranks": [1, 8], "alphas": [16], "
 def test_another_rounding_is_seen_and_within_tolerance():
     finding = module.rounding_check(SMALL, (0, 1, 2))
     assert finding.verdict == "pass"
-    assert finding.n == 6
+    assert finding.effect.n == 6
     # Without vector instructions sums are taken in another order: were all bits equal, nothing was compared.
     assert "0 are equal" in finding.detail or int(finding.detail.split("instructions: ")[1].split()[0]) < 6
 

@@ -1,12 +1,24 @@
 """Statistics against scipy and closed forms."""
 
+from itertools import permutations, product
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from peft_atlas.analysis.statistics import holm, interval_name, mean_interval, paired_difference, slope_interval
+from peft_atlas.analysis.statistics import (
+    equivalence_p,
+    holm,
+    interval_name,
+    mean_interval,
+    paired_difference,
+    rising_p,
+    sidak,
+    simultaneous_confidence,
+    slope_interval,
+)
 
 values = st.lists(st.floats(-100, 100), min_size=2, max_size=30).filter(lambda v: np.std(v) > 1e-6)
 
@@ -78,3 +90,38 @@ def test_a_slope_needs_two_settings():
 
 def test_intervals_are_named():
     assert interval_name(0.95) == "95 % Student t over seeds"
+
+
+def test_equivalence_is_two_one_sided_tests():
+    differences = np.array([0.002, -0.001, 0.004, 0.001, 0.003])
+    n, mean, error = 5, differences.mean(), differences.std(ddof=1) / 5**0.5
+    expected = max(stats.t.sf((mean + 0.01) / error, n - 1), stats.t.cdf((mean - 0.01) / error, n - 1))
+    assert equivalence_p(differences, 0.01) == pytest.approx(expected, rel=1e-9)
+    # Equivalent at level a exactly where the 1 - 2a interval lies within the margin.
+    low, high = stats.t.interval(0.9, n - 1, mean, error)
+    assert equivalence_p(differences, max(-low, high) * 1.001) < 0.05
+    assert equivalence_p(differences, max(-low, high) * 0.999) > 0.05
+    assert equivalence_p([0.1], 1.0) is None
+    assert equivalence_p([0.1, 0.1], 1.0) is None
+
+
+def test_pages_test_is_exact():
+    """Of all orders of three rows, those whose statistic is at least as large (Page 1963)."""
+    table = np.array([[1.0, 2.0, 3.0], [2.0, 1.0, 3.0], [1.0, 3.0, 2.0]])
+    weights = np.arange(1, 4)
+    found = float((table.sum(0) * weights).sum())
+    orders = [np.array(order) for order in permutations([1, 2, 3])]
+    sums = [float((np.sum(rows, axis=0) * weights).sum()) for rows in product(orders, repeat=3)]
+    assert rising_p(table) == pytest.approx(np.mean(np.array(sums) >= found), rel=1e-9)
+    assert rising_p(table[:1]) is None
+    assert rising_p(np.where(table > 2, np.nan, table)) is None
+
+
+@given(st.lists(st.floats(1e-9, 1), min_size=1, max_size=20))
+def test_sidak_against_its_definition_and_its_intervals(p):
+    adjusted = sidak(p)
+    np.testing.assert_allclose(adjusted, [1 - (1 - one) ** len(p) for one in p], rtol=1e-5, atol=1e-12)
+    each = simultaneous_confidence(0.95, len(p))
+    assert each ** len(p) == pytest.approx(0.95)
+    for one, both in zip(p, adjusted, strict=True):
+        assert (one < 1 - each - 1e-12) <= (both < 0.05)

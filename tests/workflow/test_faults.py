@@ -174,6 +174,7 @@ def test_a_clock_set_back(half_done, undisturbed):
     tomorrow = time.time() + 86_400
     for path in (half_done.folder / "results").rglob("*.*"):
         os.utime(path, (tomorrow, tomorrow))
+
     def times():
         folders = ("results", "data", "src", "workflow")
         files = [path for folder in folders for path in (half_done.folder / folder).rglob("*.*")]

@@ -1,4 +1,4 @@
-"""What the README says works: its commands run, its graph is the workflow's, its links lead somewhere."""
+"""What README and docs say works: commands run, the graph is the workflow's, links lead somewhere."""
 
 import re
 import shlex
@@ -30,9 +30,17 @@ flowchart TB
 """
 
 
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/how-to.md", "docs/architecture.md", "docs/memory.md")
+
+
+def pages(root):
+    """Return the text of every page, by name."""
+    return {name: (root / name).read_text(encoding="utf-8") for name in PAGES}
+
+
 def blocks(root, language):
-    """Return the README's fenced blocks in a language."""
-    text = (root / "README.md").read_text(encoding="utf-8")
+    """Return the fenced blocks of all pages in a language."""
+    text = "\n".join(pages(root).values())
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -49,11 +57,17 @@ def test_figures_are_one_node_and_a_longer_way_replaces_an_edge():
     assert page == "before\n```mermaid\nnew\n```\nafter"
 
 
-def test_the_links_of_the_readme_lead_to_files(root):
-    text = (root / "README.md").read_text(encoding="utf-8")
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
-    assert links
-    assert [link for link in links if not (root / link).exists()] == []
+def test_the_links_of_every_page_lead_to_files(root):
+    found = {name: re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text) for name, text in pages(root).items()}
+    assert found["README.md"]
+    lost = [
+        (name, link) for name, links in found.items() for link in links if not ((root / name).parent / link).exists()
+    ]
+    assert lost == []
+
+
+def test_the_readme_is_short(root):
+    assert len((root / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_the_examples_of_configurations_are_some(root):
@@ -62,7 +76,7 @@ def test_the_examples_of_configurations_are_some(root):
 
 
 def test_every_make_target_of_the_readme_exists(root):
-    text = (root / "README.md").read_text(encoding="utf-8")
+    text = "\n".join(pages(root).values())
     targets = {words[1] if len(words) > 1 else "all" for words in commands(root) if words and words[0] == "make"}
     targets |= set(re.findall(r"`make ([a-z-]+)`", text))
     assert {"all", "test", "bench", "docs", "fast-test"} <= targets
@@ -95,6 +109,15 @@ def test_the_snakemake_commands_of_the_readme_run(root, project):
         done = project.snakemake(*own, *dry, config=config)
         assert done.returncode == 0, done.stdout
         assert not dry or "Job stats" in done.stdout
+
+
+def test_the_planner_commands_of_every_page_run(root):
+    ran = [words[1:] for words in commands(root) if words and words[0] == "peft-atlas"]
+    shipped = [words for words in ran if not any(".json" in word or "/" in word for word in words)]
+    assert len(shipped) >= 2
+    for words in shipped:
+        done = subprocess.run([sys.executable, "-m", "peft_atlas.cli", *words], text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_catalog_and_the_citation_are_whole(root):

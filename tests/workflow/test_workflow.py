@@ -201,7 +201,11 @@ def test_a_diverged_run_is_a_row_in_table_and_report(project):
 
 
 def test_a_failing_job_says_which_why_and_where_its_log_is(project):
-    project.edit("src/peft_atlas/studies/notebook/figures/learning_curves.py", "label_panels(axes)", "raise ValueError('made to fail')")
+    project.edit(
+        "src/peft_atlas/studies/notebook/figures/learning_curves.py",
+        "label_panels(axes)",
+        "raise ValueError('made to fail')",
+    )
     done = project.snakemake("figures")
     assert done.returncode != 0
     assert "Error in rule draw_learning_curves" in done.stdout

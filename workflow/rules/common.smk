@@ -11,11 +11,23 @@ from peft_atlas.snakemake_support.source_dependencies import (
 )
 from peft_atlas.studies.study import all_studies, studies_of
 
+if (ROOT / "profiles").is_file():
+    print(
+        "profiles is a plain file, not the link to workflow/profiles that Snakemake needs:"
+        " rm profiles && ln -s workflow/profiles profiles",
+        file=sys.stderr,
+    )
+
 LIMITS = {name: limit.value for name, limit in workflow.global_resources.items()}
 DEFAULTS = workflow.resource_settings.default_resources or {}
 try:
     CONFIG = load_config(config)
     OFFERED_GPUS = share_gpus(LIMITS)
+    # What a study can know before its first job; a job, which reads the rules again, need not ask once more.
+    if workflow.is_main_process:
+        for study in studies_of(CONFIG.studies):
+            if study.has("preflight"):
+                study.part("preflight").preflight(CONFIG)
 except AtlasError as error:
     sys.exit(str(error))
 

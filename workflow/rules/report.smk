@@ -119,5 +119,5 @@ rule smoke:
     message:
         "running the tiny study through every rule, in results/smoke"
     shell:
-        "snakemake --snakefile {params.snakefile:q} --directory {params.folder:q}"
+        "{sys.executable:q} -m snakemake --snakefile {params.snakefile:q} --directory {params.folder:q}"
         " --configfile {params.config:q} --cores {threads} > {log} 2>&1"

@@ -6,6 +6,7 @@ What is printed while it runs is the work of the logger plugin `snakemake_logger
 import threading
 import time
 
+from peft_atlas.studies.encoder.preflight import check_device
 from peft_atlas.snakemake_support.mtimes import bring_to_the_present
 from peft_atlas.snakemake_support.own_command import unfinished_outputs
 from peft_atlas.snakemake_support.stale_slurm_jobs import cancel_orphans
@@ -67,7 +68,17 @@ def stop_timers():
             thread.cancel()
 
 
+def check_device_here():
+    """Stop where the device asked for is missing, before the first job removes its outputs; a cluster has its own."""
+    if not workflow.executor_plugin.common_settings.non_local_exec:
+        try:
+            check_device(CONFIG)
+        except AtlasError as error:
+            sys.exit(str(error))
+
+
 onstart:
+    check_device_here()
     correct_the_clock()
     # Without the folder's lock another run may be under way, whose jobs are no orphans.
     if workflow.execution_settings.lock and SLURM_LOGS.is_dir():

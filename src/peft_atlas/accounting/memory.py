@@ -2,7 +2,8 @@
 
 Activations, temporary buffers, fragmentation and the CUDA context are left out, since they depend on batch size,
 sequence length, checkpointing and software. A total above a GPU's memory therefore shows that training on that GPU
-alone is impossible without offloading or quantisation; a total below it does not show that it is possible.
+alone is impossible without offloading, quantisation or smaller optimiser state; a total below it does not show that
+it is possible.
 
 Bytes per parameter with AdamW, which keeps two moments:
 

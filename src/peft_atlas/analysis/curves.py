@@ -47,13 +47,13 @@ class SettingCurve:
     confidence: float
 
     @property
-    def values(self) -> list[float]:
+    def grid(self) -> list[float]:
         """Return the values of the setting."""
         return [float(value) for value in self.table.columns]
 
     def lack_of_fit_p(self) -> float | None:
         """Return the p of the hypothesis that the mean outcome is a straight line in the setting's logarithm."""
-        return lack_of_fit_p(np.log2(self.values), self.table.to_numpy(float))
+        return lack_of_fit_p(np.log2(self.grid), self.table.to_numpy(float))
 
     def is_line(self) -> bool:
         """Return whether there are at least three values, and a line over their logarithms is not rejected."""
@@ -70,10 +70,10 @@ class SettingCurve:
         """
         if not self.is_line():
             raise AtlasError(
-                f"a slope over {self.setting} = {_listed(self.values)}: a straight line does not fit (lack of fit, "
+                f"a slope over {self.setting} = {_listed(self.grid)}: a straight line does not fit (lack of fit, "
                 f"p = {self.lack_of_fit_p()}); report steps between values instead"
             )
-        return slope_interval(np.log2(self.values), self.table.to_numpy(float), self.confidence)
+        return slope_interval(np.log2(self.grid), self.table.to_numpy(float), self.confidence)
 
     def step(self, low: float, high: float) -> Estimate:
         """Return the change of the outcome from one value of the setting to another."""

@@ -21,9 +21,13 @@ def select_cells(summary: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame
         cells[column] = 100 * cells[column]
     compared = contrasts[contrasts["question"] == "sweep_against_selected"]
     tied = compared.set_index(["rank", "alpha"])["indistinguishable"].to_dict()
-    cells["standing"] = [_standing(tied.get(key, BEST)) for key in zip(cells["rank"], cells["alpha"], strict=True)]
+    detectable = (100 * compared.set_index(["rank", "alpha"])["detectable"]).to_dict()
+    keys = list(zip(cells["rank"], cells["alpha"], strict=True))
+    cells["standing"] = [_standing(tied.get(key, BEST)) for key in keys]
+    cells["detectable"] = [detectable.get(key) for key in keys]
     cells["unit"] = "percent"
     columns = ["rank", "alpha", "scaling", "mean", "low", "high", "unit", "interval", "n_runs", "n_ok", "standing"]
+    columns.append("detectable")
     return cells[columns].sort_values(["rank", "alpha"], ignore_index=True)
 
 
@@ -93,9 +97,12 @@ def _short(value: float) -> str:
 def marks_caption(cells: pd.DataFrame) -> str:
     """Explain means, intervals and marks, for the caption."""
     tests = (cells["standing"] != BEST).sum()
+    detectable = (
+        f"; in the noisiest {cells['detectable'].max():.1f} points are detectable with 80 % power" if tests else ""
+    )
     return (
         f"Mean test accuracy in percent over {int(cells['n_ok'].max())} seeds, ± half the interval "
         f"({cells['interval'].iloc[0]}). Red frame: the cell selected on validation. Dots: cells whose test accuracy "
-        f"is statistically indistinguishable from it (paired t-test over seeds, Holm over {tests} comparisons). "
-        "Hatching: some runs failed."
+        f"is statistically indistinguishable from it (paired t-test over seeds, simultaneous over {tests} "
+        f"comparisons{detectable}). Hatching: some runs failed."
     )

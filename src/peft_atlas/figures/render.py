@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -55,7 +56,7 @@ def render(module: FigureModule, tables: Mapping[str, pd.DataFrame], style: Figu
     plotted = module.select(tables)
     description = module.describe(plotted)
     figure = draw_figure(module, plotted, style)
-    with mpl.rc_context(settings(module.SPEC, style)):
+    with drawn_with(module.SPEC, style):
         for ending in style.formats:
             write_whole(stem.with_suffix(f".{ending}"), partial(_save, figure, ending, style.dpi))
     write_text(stem.with_suffix(".csv"), plotted.to_csv(index=False, lineterminator="\n"))
@@ -92,9 +93,18 @@ def settings(spec: FigureSpec, style: FigureStyle) -> dict[str, Any]:
     return {"backend": "agg", **rc_params(at_size(spec, style))}
 
 
+@contextmanager
+def drawn_with(spec: FigureSpec, style: FigureStyle) -> Iterator[None]:
+    """Set Matplotlib to its own defaults and a figure's settings, with nothing of the user's matplotlibrc."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings(spec, style))
+        yield
+
+
 def draw_figure(module: FigureModule, plotted: pd.DataFrame, style: FigureStyle) -> Figure:
     """Draw a figure at the size that the style's preset asks for."""
-    with mpl.rc_context(settings(module.SPEC, style)):
+    with drawn_with(module.SPEC, style):
         figure = build(module, plotted, at_size(module.SPEC, style))
         magnify(figure, magnification(module.SPEC, style))
         # Lay out once for all formats: doing so per format would take longer than drawing.

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.methods.linear import learning_dtype
+from peft_atlas.methods.linear import as_dtype, learning_dtype
 from peft_atlas.methods.method import Members
 from peft_atlas.methods.settings import check_whole
 from peft_atlas.population import Draws, member_linear
@@ -74,5 +74,5 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor, addend: Tensor) -> Tensor:
         """Return ``up(f(down x)) + addend``, shape ``(*population, *batch, out)``, in the dtype of the addend."""
-        inner = self.non_linearity(member_linear(x.to(self.down.dtype), self.down))
-        return member_linear(inner, self.up, addend).to(addend.dtype)
+        inner = self.non_linearity(member_linear(as_dtype(x, self.down.dtype), self.down))
+        return as_dtype(member_linear(inner, self.up, addend), addend.dtype)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.methods.linear import as_stored, weight_of, widths
+from peft_atlas.methods.linear import as_dtype, as_stored, weight_of, widths
 from peft_atlas.methods.lora import LoRA, LoRALinear
 from peft_atlas.methods.method import Members, Sites, Sizes, StudySetting, renamed
 from peft_atlas.population import member_linear, over_batch
@@ -44,11 +44,14 @@ class DoRALinear(LoRALinear):
 
     def norm(self) -> Tensor:
         """Return ``||W + s B A||`` of each output, shape ``(*population, out)``, without a gradient."""
-        return torch.linalg.vector_norm((self.frozen_weight() + self.delta_weight()).detach(), dim=-1)
+        with torch.no_grad():
+            return torch.linalg.vector_norm(self.frozen_weight() + self.delta_weight(), dim=-1)
 
     def ratio(self) -> Tensor:
         """Return ``m / ||W + s B A||`` of each output, 1 where the norm is zero, shape ``(*population, out)``."""
         norm = self.norm()
+        if _readable(norm) and bool(norm.all()):
+            return self.magnitude / norm
         nothing = norm == 0
         return torch.where(nothing, 1.0, self.magnitude / torch.where(nothing, 1.0, norm))
 
@@ -57,24 +60,29 @@ class DoRALinear(LoRALinear):
 
         With dropout, W and A both see the dropped input where their product is rescaled, as in `peft`.
         """
-        if self.held_by_base():
+        if self._frozen and self.held_by_base():
             return self.base(x, *arguments, **options)
         kept = self.call_base(x, *arguments, **options) if base_output is None else base_output
         read = self.read(x)
         dropped = self.dropout(read)
         if dropped is not read:
-            plain = member_linear(dropped.to(x.dtype), self.frozen_weight())
+            plain = member_linear(as_dtype(dropped, x.dtype), self.frozen_weight())
         else:
             plain = kept if self.base.bias is None else kept - over_batch(self.base.bias, x)
         low = self.scaled(member_linear(dropped, self.lora_A))
         ratio = over_batch(self.ratio(), x)
         adapted = kept + (ratio - 1) * plain + ratio * member_linear(low, self.lora_B)
-        return self.dropout.kept_for(adapted).to(kept.dtype)
+        return as_dtype(self.dropout.kept_for(adapted), kept.dtype)
 
     def merged_parameters(self) -> dict[str, Tensor]:
         """Return W' as the base holds it, ``(*population, out, in)`` but for a ``Conv1D``."""
         changed = self.ratio().unsqueeze(-1) * (self.frozen_weight() + self.delta_weight())
         return {"weight": as_stored(self.base, changed)}
+
+
+def _readable(values: Tensor) -> bool:
+    """Return whether Python may look at values at no cost: on the CPU, and not while a program is recorded."""
+    return values.is_cpu and not torch.compiler.is_compiling() and not torch.jit.is_tracing()  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

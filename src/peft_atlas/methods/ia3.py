@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from peft_atlas.methods.linear import as_stored, is_plain, learning_dtype, weight_of, widths
+from peft_atlas.methods.linear import as_dtype, as_stored, is_plain, learning_dtype, weight_of, widths
 from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting
 from peft_atlas.methods.patterns import Patterns, selects
 from peft_atlas.methods.peft_config import check_feedforward
@@ -53,12 +53,12 @@ class IA3Linear(MergingWrapper):
 
         ``base_output`` is ``base(x)`` where the caller has it; it is of no use where the input is rescaled.
         """
-        if self.held_by_base():
+        if self._frozen and self.held_by_base():
             return self.base(x, *arguments, **options)
         if self.scales_input:
-            return self.call_base((x * over_batch(self.ia3_l, x)).to(x.dtype), *arguments, **options)
+            return self.call_base(as_dtype(x * over_batch(self.ia3_l, x), x.dtype), *arguments, **options)
         kept = self.call_base(x, *arguments, **options) if base_output is None else base_output
-        return (kept * over_batch(self.ia3_l, kept)).to(kept.dtype)
+        return as_dtype(kept * over_batch(self.ia3_l, kept), kept.dtype)
 
     def uses_weight_plainly(self) -> bool:
         """Return whether the base computes ``W x + b``."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from torch import Tensor, nn
 
 from peft_atlas.accounting.closed_forms import lora_params
-from peft_atlas.methods.linear import as_stored, is_plain, learning_dtype, weight_of, widths
+from peft_atlas.methods.linear import as_dtype, as_stored, is_conv1d, is_plain, learning_dtype, widths
 from peft_atlas.methods.lora_embedding import LoRAEmbedding, embedding_params
 from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting, renamed
 from peft_atlas.methods.patterns import Patterns
@@ -86,7 +86,7 @@ class LoRALinear(MergingWrapper):
         check_whole("r", r)
         check_positive("lora_alpha", lora_alpha, population)
         super().__init__(base.requires_grad_(False) if freeze else base)
-        self.r, self.population = r, tuple(population)
+        self.r, self.population, self._transposed = r, tuple(population), is_conv1d(base)
         inputs, outputs = widths(base, "LoRA")
         like = base.weight.new_empty(0, dtype=learning_dtype(base.weight.dtype))
         start = Draws(self.population, tuple(seeds), f"adapter/{name}", like)
@@ -117,16 +117,16 @@ class LoRALinear(MergingWrapper):
         Tensor
             Shape ``(*population, *batch, out)``, in the dtype of the base's output.
         """
-        if self.held_by_base():
+        if self._frozen and self.held_by_base():
             return self.base(x, *arguments, **options)
         kept = self.call_base(x, *arguments, **options) if base_output is None else base_output
         # Scaling the r-wide projection rather than the output is the same product at r/out of the work.
         adapted = member_linear(self.scaled(self.project_down(self.read(x))), self.lora_B, kept)
-        return self.dropout.kept_for(adapted).to(kept.dtype)
+        return as_dtype(self.dropout.kept_for(adapted), kept.dtype)
 
     def read(self, x: Tensor) -> Tensor:
         """Return an input in the adapter's dtype, which is float32 where the network is in half precision."""
-        return x.to(self.lora_A.dtype)
+        return as_dtype(x, self.lora_A.dtype)
 
     def scaled(self, low: Tensor) -> Tensor:
         """Return s times a projection of shape ``(*population, *batch, r)``."""
@@ -142,7 +142,8 @@ class LoRALinear(MergingWrapper):
 
     def frozen_weight(self) -> Tensor:
         """Return W, merged or not, shape ``(*population, out, in)``."""
-        return weight_of(self.base, self.original("weight"))
+        weight = self.original("weight") if self._frozen else self.base.weight
+        return weight.mT if self._transposed else weight
 
     def uses_weight_plainly(self) -> bool:
         """Return whether the base computes ``W x + b``."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.methods.linear import like
+from peft_atlas.methods.linear import as_dtype, like
 from peft_atlas.methods.method import Members, Method, Sites, Sizes, StudySetting
 from peft_atlas.methods.patterns import Patterns
 from peft_atlas.methods.settings import check_whole
@@ -62,9 +62,9 @@ class Intervention(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Return the edited representations, of the shape and dtype of ``h``, ``(*population, *batch, width)``."""
-        rotated, read = self.subspace(), h.to(self.weight.dtype)
+        rotated, read = self.subspace(), as_dtype(h, self.weight.dtype)
         edit = member_linear(read, self.weight - rotated.mT, over_batch(self.bias, read))
-        return member_linear(edit, rotated, read).to(h.dtype)
+        return as_dtype(member_linear(edit, rotated, read), h.dtype)
 
 
 class Edited(Wrapper):

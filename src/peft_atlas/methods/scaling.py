@@ -57,8 +57,9 @@ class Scaling:
     def times(self, values: Tensor) -> Tensor:
         """Return s times values of shape ``(*population, ...)``."""
         factor = self.factor(values)
-        if isinstance(factor, float):
+        if not self.population:
             return values * factor
+        assert isinstance(factor, Tensor)
         return values * factor.reshape(*self.population, *[1] * (values.dim() - len(self.population)))
 
 

@@ -24,7 +24,7 @@ class Wrapper(nn.Module):
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return super().__getattr__(name)
+            return nn.Module.__getattr__(self, name)
         except AttributeError:
             if name == "base" or name.startswith("__"):
                 raise
@@ -69,11 +69,11 @@ class MergingWrapper(Wrapper):
     def original(self, name: str) -> Tensor:
         """Return a parameter of the base as it is without the update, in the base's dtype and on its device."""
         current: Tensor = getattr(self.base, name)
-        return self._frozen[name].to(current) if name in self._frozen else current
+        return current if name not in self._frozen else self._frozen[name].to(current)
 
     def call_base(self, *arguments: Any, **options: Any) -> Tensor:
         """Return the base's output without the update, merged or not."""
-        if not self.merged:
+        if not self._frozen:
             return self.base(*arguments, **options)
         frozen = {name: self.original(name) for name in self._frozen}
         return torch.func.functional_call(self.base, frozen, arguments, options)

@@ -147,7 +147,11 @@ def _load_with_transformers(folder: Path, family: str) -> nn.Module:
         If a weight of it is not in the files: `transformers` would draw it at random.
     """
     from transformers import AutoModel
+    from transformers.utils import logging
 
+    # Its table of weights left over, such as the pooler's, is of no use to who reads a job's log.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     # Electra has none to leave out, and refuses to be asked.
     options = {} if family == "electra" else {"add_pooling_layer": False}
     model, found = AutoModel.from_pretrained(

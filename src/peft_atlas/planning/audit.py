@@ -18,7 +18,8 @@ PEFT_TYPES = {
     "LORA": "lora", "ADALORA": "adalora", "IA3": "ia3", "VERA": "vera", "LOHA": "loha", "LOKR": "lokr", "OFT": "oft",
     "PREFIX_TUNING": "prefix", "PROMPT_TUNING": "prompt", "P_TUNING": "p-tuning", "LN_TUNING": "ln-tuning",
     "FOURIERFT": "fourierft", "MISS": "miss", "BONE": "miss", "HIRA": "hira", "DELORA": "delora",
-    "GRALORA": "gralora", "C3A": "c3a", "ROAD": "road", "PVERA": "pvera", "SHIRA": "shira", "BEFT": "beft",
+    "GRALORA": "gralora", "C3A": "c3a", "ROAD": "road", "PVERA": "pvera", "SHIRA": "shira",
+    "RANDLORA": "randlora", "BEFT": "beft",
 }  # fmt: skip
 _RANKS = {"adalora": "init_r", "prefix": "num_virtual_tokens", "prompt": "num_virtual_tokens",
           "p-tuning": "num_virtual_tokens", "fourierft": "n_frequency", "c3a": "block_size"}  # fmt: skip
@@ -71,7 +72,7 @@ def read_adapter(path: Path) -> Adapter:
     """Return the adapter that peft's ``adapter_config.json`` describes; what cannot be counted exactly is refused."""
     try:
         found = json.loads((path / "adapter_config.json" if path.is_dir() else path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AtlasError(f"adapter {path}: {error}; allowed: a JSON object in UTF-8") from None
     if not isinstance(found, dict):
         raise AtlasError(f"adapter {path}: {type(found).__name__}; allowed: a JSON object")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 
 from peft_atlas.planning.architecture import Architecture, Attention, Block, FeedForward, Linear, Norm
 from peft_atlas.planning.counts import Attachment, Counts
-from peft_atlas.planning.methods import oft_block
+from peft_atlas.planning.methods import bases, oft_block
 from peft_atlas.planning.settings import Settings
 from peft_atlas.planning.stacks import Rules
 
@@ -173,9 +173,17 @@ def layer_bytes(block: Block, step: Step) -> int:
     fed = feed_forward_bytes(block.feed_forward, block.hidden, step)
     # A dropout keeps its mask: one byte an entry on a GPU.
     kept = norms + attended + fed + input_bytes(block, step) + block.dropouts * block.hidden
-    if step.rules.keeps_quantized_inputs and step.settings.quantization != "none":
-        kept += step.settings.compute_bytes * sum(linear.inputs for linear in block.linears)
-    return kept
+    return kept + step.settings.compute_bytes * _quantized_inputs(block, step)
+
+
+def _quantized_inputs(block: Block, step: Step) -> int:
+    """Return entries a token of inputs that quantised matrices of one layer keep, by the program's rules."""
+    if step.settings.quantization == "none" or not step.rules.keeps_quantized_inputs:
+        return 0
+    if step.rules.copies_quantized_inputs:
+        return sum(linear.inputs for linear in block.linears)
+    sources = {linear.source: linear.inputs for linear in block.linears if linear.source != "attention output"}
+    return sum(sources.values())
 
 
 def adapter_bytes(linears: list[Linear], step: Step) -> int:
@@ -185,13 +193,13 @@ def adapter_bytes(linears: list[Linear], step: Step) -> int:
     autocast it keeps a bf16 copy instead. In the model's own type, matrices that read the same tensor keep it once,
     and that of the attention's output is kept already. peft, tuners/lora/layer.py: ``_cast_input_dtype``.
     """
-    print_ = step.attachment.method.footprint
+    footprint = step.attachment.method.footprint
     size = step.settings.compute_bytes if step.settings.casts else step.settings.adapter_bytes
-    total = sum(print_.rank * size * step.attachment.rank + _result_bytes(linear, step) for linear in linears)
-    if print_.base_inputs:
+    total = sum(footprint.rank * size * step.attachment.rank + _result_bytes(linear, step) for linear in linears)
+    if footprint.base_inputs:
         sources = {linear.source: linear.inputs for linear in linears if linear.source != "attention output"}
         total += step.settings.compute_bytes * sum(sources.values())
-    return total + (print_.inputs * _adapter_input_bytes(linears, step) if print_.inputs else 0)
+    return total + (footprint.inputs * _adapter_input_bytes(linears, step) if footprint.inputs else 0)
 
 
 def _result_bytes(linear: Linear, step: Step) -> int:
@@ -199,7 +207,12 @@ def _result_bytes(linear: Linear, step: Step) -> int:
     c, a, kept = step.settings.compute_bytes, step.settings.adapter_bytes, step.attachment.method.footprint
     if step.attachment.method.name == "ia3" and linear.source == "feed-forward product":
         return max(a, c) * linear.inputs
-    return (kept.outputs * a + kept.base_outputs * c) * linear.outputs
+    return (kept.outputs * a + kept.base_outputs * c) * linear.outputs + kept.narrow * a * _narrow(linear, step)
+
+
+def _narrow(linear: Linear, step: Step) -> int:
+    """Return the shorter side of a matrix, rounded up to a whole number of bases."""
+    return bases(linear, step.attachment.rank) * step.attachment.rank
 
 
 def _adapter_input_bytes(linears: list[Linear], step: Step) -> int:
@@ -228,6 +241,7 @@ def delta_bytes(linears: list[Linear], step: Step) -> int:
     kept, a = step.attachment.method.footprint, step.settings.adapter_bytes
     size = kept.delta * a + kept.base_delta * step.settings.compute_bytes
     made = size * sum(linear.inputs * linear.outputs for linear in linears)
+    made += kept.narrow * a * sum(_narrow(linear, step) ** 2 for linear in linears)
     if not kept.blocks:
         return made
     rank = step.attachment.rank

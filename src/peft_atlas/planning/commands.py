@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.planning.architecture import Architecture
 from peft_atlas.planning.audit import audit as audit_percentage
 from peft_atlas.planning.audit import read_adapter
 from peft_atlas.planning.counts import attach
@@ -108,7 +109,12 @@ def count(
     architecture = find_architecture(model)
     rows = [
         _counted(
-            model, name, rank if method or find_method(name).default_rank == 8 else None, targets, head, bool(method)
+            architecture,
+            name,
+            rank if method or find_method(name).default_rank == 8 else None,
+            targets,
+            head,
+            bool(method),
         )
         for name in method or [one.name for one in METHODS]
     ]
@@ -122,16 +128,16 @@ def count(
 
 
 def _counted(
-    model: str, name: str, rank: int | None, targets: str, head: bool | None, explicit: bool
+    architecture: Architecture, name: str, rank: int | None, targets: str, head: bool | None, explicit: bool
 ) -> dict[str, Any] | None:
     """Return a method's count as a row; one that the model cannot take is left out unless it was asked for."""
-    architecture, found = find_architecture(model), find_method(name)
+    found = find_method(name)
     chosen = _split(targets) if found.acts_on == "linear" else ()
     try:
         attachment = attach(architecture, found, rank, chosen)
         refuse_impossible(architecture, attachment, Settings(sequence=1))
     except AtlasError:
-        if explicit or name in ("full", "lora"):
+        if explicit or name == "lora":
             raise
         return None
     return count_row(architecture.name, attachment, count_parameters(architecture, attachment, head=head))

@@ -147,9 +147,14 @@ def bias_parameters(architecture: Architecture) -> int:
 
 
 def _stored(attachment: Attachment) -> int:
-    """Return the frozen entries that VeRA shares among all matrices: A (r x in) and B (out x r) of the widest."""
-    if attachment.method.name not in ("vera", "pvera") or not attachment.linears:
+    """Return the random frozen entries that all matrices share.
+
+    VeRA: A (r x in) and B (out x r) of the widest. RandLoRA: bases as large as the widest matrix.
+    """
+    if attachment.method.name not in ("vera", "pvera", "randlora") or not attachment.linears:
         return 0
     widest_in = max(linear.inputs for _, linear in attachment.linears)
     widest_out = max(linear.outputs for _, linear in attachment.linears)
+    if attachment.method.name == "randlora":
+        return max(widest_in, widest_out) * min(widest_in, widest_out)
     return attachment.rank * (widest_in + widest_out)

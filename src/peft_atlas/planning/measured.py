@@ -21,7 +21,7 @@ from peft_atlas.planning.moments import (
 )
 from peft_atlas.planning.settings import Settings
 from peft_atlas.planning.shapes import find_architecture, rows
-from peft_atlas.planning.stacks import RULES, as_laid_out, without_observed
+from peft_atlas.planning.stacks import RULES, as_laid_out, settled, without_observed
 
 OUT_OF_MEMORY = "OOM"
 # The sources that a rule of `peft_atlas.planning.stacks` was read off, so that it is taken back for a test on them.
@@ -99,10 +99,11 @@ def step_of(run: Run, *, observed: bool = True) -> Step:
     """
     assert run.settings is not None, run.excluded
     stack = run.settings.stack
-    architecture = as_laid_out(find_architecture(run.model), stack)
+    found = find_architecture(run.model)
+    architecture, settings = as_laid_out(found, stack), settled(found, run.settings)
     attachment = attach(architecture, find_method(run.method), run.rank, run.targets)
     rules = RULES[stack] if observed else without_observed(RULES[stack])
-    return Step(architecture, attachment, count(architecture, attachment), run.settings, rules)
+    return Step(architecture, attachment, count(architecture, attachment), settings, rules)
 
 
 def predict(run: Run, *, observed: bool = True) -> Moment:

@@ -30,7 +30,10 @@ class Footprint:
     base_inputs, base_delta
         Inputs (once for matrices that read the same) and matrices as large as the weight, in the compute type.
     passing
-        Matrices as large as the weight in the adapter's type that are alive for a moment only.
+        Matrices as large as the weight in the adapter's type that are alive for a moment only, beside a square one of
+        the input's width: DoRA forms the adapted weight from an identity matrix.
+    narrow
+        Vectors as long as the shorter side in the adapter's type, each with a square matrix of that side.
     """
 
     inputs: int = 0
@@ -42,6 +45,7 @@ class Footprint:
     base_inputs: int = 0
     base_delta: int = 0
     passing: int = 0
+    narrow: int = 0
 
 
 def _low_rank(linear: Linear, rank: int) -> int:
@@ -91,6 +95,16 @@ def _factors(number: int) -> tuple[int, int]:
     return small, number // small
 
 
+def bases(linear: Linear, rank: int) -> int:
+    """Return how many random bases of a rank RandLoRA needs for the shorter side of a matrix."""
+    return -(-min(linear.inputs, linear.outputs) // rank)
+
+
+def _randlora(linear: Linear, rank: int) -> int:
+    """RandLoRA, arXiv:2502.00987, section 4: two diagonal matrices for each random basis."""
+    return bases(linear, rank) * (rank + min(linear.inputs, linear.outputs))
+
+
 def _nothing(linear: Linear, rank: int) -> int:
     return 0
 
@@ -118,7 +132,7 @@ METHODS = (
     Method("full", _nothing, Footprint(), acts_on="everything", targets="", source="every parameter"),
     Method("lora", _low_rank, Footprint(inputs=1, rank=1), source="arXiv:2106.09685"),
     Method("rslora", _low_rank, Footprint(inputs=1, rank=1), source="arXiv:2312.03732"),
-    Method("dora", _dora, Footprint(inputs=1, rank=1, outputs=1, base_outputs=1, passing=6), source="arXiv:2402.09353"),
+    Method("dora", _dora, Footprint(inputs=1, rank=1, outputs=1, base_outputs=1, passing=4), source="arXiv:2402.09353"),
     Method("lora-fa", lambda linear, rank: rank * linear.outputs, Footprint(rank=1), source="arXiv:2308.03303"),
     Method("adalora", _adalora, Footprint(inputs=1, rank=2), source="arXiv:2303.10512", default_rank=12),
     Method("loha", lambda linear, rank: 2 * _low_rank(linear, rank), Footprint(inputs=1, delta=1),
@@ -143,6 +157,7 @@ METHODS = (
            default_rank=1, rank_name="unused"),
     Method("pvera", lambda linear, rank: 2 * rank + linear.outputs, Footprint(rank=4, outputs=1),
            source="arXiv:2512.07703", default_rank=256),
+    Method("randlora", _randlora, Footprint(narrow=1), source="arXiv:2502.00987", default_rank=32),
     Method("shira", _low_rank, Footprint(base_inputs=1, base_delta=1), source="arXiv:2406.13175", default_rank=32),
     Method("beft", lambda linear, rank: linear.outputs, Footprint(), source="arXiv:2509.15974", default_rank=1,
            rank_name="unused"),

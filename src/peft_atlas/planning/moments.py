@@ -45,7 +45,7 @@ def moments(step: Step) -> tuple[Moment, ...]:
     held = gradient_bytes(step) if step.settings.accumulation > 1 else 0
     saved, added = saved_bytes(step)
     loss = replace(still, gradients=held, activations=saved, adapter_inputs=added, logits=logit_bytes(step),
-                   working=_restored_head_bytes(step))  # fmt: skip
+                   working=_restored_head_bytes(step) + cast_bytes(step))  # fmt: skip
     grown = replace(still, gradients=0 if step.settings.fused_step else gradient_bytes(step))
     return (
         Moment(LOSS, loss),
@@ -58,27 +58,36 @@ def moments(step: Step) -> tuple[Moment, ...]:
 def frozen_bytes(step: Step) -> int:
     """Return bytes of the base model's weights, and of frozen factors that the method adds.
 
-    Quantised are the matrices of the layers; embeddings, norms and head stay in the weights' type. Under autocast
-    each fp32 matrix has a bf16 copy, which the backward pass needs: it counts here as long as the step lasts.
+    Quantised are the matrices of the layers; embeddings, norms and head stay in the weights' type.
     """
     architecture, settings = step.architecture, step.settings
-    matrices = sum(block.layers * linear.weights for block, linear in architecture.linears())
+    matrices = _matrix_weights(step)
     if step.rules.quantizes_head and architecture.head is not None and not architecture.tied:
         matrices += architecture.head.weights
     rest = (architecture.parameters - matrices) * settings.weight_bytes
     stored = step.counts.stored * settings.adapter_bytes
     if settings.quantization == "none":
-        copies = 2 * matrices if settings.precision == "bf16-mixed" else 0
-        return rest + matrices * settings.weight_bytes + copies + stored
+        return rest + matrices * settings.weight_bytes + stored
     return rest + round(matrices * QUANTIZED_BYTES[settings.quantization]) + stored
 
 
+def _matrix_weights(step: Step) -> int:
+    """Return the entries of all matrices of the layers."""
+    return sum(block.layers * linear.weights for block, linear in step.architecture.linears())
+
+
 def adapter_weight_bytes(step: Step) -> int:
-    """Return bytes of the weights that the method adds; under autocast with their bf16 copies."""
+    """Return bytes of the weights that the method adds."""
     if step.attachment.method.acts_on not in ("linear", "tokens"):
         return 0
-    copies = 2 if step.settings.casts and step.settings.adapter_bytes == 4 else 0
-    return step.counts.added * (step.settings.adapter_bytes + copies)
+    return step.counts.added * step.settings.adapter_bytes
+
+
+def cast_bytes(step: Step) -> int:
+    """Return bytes of the bf16 copies that autocast makes of fp32 matrices and that the backward pass needs."""
+    base = _matrix_weights(step) if step.settings.precision == "bf16-mixed" else 0
+    fp32 = step.settings.casts and step.settings.adapter_bytes == 4 and not step.trains_all
+    return 2 * (base + (step.counts.added if fp32 else 0))
 
 
 def gradient_bytes(step: Step) -> int:
@@ -182,7 +191,7 @@ def _layer_moments(step: Step, still: Parts, held: int, saved: int, added: int) 
     alive, extra = (0, 0)
     if step.settings.checkpointing:
         alive, extra = step.tokens * layer_bytes(block, step), _added_bytes(block, step)
-    working = _backward_bytes(block, step) + alive
+    working = _backward_bytes(block, step) + alive + cast_bytes(step)
     at_last = replace(still, gradients=held, activations=saved, adapter_inputs=added + extra, logits=_held_logits(step),
                       working=working)  # fmt: skip
     grown = 0 if step.settings.fused_step else gradient_bytes(step)
@@ -202,16 +211,22 @@ def _held_logits(step: Step) -> int:
 def _backward_bytes(block: Block, step: Step) -> int:
     """Return bytes of the gradients of activations alive at once: of the inner vectors of one layer, and two of h.
 
-    A quantised matrix is dequantised for its product: the largest one is alive in the compute type. DoRA forms the
-    adapted weight to take its norms.
+    A quantised matrix is dequantised for its product: the largest one is alive in the compute type.
     """
     c, feed = step.settings.compute_bytes, block.feed_forward
     vectors = (3 if feed.gated else 2) * feed.width * max(feed.experts_per_token, 1) + 2 * block.hidden
     largest = max(linear.inputs * linear.outputs for linear in block.linears)
     restored = c * largest if step.settings.quantization != "none" else 0
-    adapted = max((linear.inputs * linear.outputs for linear in _adapted(block, step)), default=0)
-    passing = step.attachment.method.footprint.passing * step.settings.adapter_bytes * adapted
-    return step.tokens * c * vectors + restored + passing
+    return step.tokens * c * vectors + restored + _passing_bytes(block, step)
+
+
+def _passing_bytes(block: Block, step: Step) -> int:
+    """Return bytes of an adapter's matrices that are alive for a moment: the most that one adapted matrix takes."""
+    passing = step.attachment.method.footprint.passing
+    if not passing:
+        return 0
+    sizes = (passing * linear.inputs * linear.outputs + linear.inputs**2 for linear in _adapted(block, step))
+    return step.settings.adapter_bytes * max(sizes, default=0)
 
 
 def _restored_head_bytes(step: Step) -> int:

@@ -17,7 +17,7 @@ from peft_atlas.planning.methods import METHODS, find_method
 from peft_atlas.planning.moments import Moment, peak
 from peft_atlas.planning.settings import LARGEST_BATCH, LARGEST_SEQUENCE, Settings
 from peft_atlas.planning.shapes import find_architecture
-from peft_atlas.planning.stacks import RULES, as_laid_out
+from peft_atlas.planning.stacks import RULES, as_laid_out, settled
 from peft_atlas.planning.verdict import FITS, verdict
 
 LARGEST_CARD = 10_000
@@ -136,7 +136,7 @@ def _plan_or_none(architecture: Architecture, name: str, explicit: bool, options
     try:
         return plan(architecture, name, **given)
     except AtlasError:
-        if explicit or name in ("full", "lora"):
+        if explicit or name == "lora":
             raise
         return None
 
@@ -145,6 +145,7 @@ def step_of(
     architecture: Architecture, method: str, rank: int | None, targets: tuple[str, ...], settings: Settings
 ) -> Step:
     """Return one training step of the closed form, and refuse what cannot be."""
+    settings = settled(architecture, settings)
     laid = as_laid_out(architecture, settings.stack)
     attachment = attach(laid, find_method(method), rank, targets)
     refuse_impossible(laid, attachment, settings)

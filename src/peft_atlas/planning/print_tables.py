@@ -36,7 +36,8 @@ def print_plans(plans: Sequence[Plan], console: Console | None = None) -> None:
     title = f"{first.model}, {settings.micro_batch} x {settings.sequence} tokens, {base}, {settings.optimizer}{card}"
     out.print(_plans_table(title, plans))
     out.print(f"GB of 10^9 bytes; 90 % interval from errors on {first.interval.runs} measured runs of "
-              f"{first.interval.sources} sources. Batch and length: the largest that fits.")  # fmt: skip
+              f"{first.interval.sources} sources. Batch and length: the largest that fits. "
+        "Step: seconds in units of full fine-tuning's, in peft's benchmark.")  # fmt: skip
     if len(plans) == 1:
         out.print(_parts_table(first))
         _print_evidence(first, out)

@@ -35,7 +35,7 @@ def read_config(path: Path) -> Architecture:
         found = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise AtlasError(f"model {path}: no such file; allowed: a config.json, a folder with one, or a name") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AtlasError(f"config {file}: {error}; allowed: a JSON object in UTF-8") from None
     if not isinstance(found, dict):
         raise AtlasError(f"config {file}: {type(found).__name__}; allowed: a JSON object")

@@ -74,9 +74,8 @@ def find_architecture(model: str) -> Architecture:
     AtlasError
         There is no such path and no such name; the message names near ones.
     """
-    path = Path(model)
-    if path.exists() or path.suffix == ".json":
-        return read_config(path)
+    if _is_path(model):
+        return read_config(Path(model))
     row = find_shape(model)
     if row is None:
         near = [name for name in names() if model.rsplit("/", 1)[-1].lower()[:5] == name.lower()[:5]]
@@ -85,6 +84,14 @@ def find_architecture(model: str) -> Architecture:
             f"model {model!r}: no such path and no such name; allowed: a config.json, or a name as {listed}"
         )
     return architecture_of(_config(row), row["name"])
+
+
+def _is_path(model: str) -> bool:
+    """Return whether a model is meant as a path: there is one, or it ends as one."""
+    try:
+        return Path(model).exists() or model.endswith(".json")
+    except (OSError, ValueError):
+        return False
 
 
 def find_shape(model: str) -> Mapping[str, str] | None:

@@ -69,10 +69,12 @@ SETTINGS = (
     Setting("full, bf16", "full"),
     Setting("full, fp32", "full", changes=(("precision", "fp32"),)),
     Setting("full, bf16, checkpointing", "full", changes=(("checkpointing", True),)),
+    Setting("full, bf16 mixed", "full", changes=(("precision", "bf16-mixed"),)),
     Setting("LoRA, default targets", "lora"),
     Setting("LoRA, all linear", "lora", ("all-linear",)),
     Setting("DoRA, all linear", "dora", ("all-linear",), (("use_dora", True),)),
     Setting("LoRA, all linear, checkpointing", "lora", ("all-linear",), changes=(("checkpointing", True),)),
+    Setting("LoRA, all linear, autocast", "lora", ("all-linear",), changes=(("autocast", True),)),
     Setting("LoRA, all linear, eager", "lora", ("all-linear",), changes=(("kernel", "eager"),)),
 )
 RANK, BATCH, LENGTH = 16, 2, 256
@@ -103,11 +105,11 @@ def compare(case: Case, setting: Setting) -> Comparison:
     rank = None if setting.method == "full" else RANK
     step = step_of(architecture, setting.method, rank, setting.targets, settings)
     adapter = None if setting.method == "full" else _adapter(step.attachment.linears, case, dict(setting.options))
-    dtype = torch.float32 if settings.precision == "fp32" else torch.bfloat16
+    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
     model = build(getattr(transformers, case.model), config, dtype=dtype, kernel=settings.kernel, adapter=adapter)
     traced = trace_step(
         model, lambda: _batch(case, dtype), words=architecture.vocabulary or -1, sequence=step.sequence,
-        checkpointing=settings.checkpointing,
+        checkpointing=settings.checkpointing, autocast=settings.casts,
     )  # fmt: skip
     return Comparison(case.name, setting.name, _closed(step), _grouped(traced.parts))
 

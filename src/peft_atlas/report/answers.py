@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fnmatch import filter as matching
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,7 @@ HEADLINES = 3
 
 
 def answers_section(material: Material, studies: Sequence[Study]) -> Section:
-    """Return one paragraph and one figure a question, and after them the answers that belong to no question."""
+    """Return one paragraph and one figure per question, then the answers that belong to no question."""
     answers = material.findings("answer").set_index("id")
     specs = [study for study in studies if study.name in material.studies]
     figures = {figure.name: figure for figure in material.figures}
@@ -35,9 +36,9 @@ def _answer(
     for spec in specs:
         parts = [part for part in spec.answers if part.question == question and matching(answers.index, part.finding)]
         if parts:
-            told = [answers.loc[name] for part in parts for name in matching(answers.index, part.finding)]
-            text = " ".join(_told(part, answers) for part in parts)
-            evidence = "; ".join(dict.fromkeys(row["evidence"] for row in told))
+            rows = [answers.loc[name] for part in parts for name in matching(answers.index, part.finding)]
+            text = " ".join(_text(part, answers) for part in parts)
+            evidence = "; ".join(dict.fromkeys(row["evidence"] for row in rows))
             texts.append(AnswerText(spec.label, text, evidence))
         shown += [part for part in parts if part.figure in figures]
     if not texts:
@@ -46,15 +47,35 @@ def _answer(
     return Answer(f"answer-{question}", QUESTIONS[question], tuple(texts), figures[best.figure] if best else None)
 
 
-def _told(part: AnswerPart, answers: pd.DataFrame) -> str:
-    """Return what a part's findings say; of several, each with the question that tells it from the others."""
+def _text(part: AnswerPart, answers: pd.DataFrame) -> str:
+    """Return what a part's findings say; of several, each with its own question."""
     rows = [answers.loc[name] for name in matching(answers.index, part.finding)]
     return " ".join(row["detail"] if len(rows) == 1 else f"{row['statement']} {row['detail']}" for row in rows)
 
 
 def headlines(findings: pd.DataFrame, specs: Iterable[Study]) -> list[str]:
-    """Return the findings that a run ends with: the first of each study, then the next of each, three in all."""
-    details = findings[findings["kind"] == "answer"].set_index("id")["detail"].to_dict()
-    named = [(place, matching(details, pattern)) for spec in specs for place, pattern in enumerate(spec.headlines)]
-    ranked = [(place, names[0]) for place, names in named if names]
-    return [details[name] for _, name in sorted(ranked, key=lambda pair: pair[0])][:HEADLINES]
+    """Return the findings that a run ends with: the strongest of each study, then the next of each, three in all.
+
+    The strongest has the most evidence. Only what a study names among its ``headlines``, its primary answers, is
+    considered, one finding per pattern; of equal evidence what comes first in the report goes first.
+    """
+    answers = findings[findings["kind"] == "answer"].set_index("id")
+    ranked = []
+    for place, spec in enumerate(specs):
+        found = [names for pattern in spec.headlines if (names := matching(answers.index, pattern))]
+        named = [max(names, key=lambda name: weight_of_evidence(answers.loc[name])) for names in found]
+        weighed = sorted(dict.fromkeys(named), key=lambda name: -weight_of_evidence(answers.loc[name]))
+        ranked += [
+            (turn, -weight_of_evidence(answers.loc[name]), place, answers.loc[name, "detail"])
+            for turn, name in enumerate(weighed)
+        ]
+    return [detail for *_, detail in sorted(ranked)][:HEADLINES]
+
+
+def weight_of_evidence(finding: pd.Series[Any]) -> float:
+    """Return how many half-widths of its interval an effect is from 0; 0 where it has no interval."""
+    known = finding.reindex(["effect", "low", "high"])
+    if known.isna().any():
+        return 0.0
+    half = (known["high"] - known["low"]) / 2
+    return float("inf") if half == 0 else float(abs(known["effect"]) / half)

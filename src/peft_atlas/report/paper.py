@@ -2,7 +2,7 @@ r"""LaTeX output for papers: numbers as commands, tables for ``\input``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,8 @@ from peft_atlas.report.content import Table, table
 from peft_atlas.report.tables import cells_of, memory_table, parameters_table
 from peft_atlas.step import Step
 
+# What follows the name of a finding in the names of its commands.
+_ENDINGS = ("", "Low", "High", "Unit", "N")
 _HEAD = "% Written by the rule write_paper from the result tables; needs the packages {packages}.\n"
 
 
@@ -40,6 +42,8 @@ def _cells(comparison: pd.DataFrame, study: str) -> Table:
     ]
     shown = cells[[column for column in columns if cells[column].notna().any()]]
     shown = shown.assign(task=shown["task"].str.removeprefix(f"{study}: ").str.replace("_", " "))
+    # The interval of a mean over few seeds can leave what an accuracy can be.
+    shown = shown.assign(**{end: shown[end].clip(0, 100) for end in ("low", "high") if end in shown})
     named = {"base_model": "model", "params_percent": "parameters (%)", "value": "accuracy (%)", "n": "seeds"}
     formats = {"parameters (%)": ".3g", "accuracy (%)": ".2f", "low": ".2f", "high": ".2f", "alpha": "g"}
     return table(f"Test accuracy of each cell of the {study} study.", shown.rename(columns=named), formats)
@@ -49,16 +53,24 @@ def numbers(findings: pd.DataFrame) -> str:
     r"""Define LaTeX commands for each finding's effect, interval, unit and n, where it has an effect.
 
     The finding ``notebook_gain`` defines ``\atlasNotebookGain``, ``...Low``, ``...High``, ``...Unit`` and ``...N``.
+    Names that an earlier finding has, as with tasks ``a-b`` and ``a_b``, end in ``NoTwo``, ``NoThree`` and so on.
     """
-    lines = [_HEAD.format(packages="none")]
+    lines, taken = [_HEAD.format(packages="none")], set[str]()
     for row in findings[findings["effect"].notna()].sort_values("position").itertuples():
         parts = {"": row.effect, "Low": row.low, "High": row.high}
         known = {name: _number(value) for name, value in parts.items() if not pd.isna(value)}
         texts = known | {"Unit": escape(str(row.unit)), "N": "" if pd.isna(row.n) else str(row.n)}
         lines.append(f"% {' '.join(row.statement.split())}\n")
-        name = command_name("atlas", row.kind if row.kind != "answer" else "", row.id)
+        name = _unused(command_name("atlas", row.kind if row.kind != "answer" else "", row.id), taken)
+        taken |= {name + ending for ending in _ENDINGS}
         lines += [new_command(name + ending, text) + "\n" for ending, text in texts.items() if text]
     return "".join(lines)
+
+
+def _unused(name: str, taken: Collection[str]) -> str:
+    """Return a name, with a number behind it if need be, so that no command of the finding is another's."""
+    names = (name, *(command_name(name[1:], f"no{number}") for number in range(2, len(taken) + 3)))
+    return next(new for new in names if all(new + ending not in taken for ending in _ENDINGS))
 
 
 def _number(value: float) -> str:

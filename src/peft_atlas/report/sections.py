@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from peft_atlas.analysis.finding import ATLAS
 from peft_atlas.report.answers import answers_section
 from peft_atlas.report.content import Block, Code, Paragraph, Section, table
 from peft_atlas.report.explorer import explorer
@@ -108,18 +109,22 @@ def _conflicts(material: Material) -> Section:
 def _claims(material: Material) -> Section:
     claims = material.findings("claim")
     if claims.empty:
-        return Section("claims", "Claims", [Paragraph("No claims were judged in this run.")])
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in claims["verdict"].value_counts().items())
+        return Section("claims", "Claims", [Paragraph("No claim has been judged in this run.")])
+    counts = ", ".join(
+        f"{n} {verdict}" for verdict, n in claims["verdict"].str.replace("_", " ").value_counts().items()
+    )
     intro = Paragraph(f"{len(claims)} testable statements: {counts}.", "findings: kind=claim")
     return Section("claims", "Claims", [intro, _findings_table("Claims.", claims)])
 
 
 def _checks(material: Material) -> Section:
     checks = material.findings("check")
-    passed = int((checks["verdict"] == "pass").sum())
+    own, others = (checks[checks["source"].eq(ATLAS) == ours] for ours in (True, False))
+    passed, failed = int((own["verdict"] == "pass").sum()), int((others["verdict"] == "fail").sum())
     intro = Paragraph(
-        f"{passed} of {len(checks)} checks pass. A check whose source is the seed notebook or a publication tests what "
-        "that source says: if it fails, the error is the source's and is listed under errata.",
+        f"{'All' if passed == len(own) else f'{passed} of'} {len(own)} checks of our own code and data pass. Of the "
+        f"{len(others)} checks of what the seed notebook and publications say, {failed} fail; these faults are the "
+        "sources' and are listed under errata.",
         "findings: kind=check",
     )
     ours_first = checks.sort_values(["verdict", "id"], kind="stable")

@@ -54,8 +54,8 @@ def memory_table(memory: pd.DataFrame) -> Table:
     shown["fits GPUs of"] = [_sizes_that_fit(row, sizes) for _, row in memory.iterrows()]
     caption = (
         "Memory for training in GB (10^9 bytes), without activations, and the GPU sizes in GB that can hold it. If a "
-        "size is not listed, training on one such GPU is impossible without offloading or quantisation; if it is "
-        "listed, activations may still make it impossible."
+        "size is not listed, training with AdamW on one such GPU at that precision is impossible without offloading; "
+        "if it is listed, activations may still make it impossible."
     )
     return table(caption, shown, {part.removesuffix("_bytes"): ".2f" for part in parts})
 

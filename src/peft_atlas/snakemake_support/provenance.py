@@ -33,9 +33,12 @@ def package_versions() -> dict[str, str]:
 
 
 def code_version(root: Path) -> str:
-    """Return the commit that the code stands at, marked where files differ from it, or "unknown"."""
-    commit = _git(root, "rev-parse", "--short=12", "HEAD")
-    if commit is None:
+    """Return the commit that the code is at, marked where files differ from it, or "unknown".
+
+    An unpacked archive inside another repository has no version of its own.
+    """
+    top, commit = _git(root, "rev-parse", "--show-toplevel"), _git(root, "rev-parse", "--short=12", "HEAD")
+    if top is None or commit is None or Path(top).resolve() != root.resolve():
         return "unknown (not a git checkout)"
     return f"{commit} with uncommitted changes" if _git(root, "status", "--porcelain") else commit
 

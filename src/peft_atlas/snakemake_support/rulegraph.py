@@ -1,4 +1,4 @@
-"""The graph of the rules, as the README shows it: ``python -m peft_atlas.snakemake_support.rulegraph README.md``."""
+"""The graph of the rules, as docs/how-to.md shows it: `python -m peft_atlas.snakemake_support.rulegraph FILE`."""
 
 from __future__ import annotations
 

@@ -171,7 +171,11 @@ CONTRASTS = Contract(
         _text("adjustment", "method of adjustment", required=False),
         _number("detectable", "smallest difference that is detected with 80 % power, at the adjusted level"),
         _number("margin", "difference within which the two count as equivalent, if tested"),
-        _number("p_equivalence", "p-value for equivalence within the margin, two one-sided tests", limits=(0.0, 1.0)),
+        _number(
+            "p_equivalence",
+            "p-value for equivalence within the margin, two one-sided tests, unadjusted",
+            limits=(0.0, 1.0),
+        ),
         Column("indistinguishable", FLAG, "the adjusted test does not reject; detectable says what it could find"),
     ),
 )

@@ -168,10 +168,16 @@ def test_a_configuration_file_and_its_folder_are_the_same(tmp_path):
 
 def test_a_broken_configuration_file_is_named(tmp_path):
     path = tmp_path / "config.json"
-    for text in ("{", "[1]", '{"model_type": "llama"}'):
+    for text in ("{", "[1]", '{"model_type": "llama"}', "[" * 10**5, "9" * 5000, "\x00"):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(AtlasError, match="config"):
             find_architecture(str(path))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "..", "/", ""])
+def test_a_name_that_is_no_path_either_is_one_line(name):
+    with pytest.raises(AtlasError):
+        find_architecture(name)
 
 
 def test_an_unknown_setting_is_named():
@@ -199,3 +205,17 @@ def test_the_peak_is_the_largest_moment():
     # 1,235,814,400 weights, gradients, two moments and the square roots of one: five times two bytes.
     assert found.name == "the optimiser's step"
     assert found.parts.total == 10 * 1_235_814_400 + 16 * 128_256 * 2
+
+
+def test_models_without_a_fused_kernel_run_eagerly():
+    assert plan("Gemma-2-2b", "lora").settings.kernel == "eager"
+    assert plan("Gemma-2-2b", "lora", kernel="flash").peak_bytes < plan("Gemma-2-2b", "lora").peak_bytes
+    assert plan("Llama-3.2-1B", "lora").settings.kernel == "sdpa"
+
+
+def test_all_methods_of_a_quantised_base_leave_full_fine_tuning_out():
+    found = plan_all("Llama-3.2-1B", quantization="nf4")
+    assert "full" not in {one.method for one in found}
+    assert len(found) > 20
+    with pytest.raises(AtlasError, match="target 'nothing'"):
+        plan_all("Llama-3.2-1B", targets=("nothing",))

@@ -53,6 +53,7 @@ PEFT = {
     "delora": lambda r, **more: peft.DeloraConfig(r=r, **more),
     "gralora": lambda r, **more: peft.GraloraConfig(r=r, gralora_k=2, **more),
     "c3a": lambda r, **more: peft.C3AConfig(block_size=r, **more),
+    "randlora": lambda r, **more: peft.RandLoraConfig(r=r, **more),
     "beft": lambda r, **more: peft.BeftConfig(**more),
 }
 
@@ -116,6 +117,7 @@ def test_counts_that_sources_print():
         ("full", None, ()): 3_212_749_824,
         ("prefix", 200, ()): 11_468_800,
         ("oft", 32, ()): 8_171_520,
+        ("randlora", 32, ()): 9_289_728,
         ("ln-tuning", None, ()): 175_104,
     }
     for (method, rank, targets), expected in printed.items():

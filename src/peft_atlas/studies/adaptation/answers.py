@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
+import scipy
 
-from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
-from peft_atlas.analysis.statistics import Estimate, mean_interval, rising_p, slope_interval
-from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA, FORGETTING
-from peft_atlas.studies.adaptation.jobs import NAME
+from peft_atlas.analysis.curves import points
+from peft_atlas.analysis.finding import ATLAS, INDISTINGUISHABLE, POINTS, Effect, Finding
+from peft_atlas.analysis.power import equivalence_power
+from peft_atlas.analysis.statistics import Estimate, mean_interval
+from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA, FORGETTING, POOLED_FORGETTING
+from peft_atlas.studies.adaptation.edges import HIGHEST, LOWEST, at_edge, chosen_ends
+from peft_atlas.studies.adaptation.jobs import NAME, NO_ADAPTATION
+from peft_atlas.studies.adaptation.rank_answers import rank_answers
 
 
 def adaptation_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> list[Finding]:
@@ -24,115 +27,65 @@ def adaptation_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: 
     confidence
         Confidence level of the intervals; 1 minus it is the level of the tests.
     """
-    chosen = runs[runs["selected"].fillna(value=True)]
-    ranks = chosen[(chosen["experiment"] == "ranks") & (chosen["method"] == "LoRA")]
+    ranks = runs[(runs["experiment"] == "ranks") & (runs["method"] == "LoRA")]
+    edges = at_edge(runs, "methods")
+    chosen = runs[(runs["experiment"] == "methods") & runs["selected"].fillna(value=True)]
     return [
-        *_saturation(ranks, confidence),
-        *_higher_ranks(ranks, confidence),
+        *rank_answers(ranks, confidence),
         _alpha(runs, contrasts, confidence),
-        _equivalence(contrasts, confidence),
-        _choice(chosen[chosen["experiment"] == "methods"], contrasts),
+        _against_full(contrasts, edges, confidence),
+        _choice(chosen, contrasts, edges),
         _forgetting(contrasts),
         _edges(runs),
     ]
 
 
 def _answer(name: str, question: str, evidence: str, detail: str, effect: Effect | None = None) -> Finding:
-    return Finding("answer", f"adaptation_{name}", NAME, question, ATLAS, "measured", evidence, detail, effect=effect)
-
-
-def slopes(ranks: pd.DataFrame, confidence: float, *, beyond: bool) -> Estimate:
-    """Return the change of test accuracy with each doubling of r, up to the shift's rank or beyond it.
-
-    The slope is fitted for each target task and seed over the ranks on that side, the shift's own rank among
-    them, and averaged over the tasks that have at least two; the interval is over seeds.
-    """
-    fitted = []
-    for (shift, _), group in ranks.groupby(["shift_rank", "train_examples"], sort=True):
-        side = group[group["rank"] >= shift] if beyond else group[group["rank"] <= shift]
-        table = side.pivot(index="seed", columns="rank", values="test_accuracy").astype(float)
-        if table.shape[1] < 2:
-            continue
-        x = np.log2(table.columns.to_numpy(dtype=float))
-        centred = x - x.mean()
-        fitted.append(pd.Series(table.to_numpy() @ centred / (centred @ centred), index=table.index))
-    if not fitted:
-        return Estimate(None, None, None, None, 0)
-    return mean_interval(pd.concat(fitted, axis=1).mean(axis=1, skipna=False).to_numpy(), confidence)
-
-
-def _saturation(ranks: pd.DataFrame, confidence: float) -> list[Finding]:
-    """Return how accuracy changes with LoRA's rank up to the rank of the shift, and beyond it, for each budget."""
-    found = []
-    for examples, group in ranks.groupby("train_examples", sort=True):
-        up, past = (slopes(group, confidence, beyond=beyond) for beyond in (False, True))
-        effects = [Effect.of_estimate(side, confidence, f"{POINTS} a doubling", 100) for side in (up, past)]
-        words = [e.in_words(2) for e in effects]
-        found.append(
-            _answer(
-                f"saturation_{examples}",
-                f"Where does LoRA saturate as its rank passes the shift's, with {examples:,} examples?",
-                f"runs: study=adaptation, experiment=ranks, train_examples={examples}, selected=True",
-                f"Each doubling of r up to the shift's rank changes test accuracy by {words[0]}, each doubling beyond "
-                f"it by {words[1]}: {_reading(up, past)}.",
-                effect=effects[1],
-            )
-        )
-    return found
-
-
-def _reading(up: Estimate, past: Estimate) -> str:
-    """Return in words what the slopes before and beyond the shift's rank say of a low intrinsic rank."""
-    if up.low is None or past.low is None or past.high is None:
-        return "too few seeds or ranks to say more"
-    if up.low <= 0:
-        return "no rise can be told even below the shift's rank"
-    if past.low > 0:
-        return "it rises on both sides"
-    return "it rises up to the shift's rank and " + ("falls beyond it" if past.high < 0 else "not measurably beyond it")
-
-
-def _higher_ranks(ranks: pd.DataFrame, confidence: float) -> list[Finding]:
-    """Return the trend of accuracy over all ranks, for each budget."""
-    found = []
-    for examples, group in ranks.groupby("train_examples", sort=True):
-        table = group.pivot_table(index="seed", columns="rank", values="test_accuracy", dropna=False).astype(float)
-        slope = slope_interval(np.log2(table.columns.to_numpy(dtype=float)), table.to_numpy(), confidence)
-        effect = Effect.of_estimate(slope, confidence, f"{POINTS} a doubling", 100)
-        p = rising_p(table.to_numpy())
-        test = "" if p is None else f" Page's test that it rises: p = {p:.2g}."
-        found.append(
-            _answer(
-                f"higher_ranks_{examples}",
-                f"Do higher ranks help, with {examples:,} examples?",
-                f"runs: study=adaptation, experiment=ranks, train_examples={examples}, selected=True",
-                f"Over all shifts, each doubling of r changes test accuracy by {effect.in_words(2)}.{test}",
-                effect=effect,
-            )
-        )
-    return found
+    return Finding("answer", f"{NAME}_{name}", NAME, question, ATLAS, "measured", evidence, detail, effect=effect)
 
 
 def _alpha(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> Finding:
     """Return what alpha still changes when the learning rate is tuned for each, against one rate for all."""
     rows = contrasts[contrasts["question"] == ALPHA]
-    told = rows[~rows["indistinguishable"].fillna(value=True)]
+    worse = differing(rows)
     alphas = runs[runs["experiment"] == "alphas"]
-    tuned = _alpha_range(alphas[alphas["selected"]], confidence)
     rates = sorted(alphas["learning_rate"].unique())
     rate = rates[len(rates) // 2]
-    fixed = _alpha_range(alphas[alphas["learning_rate"] == rate], confidence)
-    effects = [Effect.of_estimate(e, confidence, POINTS, 100) for e in (tuned, fixed)]
-    words = [e.in_words() for e in effects]
+    tuned = points(_alpha_range(alphas[alphas["selected"]], confidence), confidence)
+    fixed = points(_alpha_range(alphas[alphas["learning_rate"] == rate], confidence), confidence)
+    span = alphas["alpha"].max() / alphas["alpha"].min()
+    sizes = f", by {_range(worse)} points" if len(worse) else ""
     return _answer(
         "alpha",
         "Does alpha matter once the learning rate is tuned?",
-        "contrasts: study=adaptation, question=alpha_against_selected",
-        f"Validation accuracy at the best alpha less that at the worst, picked on other seeds, is {words[0]} with the "
-        f"rate tuned for each alpha and {words[1]} at one rate of {rate:g} for all, averaged over ranks and both "
-        f"scalings. On test {len(told)} of {len(rows)} alphas can be told from the one that validation selects.",
-        effect=effects[0],
+        f"contrasts: study={NAME}, question={ALPHA}",
+        f"At one learning rate of {rate:g} for all, a {span:g}-fold range of alpha changes validation accuracy by "
+        f"{fixed.in_words()}; with the rate tuned for each alpha, by {tuned.in_words()} (best less worst alpha, each "
+        f"picked on other seeds, averaged over ranks and both scalings). On test {len(worse)} of {len(rows)} distinct "
+        f"alphas differ from the one that validation selects{sizes} ({_adjustment(rows)}; for the others up to "
+        f"{_largest_detectable(rows)} points are detectable with 80 % power). One target task.",
+        tuned,
     )
+
+
+def differing(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparisons whose adjusted test rejects."""
+    return rows[~rows["indistinguishable"].fillna(value=True).astype(bool)]
+
+
+def _range(rows: pd.DataFrame) -> str:
+    """Return the smallest and the largest size of some differences, in points."""
+    sizes = 100 * rows["difference"].abs()
+    return f"{sizes.min():.1f} to {sizes.max():.1f}" if len(sizes) > 1 else f"{sizes.iloc[0]:.1f}"
+
+
+def _adjustment(rows: pd.DataFrame) -> str:
+    return str(rows["adjustment"].iloc[0]) if len(rows) else "none"
+
+
+def _largest_detectable(rows: pd.DataFrame) -> str:
+    known = rows["detectable"].dropna()
+    return f"{100 * known.max():.1f}" if len(known) else "an unknown number of"
 
 
 def _alpha_range(cells: pd.DataFrame, confidence: float) -> Estimate:
@@ -153,23 +106,61 @@ def _alpha_range(cells: pd.DataFrame, confidence: float) -> Estimate:
     return mean_interval(pd.concat(differences).groupby(level=0).mean().to_numpy(), confidence)
 
 
-def _equivalence(contrasts: pd.DataFrame, confidence: float) -> Finding:
-    """Return on which target tasks LoRA is equivalent to full fine-tuning within the margin."""
+def _against_full(contrasts: pd.DataFrame, edges: set[tuple[str, int, int]], confidence: float) -> Finding:
+    """Return on which target tasks LoRA is better or worse than full fine-tuning, and what equivalence can say."""
     rows = _of_lora(contrasts, AGAINST_FULL)
-    equal = rows[rows["p_equivalence"].fillna(1.0) < 1 - confidence]
-    told = rows[~rows["indistinguishable"].fillna(value=True)]
-    better, worse = int((told["difference"] > 0).sum()), int((told["difference"] < 0).sum())
-    margin = 100 * float(rows["margin"].iloc[0])
-    listed = "; ".join(f"{_target(row)} {_difference(row)}" for row in rows.itertuples())
-    largest = rows.loc[rows["difference"].abs().idxmax()]
+    told, margin = differing(rows), 100 * float(rows["margin"].iloc[0])
+    better, worse = told[told["difference"] > 0], told[told["difference"] < 0]
+    neither = rows.drop(told.index)
+    equal = int((rows["p_equivalence"].fillna(1.0) < 1 - confidence).sum())
+    parts = [
+        _said("better on", better, len(rows), edges),
+        _said("worse on", worse, len(rows), edges),
+        _said(f"{INDISTINGUISHABLE} it on", neither, len(rows), edges, detectable=True),
+    ]
     return _answer(
         "equivalence",
-        "Is LoRA equivalent to full fine-tuning?",
-        "contrasts: study=adaptation, question=method_against_full, method=LoRA",
-        f"Within ±{margin:g} {POINTS} (two one-sided tests) on {len(equal)} of {len(rows)} target tasks; better on "
-        f"{better} and worse on {worse} (paired t-tests, {rows['adjustment'].iloc[0]}). LoRA less full: {listed}.",
-        effect=Effect.of_contrast(largest),
+        "Is LoRA as accurate as full fine-tuning?",
+        f"contrasts: study={NAME}, question={AGAINST_FULL}, method=LoRA",
+        f"LoRA (r = {rows['rank'].iloc[0]}) adapts exactly the layer that was shifted. Against full fine-tuning it is "
+        f"{'; '.join(part for part in parts if part)} (intervals are per task, verdicts by {_adjustment(rows)}). It is "
+        f"equivalent within ±{margin:g} point on {equal} (two one-sided tests, not adjusted; if there were no "
+        f"difference, their power would be {_powers(rows, confidence)}).",
+        Effect.of_contrast(rows.loc[rows["difference"].abs().idxmax()]),
     )
+
+
+def _powers(rows: pd.DataFrame, confidence: float) -> str:
+    """Return the lowest and the highest power of the tests of equivalence over the target tasks."""
+    found = [power for row in rows.itertuples() if (power := _equivalence_power(row, confidence)) is not None]
+    return f"{min(found):.2f} to {max(found):.2f}, depending on the task" if found else "unknown"
+
+
+def _equivalence_power(row: Any, confidence: float) -> float | None:
+    """Return the power of the test of equivalence of one comparison, from the width of its interval."""
+    if pd.isna(row.p_value) or row.high == row.low:
+        return None
+    half = (row.high - row.low) / 2
+    sd = half * row.n**0.5 / float(scipy.special.stdtrit(row.n - 1, 0.5 + confidence / 2))
+    return equivalence_power(sd, int(row.n), float(row.margin), 1 - confidence)
+
+
+def _said(how: str, rows: pd.DataFrame, of: int, edges: set[tuple[str, int, int]], *, detectable: bool = False) -> str:
+    """Return how many target tasks have a verdict, with each difference; nothing where none has."""
+    if rows.empty:
+        return ""
+    listed = []
+    for row in rows.itertuples():
+        effect = _effect(row)
+        mark = f", {effect.detectable_in_words()}" if detectable else ""
+        listed.append(f"{_target(row)} {effect.in_words(unit='points')}{mark}{_edge_mark(row, edges)}")
+    return f"{how} {len(rows)} of {of} target tasks ({'; '.join(listed)})"
+
+
+def _edge_mark(row: Any, edges: set[tuple[str, int, int]]) -> str:
+    """Return a remark where LoRA's or full fine-tuning's learning rate is an end of the grid."""
+    names = [name for name in (row.method, "full") if (name, row.shift_rank, row.train_examples) in edges]
+    return f", rate of {' and '.join(names)} at the end of the grid" if names else ""
 
 
 def _of_lora(contrasts: pd.DataFrame, question: str) -> pd.DataFrame:
@@ -182,61 +173,82 @@ def _target(row: Any) -> str:
     return f"rank {row.shift_rank}, {row.train_examples:,} examples:"
 
 
-def _difference(row: Any) -> str:
-    """Return the difference of a row of contrasts in words."""
-    size, low, high = (None if pd.isna(v) else 100 * v for v in (row.difference, row.low, row.high))
-    return Effect(size, POINTS, low, high).in_words(unit="points")
+def _effect(row: Any) -> Effect:
+    """Return a row of contrasts as an effect in percentage points."""
+    values = (row.difference, row.low, row.high, row.detectable)
+    size, low, high, detectable = (None if pd.isna(value) else 100 * value for value in values)
+    return Effect(size, POINTS, low, high, detectable=detectable)
 
 
-def _choice(methods: pd.DataFrame, contrasts: pd.DataFrame) -> Finding:
-    """Return the method that validation selects for each target task, with its test accuracy less that of full."""
+def _choice(methods: pd.DataFrame, contrasts: pd.DataFrame, edges: set[tuple[str, int, int]]) -> Finding:
+    """Return the method that validation selects for each target task, with its test accuracy less that of full.
+
+    A method whose learning rate is an end of the grid may be better at another, so it is compared with no other.
+    """
     picked, rows = [], contrasts[contrasts["question"] == AGAINST_FULL]
+    left_out: set[str] = set()
     for (shift, examples), group in methods.groupby(["shift_rank", "train_examples"], sort=True):
-        best = group.groupby("method")["validation_accuracy"].mean().idxmax()
+        unsettled = {name for name, *task in edges if tuple(task) == (shift, examples)}
+        left_out |= unsettled
+        settled = group[~group["method"].isin({*unsettled, NO_ADAPTATION})]
+        if settled.empty:
+            continue
+        best = settled.groupby("method")["validation_accuracy"].mean().idxmax()
         row = rows[(rows["method"] == best) & (rows["shift_rank"] == shift) & (rows["train_examples"] == examples)]
-        against = "" if row.empty else f" ({_difference(next(row.itertuples()))} against full)"
+        against = "" if row.empty else f", {_effect(next(row.itertuples())).in_words(unit='points')} against full"
         picked.append((best, f"shift of rank {shift}, {examples:,} examples: {best}{against}"))
     names = [name for name, _ in picked]
+    remark = f" Not compared where their rate is an end of the grid: {', '.join(sorted(left_out))}." if left_out else ""
     return _answer(
         "choice",
-        "Which method would validation have one choose?",
-        "runs: study=adaptation, experiment=methods, selected=True",
-        f"{'; '.join(text for _, text in picked)}.",
-        effect=Effect(float(len(set(names))), "different methods chosen", n=len(names)),
+        "Which method does validation select?",
+        f"runs: study={NAME}, experiment=methods, selected=True",
+        f"{'; '.join(text for _, text in picked)}. Exploratory: intervals are simultaneous over the methods of a "
+        f"target task, and the best of many is a little flattered.{remark}",
+        Effect(float(len(set(names))), "different methods chosen", n=len(names)),
     )
 
 
 def _forgetting(contrasts: pd.DataFrame) -> Finding:
-    """Return what LoRA keeps of the source task against full fine-tuning."""
-    rows = _of_lora(contrasts, FORGETTING)
-    told = rows[~rows["indistinguishable"].fillna(value=True)]
+    """Return what LoRA keeps of the source task against full fine-tuning, pooled over the target tasks and by task."""
+    rows, pooled = _of_lora(contrasts, FORGETTING), contrasts[contrasts["question"] == POOLED_FORGETTING].iloc[0]
+    told, effect = differing(rows), Effect.of_contrast(pooled)
     more, less = int((told["difference"] > 0).sum()), int((told["difference"] < 0).sum())
-    listed = "; ".join(f"{_target(row)} {_difference(row)}" for row in rows.itertuples())
+    listed = "; ".join(f"{_target(row)} {_effect(row).in_words(unit='points')}" for row in rows.itertuples())
     return _answer(
         "forgetting",
         "What is forgotten on the source task?",
-        "contrasts: study=adaptation, question=forgetting_against_full, method=LoRA",
-        f"LoRA keeps measurably more than full fine-tuning on {more} of {len(rows)} target tasks and less on {less}. "
-        f"Source accuracy after LoRA less after full: {listed}.",
-        effect=Effect.of_contrast(rows.loc[rows["difference"].abs().idxmax()]),
+        f"contrasts: study={NAME}, question={POOLED_FORGETTING}; "
+        f"contrasts: study={NAME}, question={FORGETTING}, method=LoRA",
+        f"On average over the {len(rows)} target tasks LoRA {_keeps(effect)} accuracy on the source task than full "
+        f"fine-tuning ({effect.in_words()}, pooled by seed). By task it keeps more on {more} and less on {less} of "
+        f"{len(rows)} ({_adjustment(rows)}): {listed}.",
+        effect,
     )
+
+
+def _keeps(effect: Effect) -> str:
+    """Return whether more or less is kept."""
+    if not effect.excludes_zero:
+        return "keeps neither measurably more nor measurably less"
+    return "keeps more" if (effect.size or 0) > 0 else "keeps less"
 
 
 def _edges(runs: pd.DataFrame) -> Finding:
-    """Return how many chosen learning rates stand at an end of the grid, where a better one may lie outside."""
-    searched = runs[runs["selected"].notna()]
-    rates = searched["learning_rate"]
-    chosen = searched[searched["selected"].fillna(value=False)].drop_duplicates(_CELL)
-    low, high = (int((chosen["learning_rate"] == end).sum()) for end in (rates.min(), rates.max()))
+    """Return how many chosen learning rates are at an end of the grid, where a better one may lie outside."""
+    found = chosen_ends(runs)
+    counts = {end: int((found["edge"] == end).sum()) for end in (LOWEST, HIGHEST)}
+    methods = found[(found["experiment"] == "methods") & found["edge"].notna()]
+    listed = ", ".join(
+        f"{method} ({', '.join(f'{end} {n}' for end, n in ends.value_counts(sort=False).items())})"
+        for method, ends in methods.groupby("method", sort=True)["edge"]
+    )
+    rates = runs.loc[runs["selected"].notna(), "learning_rate"]
     return _answer(
         "rates",
         "Was the grid of learning rates wide enough?",
-        "runs: study=adaptation, selected=True",
-        f"Of {len(chosen)} cells {low} chose the lowest rate, {rates.min():g}, {high} the highest, {rates.max():g}.",
-        effect=Effect(float(low + high), "cells at an end of the grid", n=len(chosen)),
+        f"runs: study={NAME}, selected=True",
+        f"Of {len(found)} cells {counts[LOWEST]} chose the lowest rate, {rates.min():g}, and {counts[HIGHEST]} the "
+        f"highest, {rates.max():g}. Among the methods these are {listed or 'none'}; nothing is concluded from them.",
+        Effect(float(sum(counts.values())), "cells at an end of the grid", n=len(found)),
     )
-
-
-_CELL: Sequence[str] = [
-    *("experiment", "method", "setting", "rank", "alpha", "scaling", "shift_rank", "train_examples"),
-]

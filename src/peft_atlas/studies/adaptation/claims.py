@@ -5,10 +5,15 @@ from __future__ import annotations
 import pandas as pd
 
 from peft_atlas.analysis.finding import POINTS, SEED_NOTEBOOK, Effect, Finding
-from peft_atlas.studies.adaptation.answers import slopes
+from peft_atlas.studies.adaptation.answers import differing
 from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA
+from peft_atlas.studies.adaptation.jobs import NAME
+from peft_atlas.studies.adaptation.rank_answers import per_shift, shift_curves, steps_of
 
-SCOPE = "Measured on a small network whose target is a shift of known rank; it decides nothing for large models."
+SCOPE = (
+    "Measured on a small network, where adapters are attached to the very layer that was shifted; it decides nothing "
+    "for large models."
+)
 
 
 def adaptation_claims(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> list[Finding]:
@@ -21,55 +26,64 @@ def adaptation_claims(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: f
     confidence
         Confidence level of the intervals; 1 minus it is the level of the tests.
     """
-    chosen = runs[runs["selected"].fillna(value=True)]
-    ranks = chosen[(chosen["experiment"] == "ranks") & (chosen["method"] == "LoRA")]
+    ranks = runs[(runs["experiment"] == "ranks") & (runs["method"] == "LoRA")]
+    lora = contrasts[(contrasts["question"] == AGAINST_FULL) & (contrasts["method"] == "LoRA")]
     return [
-        _intrinsic_rank(ranks, confidence),
-        _comparable(contrasts, confidence),
-        _alpha_matters(contrasts),
+        _intrinsic_rank(ranks, float(lora["margin"].iloc[0]), confidence),
+        _comparable(lora),
+        _alpha_matters(contrasts[contrasts["question"] == ALPHA], confidence),
     ]
 
 
-def _claim(
-    name: str, statement: str, verdict: str, evidence: str, detail: str, effect: Effect | None = None
-) -> Finding:
-    id_, text = f"adaptation_{name}", f"{detail} {SCOPE}"
-    return Finding("claim", id_, "adaptation", statement, SEED_NOTEBOOK, verdict, evidence, text, effect=effect)
+def _claim(name: str, statement: str, verdict: str, evidence: str, detail: str, effect: Effect) -> Finding:
+    text = f"{detail} {SCOPE}"
+    return Finding("claim", f"{NAME}_{name}", NAME, statement, SEED_NOTEBOOK, verdict, evidence, text, effect=effect)
 
 
-def _intrinsic_rank(ranks: pd.DataFrame, confidence: float) -> Finding:
-    """Return whether a rank beyond that of the needed update brings nothing more, while one below it costs."""
+def _intrinsic_rank(ranks: pd.DataFrame, margin: float, confidence: float) -> Finding:
+    """Return whether ranks below the shift's cost accuracy and ranks beyond it bring less than the margin.
+
+    Supported where both hold for every shift, so that no adjustment is needed; contradicted where some rank below
+    costs nothing for certain, or the largest rank brings more than the margin for certain.
+    """
     examples = int(ranks["train_examples"].max())
-    rows = ranks[ranks["train_examples"] == examples]
-    up, past = (slopes(rows, confidence, beyond=beyond) for beyond in (False, True))
-    verdict = "undecided"
-    if up.low is not None and up.high is not None and past.low is not None:
-        if up.low > 0:
-            verdict = "contradicted" if past.low > 0 else "supported"
-        elif up.high < 0:
-            verdict = "contradicted"
-    effects = [Effect.of_estimate(side, confidence, f"{POINTS} a doubling", 100) for side in (up, past)]
-    words = [e.in_words(2) for e in effects]
+    curves = shift_curves(ranks[ranks["train_examples"] == examples], confidence)
+    below, beyond = steps_of(curves)
+    rising = [each.shift for each, effect in beyond if effect.low is not None and effect.low > 0]
+    remains = f" A rise remains for k = {', '.join(map(str, rising))}." if rising else ""
     return _claim(
         "intrinsic_rank",
         "Section 1: an update of low rank suffices where the change that is needed has low rank",
-        verdict,
-        f"runs: study=adaptation, experiment=ranks, train_examples={examples}, selected=True",
-        f"With {examples:,} examples a doubling of r up to the shift's rank changes test accuracy by {words[0]}, one "
-        f"beyond it by {words[1]}.",
-        effect=effects[1],
+        _suffices([effect for _, effect in below], [effect for _, effect in beyond], 100 * margin),
+        f"runs: study={NAME}, experiment=ranks, train_examples={examples}, selected=True",
+        f"With {examples:,} examples the change from the smallest r to the shift's rank k is {per_shift(below)} "
+        f"points, that from r = k to the largest r {per_shift(beyond)} points; a gain beyond r = k counts "
+        f"where it exceeds {100 * margin:g} point.{remains}",
+        max((effect for _, effect in beyond), key=lambda e: e.size or 0.0, default=Effect(None, POINTS, n=0)),
     )
 
 
-def _comparable(contrasts: pd.DataFrame, confidence: float) -> Finding:
-    """Return whether LoRA is as accurate as full fine-tuning, or more, on most target tasks."""
-    rows = contrasts[(contrasts["question"] == AGAINST_FULL) & (contrasts["method"] == "LoRA")]
-    equal = rows["p_equivalence"].fillna(1.0) < 1 - confidence
-    told = ~rows["indistinguishable"].fillna(value=True).astype(bool)
-    better, worse = told & (rows["difference"] > 0), told & (rows["difference"] < 0)
-    comparable, behind = int((equal | better).sum()), int((worse & ~equal).sum())
+def _suffices(below: list[Effect], beyond: list[Effect], margin: float) -> str:
+    """Return the verdict on steps up to the shift's rank and beyond it, in points."""
+    ends = [(effect.low, effect.high) for effect in beyond]
+    if not below or not beyond or any(low is None or high is None for low, high in ends):
+        return "undecided"
+    if any(low is not None and low > margin for low, _ in ends):
+        return "contradicted"
+    if any(effect.high is not None and effect.high < 0 for effect in below):
+        return "contradicted"
+    costs = all(effect.low is not None and effect.low > 0 for effect in below)
+    enough = all(high is not None and high < margin for _, high in ends)
+    return "supported" if costs and enough else "undecided"
+
+
+def _comparable(rows: pd.DataFrame) -> Finding:
+    """Return whether LoRA is not inferior to full fine-tuning, within the margin, on most target tasks."""
+    told, margin = differing(rows), float(rows["margin"].iloc[0])
+    good = int((rows["low"].astype(float) > -margin).sum())
+    behind = int(((told["difference"] < 0) & (told["low"] <= -margin)).sum())
     verdict = "undecided"
-    if 2 * comparable > len(rows):
+    if 2 * good > len(rows):
         verdict = "supported"
     elif 2 * behind > len(rows):
         verdict = "contradicted"
@@ -77,25 +91,34 @@ def _comparable(contrasts: pd.DataFrame, confidence: float) -> Finding:
         "comparable_to_full",
         "Takeaway 2: LoRA performs comparably to full fine-tuning in many cases",
         verdict,
-        "contrasts: study=adaptation, question=method_against_full, method=LoRA",
-        f"On {comparable} of {len(rows)} target tasks it is equivalent or better, on {behind} worse, and "
-        f"{len(rows) - comparable - behind} cannot be told.",
-        effect=Effect.of_contrast(rows.loc[rows["difference"].idxmin()]),
+        f"contrasts: study={NAME}, question={AGAINST_FULL}, method=LoRA",
+        f"On {good} of {len(rows)} target tasks the interval excludes a loss of more than {100 * margin:g} point, on "
+        f"{behind} LoRA is worse ({rows['adjustment'].iloc[0]}), and {len(rows) - good - behind} are open; most of the "
+        "tasks would have to agree.",
+        Effect.of_contrast(rows.loc[rows["difference"].idxmin()]),
     )
 
 
-def _alpha_matters(contrasts: pd.DataFrame) -> Finding:
-    """Return whether some alpha is worse than the selected one although its own learning rate was tuned."""
-    rows = contrasts[contrasts["question"] == ALPHA]
-    told = rows[~rows["indistinguishable"].fillna(value=True).astype(bool)]
-    known = rows[rows["indistinguishable"].notna()]
-    verdict = "undecided" if known.empty else ("supported" if len(told) else "contradicted")
+def _alpha_matters(rows: pd.DataFrame, confidence: float) -> Finding:
+    """Return whether some alpha is worse than the selected one although its own learning rate was tuned.
+
+    That no test rejects is no evidence of equality: contradicted only where every alpha is equivalent.
+    """
+    told = differing(rows)
+    worse = told[told["difference"] < 0]
+    equal = rows["p_equivalence"].fillna(1.0) < 1 - confidence
+    verdict = "supported" if len(worse) else "undecided"
+    if not len(worse) and len(rows) and equal.all():
+        verdict = "contradicted"
     largest = rows.loc[rows["difference"].abs().idxmax()]
+    effect = Effect.of_contrast(largest)
     return _claim(
         "alpha_matters_when_tuned",
         "Takeaway 3: LoRA's accuracy depends on alpha, the learning rate being tuned for each",
         verdict,
-        "contrasts: study=adaptation, question=alpha_against_selected",
-        f"{len(told)} of {len(rows)} alphas can be told from the selected one on test ({largest['adjustment']}).",
-        effect=Effect.of_contrast(largest),
+        f"contrasts: study={NAME}, question={ALPHA}",
+        f"{len(worse)} of {len(rows)} distinct alphas are worse on test than the selected one "
+        f"({largest['adjustment']}), the worst by {effect.in_words(unit='points')}; {int(equal.sum())} are equivalent "
+        f"within {100 * largest['margin']:g} point. One target task.",
+        effect,
     )

@@ -1,4 +1,8 @@
-"""The adaptation study's paired comparisons: ranks against the shift's, methods against full fine-tuning, alphas."""
+"""The adaptation study's paired comparisons: ranks against the shift's, methods against full fine-tuning, alphas.
+
+Primary are LoRA against full fine-tuning over the six target tasks, on accuracy and on what is kept of the source task,
+and alpha with its learning rate tuned. Everything else is exploratory.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,17 @@ from typing import Any
 
 import pandas as pd
 
-from peft_atlas.analysis.contrasts import Comparison, Levels, by_seed, compare
+from peft_atlas.analysis.contrasts import EXPLORATORY, PRIMARY, Comparison, Levels, by_seed, compare
 from peft_atlas.studies.adaptation.jobs import NAME
 
-SATURATION, AGAINST_FULL, ALPHA, FORGETTING = (
+SATURATION, AGAINST_FULL, ALPHA, FORGETTING, POOLED_FORGETTING = (
     "rank_against_shift_rank",
     "method_against_full",
     "alpha_against_selected",
     "forgetting_against_full",
+    "forgetting_pooled",
 )
+FULL = "full fine-tuning"
 
 
 def contrasts(runs: pd.DataFrame, curves: pd.DataFrame, levels: Levels) -> list[dict[str, Any]]:
@@ -30,10 +36,12 @@ def contrasts(runs: pd.DataFrame, curves: pd.DataFrame, levels: Levels) -> list[
         Confidence level of the intervals, 1 minus which is the level of the tests, and the margin of equivalence.
     """
     chosen = runs[runs["selected"].fillna(value=True)]
+    methods = chosen[chosen["experiment"] == "methods"]
     comparisons = [
         *_ranks_against_shift(chosen[chosen["experiment"] == "ranks"]),
-        *_methods_against_full(chosen[chosen["experiment"] == "methods"], levels.margin),
-        *_alphas_against_selected(chosen[chosen["experiment"] == "alphas"]),
+        *_methods_against_full(methods, levels.margin),
+        *_pooled_forgetting(methods),
+        *_alphas_against_selected(chosen[chosen["experiment"] == "alphas"], levels.margin),
     ]
     return compare(NAME, comparisons, levels.confidence)
 
@@ -54,48 +62,94 @@ def _ranks_against_shift(runs: pd.DataFrame) -> Iterator[Comparison]:
         for rank in ranks:
             if rank != shift:
                 cell = group[group["rank"] == rank]
-                alpha = float(cell["alpha"].iloc[0])
-                left = by_seed(cell)
-                name = "LoRA of the shift's own rank"
-                yield Comparison(SATURATION, task, "LoRA", rank, alpha, name, left, own, None, shift, examples)
+                yield Comparison(
+                    SATURATION,
+                    task,
+                    "LoRA",
+                    rank,
+                    float(cell["alpha"].iloc[0]),
+                    "LoRA of the shift's own rank",
+                    by_seed(cell),
+                    own,
+                    shift_rank=shift,
+                    train_examples=examples,
+                    role=EXPLORATORY,
+                )
 
 
 def _methods_against_full(runs: pd.DataFrame, margin: float) -> Iterator[Comparison]:
     """Yield every method against full fine-tuning: accuracy on the target, and what is left on the source."""
     for task, shift, examples, group in _targets(runs):
+        full = group[group["method"] == "full"]
         for method, cell in group[group["method"] != "full"].groupby("method", sort=True):
             first = cell.iloc[0]
-            rank = None if pd.isna(first["rank"]) else int(first["rank"])
-            alpha = None if pd.isna(first["alpha"]) else float(first["alpha"])
             accuracy = Comparison(
                 AGAINST_FULL,
                 task,
                 str(method),
-                rank,
-                alpha,
-                "full fine-tuning",
+                None if pd.isna(first["rank"]) else int(first["rank"]),
+                None if pd.isna(first["alpha"]) else float(first["alpha"]),
+                FULL,
                 by_seed(cell),
-                by_seed(group, method="full"),
-                None,
-                shift,
-                examples,
+                by_seed(full),
+                shift_rank=shift,
+                train_examples=examples,
                 margin=margin,
+                role=PRIMARY if method == "LoRA" else EXPLORATORY,
             )
             yield accuracy
-            kept, full = (by_seed(rows, "source_accuracy") for rows in (cell, group[group["method"] == "full"]))
-            yield replace(accuracy, question=FORGETTING, metric="source_accuracy", left=kept, right=full, margin=None)
+            kept, left = (by_seed(rows, "source_accuracy") for rows in (cell, full))
+            yield replace(accuracy, question=FORGETTING, metric="source_accuracy", left=kept, right=left, margin=None)
 
 
-def _alphas_against_selected(runs: pd.DataFrame) -> Iterator[Comparison]:
-    """Yield LoRA at every alpha against the alpha that validation selects, for each rank and scaling."""
+def _pooled_forgetting(runs: pd.DataFrame) -> Iterator[Comparison]:
+    """Yield what LoRA keeps of the source task against full fine-tuning, each seed's mean over the target tasks.
+
+    The tasks share the seeds' networks, so that a seed is the unit and its mean the outcome.
+    """
+    kept = {method: _mean_by_seed(runs[runs["method"] == method], "source_accuracy") for method in ("LoRA", "full")}
+    lora = runs[runs["method"] == "LoRA"]
+    if len(lora):
+        rank, alpha = int(lora["rank"].iloc[0]), float(lora["alpha"].iloc[0])
+        yield Comparison(
+            *(POOLED_FORGETTING, "all target tasks", "LoRA", rank, alpha, FULL, kept["LoRA"], kept["full"]),
+            metric="source_accuracy",
+        )
+
+
+def _mean_by_seed(runs: pd.DataFrame, metric: str) -> pd.Series[float]:
+    """Return each seed's mean over the target tasks; a seed that lacks one is missing."""
+    wide = runs.pivot(index="seed", columns=["shift_rank", "train_examples"], values=metric).astype(float)
+    return wide.mean(axis=1, skipna=False)
+
+
+def _alphas_against_selected(runs: pd.DataFrame, margin: float) -> Iterator[Comparison]:
+    """Yield LoRA at every alpha against the alpha that validation selects, for each rank and scaling.
+
+    Where two scalings multiply the update of a rank by the same factor, their runs are equal bit for bit; such a
+    comparison is made once.
+    """
+    seen: set[tuple[str, int, int, float, float]] = set()
     for task, shift, examples, group in _targets(runs):
         for (rule, rank), cell in group.groupby(["setting", "rank"], sort=True):
-            means = cell.groupby("alpha")["validation_accuracy"].mean()
-            best = float(means.idxmax())
-            for alpha in means.index:
-                if alpha != best:
-                    left, right = by_seed(cell, alpha=alpha), by_seed(cell, alpha=best)
-                    name = f"alpha {best:g}, selected on validation"
-                    yield Comparison(
-                        ALPHA, task, "LoRA", int(rank), float(alpha), name, left, right, str(rule), shift, examples
-                    )
+            factors = cell.groupby("alpha")["scaling"].first()
+            best = float(cell.groupby("alpha")["validation_accuracy"].mean().idxmax())
+            for alpha, factor in factors.items():
+                key = (task, examples, int(rank), float(factor), float(factors[best]))
+                if alpha == best or key in seen:
+                    continue
+                seen.add(key)
+                yield Comparison(
+                    ALPHA,
+                    task,
+                    "LoRA",
+                    int(rank),
+                    float(alpha),
+                    f"alpha {best:g}, selected on validation",
+                    by_seed(cell, alpha=alpha),
+                    by_seed(cell, alpha=best),
+                    setting=str(rule),
+                    shift_rank=shift,
+                    train_examples=examples,
+                    margin=margin,
+                )

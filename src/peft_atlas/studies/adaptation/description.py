@@ -5,7 +5,7 @@ from peft_atlas.studies.study import AnswerPart, Study
 STUDY = Study(
     name="adaptation",
     title="Measured: adaptation from a pretrained base",
-    label="Measured on a pretrained network, adapted to a shift of known rank",
+    label="Measured on a pretrained network that is adapted to a shift of known rank",
     about=(
         "A pretrained network is adapted by every method to targets that differ by a weight shift of known rank, "
         "learning rates chosen on validation."
@@ -18,5 +18,5 @@ STUDY = Study(
         AnswerPart("alpha", "adaptation_alpha", "adaptation_alpha", 2),
         AnswerPart("choice", "adaptation_choice", "adaptation_methods", 2),
     ),
-    headlines=("adaptation_saturation_*", "adaptation_equivalence"),
+    headlines=("adaptation_equivalence", "adaptation_forgetting", "adaptation_saturation_*"),
 )

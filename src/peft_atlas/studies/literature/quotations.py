@@ -10,6 +10,7 @@ import pandas as pd
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.studies.literature.jobs import NAME
+from peft_atlas.studies.literature.judging import SINGLE_RUNS
 from peft_atlas.studies.literature.published_tables import FULL, LORA, PublishedTables, both, gigabytes
 from peft_atlas.studies.literature.scores import SEED
 
@@ -28,6 +29,8 @@ QUOTATIONS = {
     "most_effective": ("Section 3", "LoRA is one of the most effective methods across applications"),
 }
 PROTEINS, PPI = "Protein Models", "PPI"
+# Weight, gradient and both moments of AdamW, each of 2 bytes.
+PURE_BF16_BYTES = 8
 
 
 def quotation_claims(tables: PublishedTables) -> list[Finding]:
@@ -51,7 +54,7 @@ def _claim(
 
 
 def _wording(tables: PublishedTables, quotation: str) -> Finding:
-    """Return that the wording of a quotation cannot be checked, and why."""
+    """Return that the wording of a quotation cannot be checked, with the reason."""
     survey = tables.references[tables.references["true_arxiv_id"] == SURVEY].iloc[0]
     place, said = QUOTATIONS[quotation]
     return _claim(
@@ -72,14 +75,16 @@ def _minimal(tables: PublishedTables) -> Finding:
     fewer = counts[counts["trainable_params"] < counts["base_model"].map(lora)]
     least = fewer.loc[fewer.groupby("base_model", sort=False)["trainable_params"].idxmin()]
     times = {row.base_model: lora[row.base_model] / row.trainable_params for row in least.itertuples()}
-    told = both([f"{row.method} 1/{times[row.base_model]:.0f} of it on {row.base_model}" for row in least.itertuples()])
+    fewest = both(
+        [f"{row.method} 1/{times[row.base_model]:.0f} of it on {row.base_model}" for row in least.itertuples()]
+    )
     return _claim(
         "single_gpu",
         "minimal_parameters",
         "LoRA fine-tunes a minimal number of parameters: no method of the tables trains fewer",
         "contradicted" if len(fewer) else "supported",
         select("parameters", counts, ("base_model",)) + ", method, trainable_params",
-        f"Fewer train with {both(list(dict.fromkeys(fewer['method'])))}; the fewest, {told}.",
+        f"Fewer are trained by {both(list(dict.fromkeys(fewer['method'])))}; the fewest: {fewest}.",
         effect=Effect(float(min(times.values(), default=1.0)), "times the smallest count", n=len(counts)),
     )
 
@@ -90,41 +95,49 @@ def _sizes(memory: pd.DataFrame) -> list[int]:
 
 
 def _full_needs_more(tables: PublishedTables) -> Finding:
-    """Return whether full fine-tuning exceeds every size of GPU, which no activation can mend."""
+    """Return whether full fine-tuning with fp32 Adam states exceeds every size of GPU, before any activation.
+
+    The condition is part of the statement: with weights, gradients and both moments in bf16 a parameter takes 8 bytes,
+    and 8-bit or factored optimisers take less.
+    """
     memory = tables.training_bytes()
     full = memory[memory["method"] == FULL]
     largest = _sizes(tables.memory)[-1]
-    told = both([f"{gigabytes(row.total_bytes)} on {row.base_model}" for row in full.itertuples()])
+    needed = both([f"{gigabytes(row.total_bytes)} on {row.base_model}" for row in full.itertuples()])
+    pure = [f"{gigabytes(PURE_BF16_BYTES * row.base_params)} on {row.base_model}" for row in full.itertuples()]
     return _claim(
         "single_gpu",
         "full_needs_more_than_one_gpu",
-        f"Full fine-tuning does not fit a single GPU of {largest} GB",
+        f"With fp32 AdamW states full fine-tuning does not fit a single GPU of {largest} GB",
         "contradicted" if full[f"fits_{largest}gb"].any() else "supported",
         f"memory: method=full, precision=bf16_mixed, fits_{largest}gb",
-        f"Weights, gradients and optimiser states alone take {told}, without offloading or quantisation.",
+        f"Weights, gradients and optimiser states alone take {needed} in bf16 mixed precision, without offloading. "
+        f"With everything in bf16, {PURE_BF16_BYTES} bytes per parameter, they would take {both(pure)}.",
         effect=Effect(float(full["total_bytes"].min() / 1e9), "GB, the smaller", n=len(full)),
     )
 
 
 def _single_gpu(tables: PublishedTables) -> Finding:
-    """Return whether what LoRA keeps on the GPU from step to step fits one, and how far other methods do too."""
+    """Return whether LoRA can fit a single GPU: what it keeps from step to step must, and activations come on top."""
     memory = tables.training_bytes()
     lora = memory[memory["method"] == LORA]
     others = memory[~memory["method"].isin([LORA, FULL])]
     sizes = _sizes(memory)
     fits = {row.base_model: [size for size in sizes if row.total_bytes <= 1e9 * size] for row in lora.itertuples()}
-    told = [
+    needed = [
         f"{gigabytes(row.total_bytes)} on {row.base_model}{_room(fits[row.base_model])}" for row in lora.itertuples()
     ]
     largest = f"fits_{sizes[-1]}gb"
+    condition = "The necessary condition is met" if all(fits.values()) else "The necessary condition is not met"
     return _claim(
         "single_gpu",
         "lora_fits_one_gpu",
-        "The weights, gradients and optimiser states of LoRA training fit a single GPU",
-        "supported" if all(fits.values()) else "contradicted",
+        "LoRA training fits a single GPU",
+        "undecided" if all(fits.values()) else "contradicted",
         "memory: method=LoRA, precision=bf16_mixed",
-        f"{both(told)}. Activations come on top and were not computed. It is not LoRA's alone: "
-        f"{int(others[largest].sum())} of the {len(others)} other configurations fit too.",
+        f"{condition}: weights, gradients and optimiser states take {both(needed)}. Activations come on top and were "
+        f"not computed. This is not specific to LoRA: {int(others[largest].sum())} of the {len(others)} other "
+        f"configurations {'meet it' if all(fits.values()) else 'fit'} too.",
         effect=Effect(float(lora["total_bytes"].max() / 1e9), "GB, the larger", n=len(lora)),
     )
 
@@ -143,25 +156,25 @@ def _combination(tables: PublishedTables) -> Finding:
         "A combination of methods such as BitFit + LoRA is effective in medical imaging",
         "undecided",
         "published: table=applications, task=Medical Imaging",
-        f"{len(combined)} of the {len(rows)} numbers seen for medical imaging are of a combination; the methods are "
+        f"{len(combined)} of the {len(rows)} numbers seen for medical imaging are for a combination; the methods are "
         f"{both(methods)}.",
         effect=Effect(None, n=len(combined)),
     )
 
 
 def _outperforms(tables: PublishedTables) -> Iterator[Finding]:
-    """Return, for each protein task, whether LoRA scores above full fine-tuning in the logs that were seen."""
+    """Return, for each protein task, what the logs that were seen say; a single pair of runs decides nothing."""
     pairs = tables.full_pairs()
     for row in pairs[pairs["task"].str.startswith(PROTEINS)].itertuples():
         task = row.task.removeprefix(f"{PROTEINS}: ")
         yield _claim(
             "ppi",
             f"outperforms_full_{'ppi' if PPI in task else 'symmetry'}",
-            f"In the authors' logs LoRA scores above full fine-tuning on {task}",
-            "supported" if row.gap > 0 else "contradicted",
+            f"LoRA outperforms full fine-tuning on {task}",
+            "undecided",
             f"published: table={row.table}, task={row.task}, metric={row.metric}",
-            f"{row.metric}: {row.printed} with LoRA, {row.printed_full} with full fine-tuning. One run each, of "
-            "validation: no interval, and not the paper's table.",
+            f"As logged by the authors, {row.metric}: {row.printed} with LoRA, {row.printed_full} with full "
+            f"fine-tuning. {SINGLE_RUNS} They are of validation, and not the paper's table.",
             effect=Effect(float(row.gap), "AUPR", n=2),
         )
 
@@ -181,6 +194,6 @@ def _orders_of_magnitude(tables: PublishedTables) -> Iterator[Finding]:
             "supported" if round(orders) == row.value else "contradicted",
             f"published: table={row.table}, line={row.line}; published: table={quoted['table']}, line={quoted['line']}",
             f"{quoted['printed']} % is {orders:.1f} orders of magnitude fewer; {row.source} says about {row.value:g}. "
-            "The number itself was seen in the seed notebook alone.",
+            "The number itself was seen only in the seed notebook.",
             effect=Effect(float(orders - row.value), "orders of magnitude, quoted less printed", n=1),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -123,14 +124,13 @@ def _rank_steps(ranks: SettingCurve, usual: int) -> Finding:
 
     The curve saturates, so that one slope would describe neither end.
     """
-    values = ranks.values
+    values = ranks.grid
     ends = [values[0], *([float(usual)] if values[0] < usual < values[-1] else []), values[-1]]
-    pairs = list(zip(ends[:-1], ends[1:], strict=True))
+    pairs = list(pairwise(ends))
     steps = [ranks.step_effect(*pair) for pair in pairs]
     said = [f"{step.in_words()} from r = {low:g} to {high:g}" for step, (low, high) in zip(steps, pairs, strict=True)]
     neighbours = [
-        f"{ranks.step_effect(low, high).in_words(unit='')} from {low:g} to {high:g}"
-        for low, high in zip(values[:-1], values[1:], strict=True)
+        f"{ranks.step_effect(low, high).in_words(unit='')} from {low:g} to {high:g}" for low, high in pairwise(values)
     ]
     return _answer(
         "rank_trend",
@@ -155,7 +155,8 @@ def _choice(contrasts: pd.DataFrame) -> Finding:
     else:
         detail = (
             f"{tied} of the {len(rows)} other cells of the sweep are {INDISTINGUISHABLE} {rows['reference'].iloc[0]} "
-            f"({rows['adjustment'].iloc[0]}; at the noisiest cell {_points(detectable)} are detectable with 80 % power)."
+            f"({rows['adjustment'].iloc[0]}; in the noisiest cell {_points(detectable)} are "
+            "detectable with 80 % power)."
         )
     return _answer(
         "choice",

@@ -7,7 +7,7 @@ STUDY = Study(
     title="Measured: the notebook's network",
     label="Measured on the notebook's small network",
     about=(
-        "Sections 2-4 of the seed notebook: a small network trained in full and by LoRA, and a sweep over rank and "
+        "Sections 2-4 of the seed notebook: a small network trained in full and with LoRA, and a sweep over rank and "
         "alpha."
     ),
     order=1,
@@ -20,5 +20,5 @@ STUDY = Study(
         AnswerPart("alpha", "notebook_alpha", "rank_scaling_heatmap", 1),
         AnswerPart("choice", "notebook_choice", "rank_alpha_heatmap", 1),
     ),
-    headlines=("notebook_gain", "notebook_choice"),
+    headlines=("notebook_gain", "notebook_rank_trend"),
 )

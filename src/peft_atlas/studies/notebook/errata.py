@@ -95,8 +95,8 @@ def _budget(contrasts: pd.DataFrame) -> Finding:
         "The sweep is compared with a full model that was trained for more epochs",
         "fixed",
         "contrasts: question=reference_budget",
-        f"Accuracy of the full model at its last epoch less that of {row['reference']}: {effect.in_words()}. The figures "
-        "use equal epochs.",
+        f"Accuracy of the full model at its last epoch less that of {row['reference']}: {effect.in_words()}. The "
+        "figures use equal epochs.",
         effect=effect,
     )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SPEC = FigureSpec(
     name="adaptation_alpha",
-    title="Whether alpha matters once the learning rate is tuned",
+    title="Tuning the learning rate removes much of alpha's effect",
     section="measured",
     study="adaptation",
     order=12,
@@ -105,6 +105,6 @@ def describe(plotted: pd.DataFrame) -> Description:
     caption = (
         f"LoRA on a shift of rank {first['shift_rank']} with {first['train_examples']:,} examples. "
         f"{interval_text(plotted)} Validation, since test is read at the chosen rates alone; the best of several rates "
-        "is a little optimistic, alike for every alpha. A scaling of α/√r at one rank is α/r at another alpha."
+        "is slightly optimistic, equally for every alpha. A scaling of α/√r at one rank is α/r at another alpha."
     )
     return Description(caption, finding)

@@ -71,7 +71,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     gained, kept = means.loc[best, "test_accuracy"], means.loc[best, "source_accuracy"]
     finding = (
         f"With {examples:,} examples {best} reaches most on the target, {gained:.1f} %, and {kept:.1f} % on the "
-        f"source, where the network stood at {means['source_accuracy'].max():.1f} %."
+        f"source, where the pretrained network has {means['source_accuracy'].max():.1f} %."
     )
     caption = (
         f"Shift of rank {plotted['shift_rank'].iloc[0]}; each method at the learning rate that validation on the "

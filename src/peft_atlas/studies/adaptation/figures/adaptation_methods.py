@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import label_panels, rank_colours
+from peft_atlas.studies.adaptation.edges import at_edge
 from peft_atlas.studies.adaptation.figures.adapted_cells import budgets
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 SPEC = FigureSpec(
     name="adaptation_methods",
-    title="Every method against full fine-tuning, paired by seed",
+    title="Which methods are better or worse than full fine-tuning depends on the shift and the examples",
     section="measured",
     study="adaptation",
     order=11,
-    tables=("contrasts",),
+    tables=("contrasts", "summary"),
     height=0.62,
     panels=(1, 2),
 )
@@ -33,10 +34,18 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     contrasts = tables["contrasts"]
     rows = contrasts[(contrasts["study"] == "adaptation") & (contrasts["question"] == "method_against_full")].copy()
     rows = rows[rows["train_examples"].isin(budgets(rows))]
+    summary = tables["summary"]
+    edges = at_edge(
+        summary[(summary["study"] == "adaptation") & (summary["metric"] == "validation_accuracy")], "methods"
+    )
+    keys = zip(rows["method"], rows["shift_rank"], rows["train_examples"], strict=True)
+    # A reference at an end of the grid leaves every difference from it as open as a method there.
+    rows["edge"] = [bool({key, ("full", *key[1:])} & edges) for key in keys]
     for name, column in (("mean", "difference"), ("low", "low"), ("high", "high")):
         rows[name] = 100 * rows[column]
     rows["margin"] = 100 * rows["margin"]
     columns = ["method", "shift_rank", "train_examples", "mean", "low", "high", "interval", "n", "margin", "adjustment"]
+    columns += ["role", "detectable", "edge"]
     return rows.assign(unit="percentage points")[[*columns, "unit", "p_adjusted", "p_equivalence"]].reset_index(
         drop=True
     )
@@ -58,16 +67,22 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         for place, shift in enumerate(shifts):
             rows = plotted[(plotted["train_examples"] == examples) & (plotted["shift_rank"] == shift)]
             y = [methods.index(method) + 0.22 * ((len(shifts) - 1) / 2 - place) for method in rows["method"]]
-            axis.errorbar(
-                rows["mean"],
-                y,
-                xerr=[rows["mean"] - rows["low"], rows["high"] - rows["mean"]],
-                fmt=_MARKERS[place % len(_MARKERS)],
-                color=colours[shift],
-                markersize=3.5,
-                linewidth=1,
-                label=f"shift of rank {shift}",
-            )
+            marker, colour = _MARKERS[place % len(_MARKERS)], colours[shift]
+            errors = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+            axis.errorbar(rows["mean"], y, xerr=errors, fmt="none", color=colour, linewidth=1)
+            for edge, face in ((False, colour), (True, "white")):
+                kept = rows["edge"].to_numpy(bool) == edge
+                label = None if edge else f"shift of rank {shift}"
+                places = [height for height, here in zip(y, kept, strict=True) if here]
+                axis.plot(
+                    rows.loc[kept, "mean"],
+                    places,
+                    marker,
+                    color=colour,
+                    markerfacecolor=face,
+                    markersize=3.5,
+                    label=label,
+                )
         axis.set_yticks(range(len(methods)), methods if axis is axes[0] or style.narrow else [""] * len(methods))
         axis.set_ylim(-0.6, len(methods) - 0.4)
         axis.set(title=f"{examples:,} examples", xlabel="Test accuracy less full (points)")
@@ -75,19 +90,28 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     label_panels(axes)
 
 
+def _interval(plotted: pd.DataFrame, role: str) -> str:
+    """Return the name of the intervals of the comparisons in a role."""
+    names = plotted.loc[plotted["role"] == role, "interval"].dropna()
+    return str(names.iloc[0]) if len(names) else "none"
+
+
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
     sentences = []
     for examples in sorted(set(budgets(plotted))):
-        rows = plotted[plotted["train_examples"] == examples]
-        means = rows.groupby("method")["mean"].mean().sort_values()
-        sentences.append(
-            f"With {examples:,} examples {means.index[-1]} is best, {means.iloc[-1]:+.1f} points from full fine-tuning "
-            f"on average over the shifts; LoRA stands at {means.get('LoRA', float('nan')):+.1f}."
+        rows = plotted[(plotted["train_examples"] == examples) & (plotted["method"] == "LoRA")]
+        said = ", ".join(
+            f"{row.mean:+.1f} [{row.low:+.1f}, {row.high:+.1f}] at rank {row.shift_rank}"
+            for row in rows.sort_values("shift_rank").itertuples()
         )
+        sentences.append(f"With {examples:,} examples LoRA differs from full fine-tuning by {said} points.")
     caption = (
         "Test accuracy less that of full fine-tuning, each at the learning rate that validation chose from one grid. "
-        f"Means over {int(plotted['n'].max())} seeds; bars: {plotted['interval'].iloc[0]}. Shaded: within "
-        f"±{plotted['margin'].iloc[0]:g} point, which counts as equivalent. Methods in order of their mean."
+        f"Means over {int(plotted['n'].max())} seeds. Bars of LoRA, the primary comparison: "
+        f"{_interval(plotted, 'primary')}; of the other methods: {_interval(plotted, 'exploratory')} on a target task. "
+        "Open marks: the rate of the method or of full fine-tuning is an end of the grid, so nothing is concluded from "
+        f"them. Shaded: within ±{plotted['margin'].iloc[0]:g} point, which counts as equivalent. Methods in order of "
+        "their mean."
     )
     return Description(caption, " ".join(sentences))

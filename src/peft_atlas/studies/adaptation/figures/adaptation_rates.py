@@ -1,4 +1,4 @@
-"""Validation accuracy over the learning rate, the search that every method had alike."""
+"""Validation accuracy over the learning rate: the same search for every method."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SPEC = FigureSpec(
     name="adaptation_saturation",
-    title="Where LoRA saturates as its rank passes the rank of the shift",
+    title="With many examples LoRA saturates near the rank of the shift",
     section="measured",
     study="adaptation",
     order=10,
@@ -83,13 +83,13 @@ def describe(plotted: pd.DataFrame) -> Description:
     for examples in sorted(set(budgets(plotted))):
         lora = plotted[(plotted["train_examples"] == examples) & (plotted["method"] == "LoRA")]
         best = lora.loc[lora.groupby("shift_rank")["mean"].idxmax()]
-        told = ", ".join(f"r = {row.rank} for rank {row.shift_rank}" for row in best.itertuples())
-        sentences.append(f"With {examples:,} examples the highest mean stands at {told}.")
+        places = ", ".join(f"r = {row.rank} for rank {row.shift_rank}" for row in best.itertuples())
+        sentences.append(f"With {examples:,} examples the highest mean is at {places}.")
     caption = (
         "Test accuracy of LoRA on the first layer of a pretrained network, alpha in proportion to r, the learning rate "
         "of every point chosen on validation. A target task is labelled by the network itself after that layer's "
         f"weight moved by a matrix of known rank, all of one norm. {interval_text(plotted)} Seeds differ more than "
-        "settings do, and the comparisons in the text are paired by seed. The ring marks the shift's own rank, the "
+        "settings do; the comparisons in the text are paired by seed. The ring marks the shift's own rank, the "
         "smallest that can solve the task exactly; the highest rank of a shift is full. Points are set apart a little."
     )
     return Description(caption, " ".join(sentences))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -64,8 +65,16 @@ def _check_spellings(task: str, counts: Counter[str]) -> None:
     for label in sorted(counts):
         first = seen.setdefault(normalised(label), label)
         if first != label:
-            pair = f"{first!r} ({counts[first]:,} rows) and {label!r} ({counts[label]:,} rows)"
-            raise AtlasError(f"task {task}: labels {pair} differ only in case or blanks; allowed: one spelling")
+            pair = f"{_spelling(first)} ({counts[first]:,} rows) and {_spelling(label)} ({counts[label]:,} rows)"
+            raise AtlasError(
+                f"task {task}: labels {pair} differ only in case or blanks, or in how their characters are composed; "
+                "allowed: one spelling for each class"
+            )
+
+
+def _spelling(label: str) -> str:
+    """Return a label so that blanks and marks on their own are seen."""
+    return ascii(label[:40]) if any(map(unicodedata.combining, label)) else repr(label[:40])
 
 
 def _check_numbers(task: str, counts: Counter[str]) -> None:

@@ -65,7 +65,12 @@ def _is_text(kind: Any) -> bool:
 
 def values(place: str, column: Any) -> list[str | None]:
     """Return a column's values as text; null and NaN are None."""
-    return [_value(place, value) for value in column.to_pylist()]
+    try:
+        found = column.to_pylist()
+    except (ValueError, OverflowError) as error:
+        # Of a damaged file: bytes that are no UTF-8, dates that no calendar has.
+        raise AtlasError(f"{place}: holds a value that cannot be read ({str(error)[:100]}); allowed: text") from None
+    return [_value(place, value) for value in found]
 
 
 def _value(place: str, value: Any) -> str | None:

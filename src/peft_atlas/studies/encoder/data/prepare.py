@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from peft_atlas.studies.encoder.data.text import Cleaning, SplitSizes, clean, dr
 
 # Texts of one source play the part of what the model knew before: a set that the task does not read.
 _DRIFT_SOURCES = ("sent_amazon", "sent_nyt")
-_PART = 4096
+# Texts, and characters of them, that are tokenised at once.
+_PART, _CHARACTERS = 4096, 1_000_000
 _Tokenise = Callable[[Sequence[str]], list[list[int]]]
 
 
@@ -110,7 +111,25 @@ def _tokeniser(path: Path, max_length: int) -> _Tokenise:
     words = read_tokenizer(path.parent)
     words.no_padding()
     words.enable_truncation(max_length)
-    return lambda texts: [encoded.ids for encoded in words.encode_batch(list(texts))]
+
+    def tokenise(texts: Sequence[str]) -> list[list[int]]:
+        return [encoded.ids for part in _parts(texts) for encoded in words.encode_batch(part)]
+
+    return tokenise
+
+
+def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Yield texts in parts of few characters, since a text takes 30 bytes per character while it is tokenised."""
+    part: list[str] = []
+    characters = 0
+    for text in texts:
+        part.append(text)
+        characters += len(text)
+        if characters > _CHARACTERS or len(part) == _PART:
+            yield part
+            part, characters = [], 0
+    if part:
+        yield part
 
 
 def _with_tokens(rows: pd.DataFrame, tokenise: _Tokenise) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -33,8 +33,11 @@ _GPU = "0.55"
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return gigabytes (10^9 bytes) by model, configuration and precision, full fine-tuning first."""
     memory = tables["memory"]
-    rows = memory[memory["base_model"].isin(MODELS) & memory["method"].isin([*METHODS, _FULL])]
-    order = {method: place for place, method in enumerate([_FULL, *METHODS])}
+    rows = memory[memory["base_model"].isin(MODELS)]
+    # A method without a colour of its own comes last, by name, and is drawn all the same.
+    known = [_FULL, *METHODS]
+    others = sorted(set(rows["method"]) - set(known))
+    order = {method: place for place, method in enumerate([*known, *others])}
     rows = rows.assign(gigabytes=rows["total_bytes"] / 1e9, order=rows["method"].map(order))
     rows = rows.sort_values(["order", "setting", "base_model", "precision"], kind="stable", ignore_index=True)
     rows["label"] = [_label(row, rows) for row in rows.itertuples()]
@@ -133,7 +136,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     caption = (
         "Weights, gradients and both moments of AdamW, computed from counts; GB: 10^9 bytes. In bf16 mixed precision a "
         "trained weight has an fp32 copy, so full fine-tuning takes the same in both. Activations come on top: right "
-        "of a line training there is impossible without offloading or quantisation, left of it not yet shown "
+        "of a line training with AdamW in these precisions is impossible without offloading, left of it not yet shown "
         "possible. Exact, so without interval."
     )
     return Description(caption, " ".join(sentences))

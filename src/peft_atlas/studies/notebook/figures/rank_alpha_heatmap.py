@@ -44,7 +44,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     worst = plotted.loc[plotted["mean"].idxmin()]
     finding = (
         f"Validation selects r = {best['rank']}, α = {best['alpha']:g} with {best['mean']:.1f} %; {tied} of the other "
-        f"{len(plotted) - 1} cells cannot be told from it, the lowest, r = {worst['rank']}, α = {worst['alpha']:g}, "
-        f"has {worst['mean']:.1f} %."
+        f"{len(plotted) - 1} cells are statistically indistinguishable from it; the lowest, r = {worst['rank']}, "
+        f"α = {worst['alpha']:g}, has {worst['mean']:.1f} %."
     )
     return Description(marks_caption(plotted), finding)

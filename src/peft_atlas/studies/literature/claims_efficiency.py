@@ -1,0 +1,119 @@
+"""Takeaway 1, parameter efficiency: parameters, memory and time of LoRA against full fine-tuning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from peft_atlas.analysis.finding import Effect, Finding
+from peft_atlas.studies.literature.judging import Measured, below_one, decide, from_measured, takeaway_claim
+from peft_atlas.studies.literature.published_tables import (
+    FULL,
+    LORA,
+    PublishedTables,
+    both,
+    gigabytes,
+    of_other_sources,
+)
+from peft_atlas.studies.literature.recomputation import PERCENT
+
+ONE_PERCENT = 1.0
+_OF_TIME = re.compile(r"second|minute|hour|time|speed|throughput", re.IGNORECASE)
+
+
+def efficiency_claims(tables: PublishedTables, measured: Measured) -> list[Finding]:
+    """Return the claims of takeaway 1: parameters, memory and time."""
+    return [
+        _below_one_percent(tables),
+        *_below_one_percent_here(measured),
+        _less_memory(tables, measured.get("encoder_memory")),
+        _faster(tables, measured.get("encoder_cost")),
+    ]
+
+
+def _below_one_percent(tables: PublishedTables) -> Finding:
+    rows = tables.counts[tables.counts["method"] == LORA]
+    models = list(dict.fromkeys(rows["base_model"]))
+    counted = both(
+        [f"{row.percent_with_adapter:.3f} % of {row.base_model} ({row.setting})" for row in rows.itertuples()]
+    )
+    others = of_other_sources(tables.exact)
+    others = others[
+        (others["metric"] == PERCENT) & ~others["base_model"].isin(models) & (others["value"] >= ONE_PERCENT)
+    ]
+    elsewhere = both([f"{row.printed} % on {row.task} ({row.note})" for row in others.itertuples()])
+    return takeaway_claim(
+        1,
+        "below_one_percent",
+        f"LoRA trains less than 1 % of the parameters of {both(models)}",
+        decide(bool((rows["percent_with_adapter"] < ONE_PERCENT).all())),
+        "parameters: method=LoRA, percent_with_adapter",
+        f"Recomputed in the configurations that are documented: {counted}. Not below 1 % elsewhere: {elsewhere}.",
+        effect=Effect(
+            float(rows["percent_with_adapter"].max()), "percent of the model's parameters, the largest", n=len(rows)
+        ),
+    )
+
+
+def _below_one_percent_here(measured: Measured) -> Iterator[Finding]:
+    answer = measured.get("notebook_cost")
+    if answer is None or answer.effect is None or answer.effect.size is None:
+        return
+    yield takeaway_claim(
+        1,
+        "below_one_percent_notebook",
+        "LoRA trains less than 1 % of the parameters of the notebook's own network",
+        decide(answer.effect.size < ONE_PERCENT),
+        f"findings: kind=answer, id={answer.id}; {answer.evidence}",
+        answer.detail or "",
+        effect=answer.effect,
+    )
+
+
+def _less_memory(tables: PublishedTables, measured: Finding | None) -> Finding:
+    """Return whether LoRA needs less memory, by how much at most, and what was measured."""
+    pairs = _memory_pairs(tables)
+    counted = [f"{gigabytes(full)} against {gigabytes(lora)} on {model}" for model, full, lora in pairs]
+    at_most = max(full / lora for _, full, lora in pairs)
+    seen = f" Measured: {measured.detail}" if measured is not None and measured.detail else ""
+    also = f"; findings: kind=answer, id={measured.id}" if measured is not None else ""
+    return takeaway_claim(
+        1,
+        "less_memory",
+        "LoRA needs less memory to train than full fine-tuning",
+        decide(all(lora < full for _, full, lora in pairs)),
+        f"memory: method=full and LoRA, precision=bf16_mixed, total_bytes{also}",
+        f"Weights, gradients and optimiser states in bf16 mixed precision: {both(counted)}. That is at most "
+        f"{at_most:.1f} times less: activations, which both need, are not included and reduce the ratio.{seen}",
+        effect=Effect(at_most, "times less, at most, without activations", n=len(pairs)),
+    )
+
+
+def _memory_pairs(tables: PublishedTables) -> list[tuple[str, float, float]]:
+    """Return, for each base model, the bytes of full fine-tuning and of LoRA in bf16 mixed precision."""
+    rows = tables.training_bytes()
+    totals = rows.set_index(["base_model", "method"])["total_bytes"]
+    models = rows.loc[rows["method"] == LORA, "base_model"]
+    return [(model, float(totals[model, FULL]), float(totals[model, LORA])) for model in models]
+
+
+def _faster(tables: PublishedTables, measured: Finding | None) -> Finding:
+    """Return whether LoRA trains in less time than full fine-tuning, by what was measured."""
+    statement = "LoRA trains faster than full fine-tuning"
+    if measured is not None:
+        verdict = below_one(measured.effect)
+        return from_measured(
+            1, "faster_training", statement, measured, verdict, "Measured in one study, on its machine."
+        )
+    metrics = sorted(tables.published["metric"].unique())
+    times = [metric for metric in metrics if _OF_TIME.search(metric)]
+    return takeaway_claim(
+        1,
+        "faster_training",
+        statement,
+        "undecided",
+        "published: metric",
+        f"Of the {len(metrics)} metrics transcribed {len(times)} are times ({', '.join(metrics)}), and no answer of "
+        "this run compares the two methods' time of training.",
+        effect=Effect(None, n=len(times)),
+    )
