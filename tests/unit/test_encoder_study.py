@@ -56,7 +56,7 @@ def test_peft_agrees_at_the_first_step_and_at_the_end(tiny_part, tables):
     assert all(rows_of(found[f"encoder_peft_end_{name}"].evidence, {"runs": runs}) for name in names)
     assert len(found) == 1 + 2 * len(names)
     assert {finding.verdict for finding in found.values()} == {"pass"}
-    assert found["encoder_section_5"].effect == 443_906
+    assert found["encoder_section_5"].effect.size == 443_906
 
 
 @pytest.mark.slow
