@@ -6,7 +6,7 @@
 Both adapt query and value of one small random BERT, with the same batch and optimiser. A pair times a step of each,
 one right after the other and in turns first, so that what else the machine does falls on both; printed is the median
 over pairs of the ratio of their times, with its quartiles. With ``--against`` another version of this package is
-measured too, in a process of its own that takes turns with this one.
+measured too: both versions have a process of their own, and take turns.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
+import peft_atlas
 from peft_atlas.methods.attach import attach
 from peft_atlas.methods.dora import DoRA
 from peft_atlas.methods.lora import LoRA
 
 TARGETS = ("query", "value")
+OWN = Path(peft_atlas.__file__).parents[1]
 RANK, ALPHA, RATE = 8, 16.0, 1e-4
 Step = Callable[[], None]
 
@@ -165,8 +167,9 @@ def compare(dora: bool, dropout: float, options: argparse.Namespace) -> None:
     mine, theirs = ours(dora, dropout, options), pefts(dora, dropout, options)
     report(f"{label}: time here over peft's", ratios(lambda: seconds(mine), lambda: seconds(theirs), options.pairs))
     if options.against is not None:
-        other = Elsewhere(options.against, dora, dropout, options)
-        report(f"{label}: time here over the other version's", ratios(lambda: seconds(mine), other, options.pairs))
+        here, other = (Elsewhere(source, dora, dropout, options) for source in (OWN, options.against))
+        report(f"{label}: time here over the other version's", ratios(here, other, options.pairs))
+        here.close()
         other.close()
 
 
