@@ -101,8 +101,8 @@ def test_cells_of_a_table_cannot_leave_it():
         ("encoder: {rates: {full: [1e-4, 3e-4]}}", "encoder.rates.full", (1e-4, 3e-4)),
         ('statistics: {confidence: "0.9"}', "statistics.confidence", 0.9),
         ("encoder: {train_examples: 1e2}", "encoder.train_examples", 100),
-        ('encoder: {seeds: ["3", "1"]}', "encoder.seeds", (1, 3)),
-        ('encoder: {seeds: "2"}', "encoder.seeds", (0, 1)),
+        ('encoder: {primary: {seeds: ["3", "1"]}}', "encoder.primary.seeds", (1, 3)),
+        ('encoder: {primary: {seeds: "2"}}', "encoder.primary.seeds", (0, 1)),
     ],
 )
 def test_numbers_may_be_text(text, path, value):
@@ -114,7 +114,7 @@ def test_numbers_may_be_text(text, path, value):
 
 @pytest.mark.parametrize("text", ["notebook: {alphas: [1, 1.0]}", "encoder: {rates: {full: [1e-3, 0.001]}}"])
 def test_a_number_in_two_spellings_is_given_twice(text):
-    with pytest.raises(AtlasError, match="each value must be given once"):
+    with pytest.raises(AtlasError, match="each value may be given only once"):
         load_config(yaml.safe_load(text))
 
 

@@ -81,6 +81,12 @@ def trained(stem):
     return {kind: f"{stem}.{kind}.parquet" for kind in ("runs", "curves", "costs")}
 
 
+def trained_items(stem):
+    """Return those outputs, and which test texts each run gets right."""
+    # Not named items, which Snakemake keeps for itself.
+    return {**trained(stem), "per_item": f"{stem}.items.parquet"}
+
+
 def results(*names):
     """Return the result tables of these names, as named inputs or outputs."""
     return {name: RESULTS.format(name=name) for name in names}

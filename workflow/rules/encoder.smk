@@ -17,17 +17,6 @@ wildcard_constraints:
     examples=r"\d+",
 
 
-def trained_items(stem):
-    """Return the outputs of a training job of this study, which keeps which test texts it gets right."""
-    # Not named items, which Snakemake keeps for itself.
-    return {**trained(stem), "per_item": f"{stem}.items.parquet"}
-
-
-def setting_of(wildcards):
-    """Return the name of a setting from its name in files."""
-    return SETTINGS[wildcards.setting]
-
-
 if encoder_jobs.is_fetched(ENCODER):
 
     use rule _light_step as fetch_model with:
@@ -109,13 +98,15 @@ use rule _heavy_step as train_setting with:
     params:
         **step("studies.encoder.train:setting_step", "methods/*.py"),
         config=lambda wildcards: encoder_jobs.training_config(
-            ENCODER, setting_of(wildcards)
+            ENCODER, SETTINGS[wildcards.setting]
         ),
-        plan=lambda wildcards: encoder_jobs.setting_plan(ENCODER, setting_of(wildcards)),
-        rates=lambda wildcards: list(ENCODER.rates.of(setting_of(wildcards))),
+        plan=lambda wildcards: encoder_jobs.setting_plan(
+            ENCODER, SETTINGS[wildcards.setting]
+        ),
+        rates=lambda wildcards: list(ENCODER.rates.of(SETTINGS[wildcards.setting])),
         experiment=encoder_jobs.METHODS,
         task=lambda wildcards: wildcards.text_task,
-        setting=lambda wildcards: setting_of(wildcards),
+        setting=lambda wildcards: SETTINGS[wildcards.setting],
         rank=encoder_jobs.RANK,
         device=CONFIG.device,
     message:
@@ -150,7 +141,7 @@ use rule train_setting as train_budget with:
     params:
         config=lambda wildcards: encoder_jobs.training_config(
             ENCODER,
-            setting_of(wildcards),
+            SETTINGS[wildcards.setting],
             encoder_jobs.budget_of(ENCODER, int(wildcards.examples)),
         ),
         plan=lambda wildcards: encoder_jobs.budget_plan(

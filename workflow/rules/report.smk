@@ -113,11 +113,12 @@ rule smoke:
         mem_mb=megabytes(2000),
         runtime=10,
     params:
+        python=sys.executable,
         snakefile=str(ROOT / "Snakefile"),
         config=str(ROOT / "workflow/smoke.yaml"),
         folder=lambda wildcards, output: Path(output[0]).parents[1],
     message:
         "running the tiny study through every rule, in results/smoke"
     shell:
-        "{sys.executable:q} -m snakemake --snakefile {params.snakefile:q} --directory {params.folder:q}"
+        "{params.python:q} -m snakemake --snakefile {params.snakefile:q} --directory {params.folder:q}"
         " --configfile {params.config:q} --cores {threads} > {log} 2>&1"
