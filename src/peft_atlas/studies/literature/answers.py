@@ -80,7 +80,7 @@ def _cost(tables: PublishedTables) -> Finding:
         "recomputed",
         "parameters: method=LoRA; memory: method=LoRA, precision=bf16_mixed",
         f"With {both(list(dict.fromkeys(rows['setting'])))} it trains {both(counts)}; weights, gradients and optimiser "
-        f"states take {both(list(map(gigabytes, needed)))} in bf16 mixed precision.",
+        f"states take {both(list(map(gigabytes, needed)))} in bf16 mixed precision, before activations.",
         effect=Effect(
             float(rows["percent_with_adapter"].max()), "percent of the model's parameters, the largest", n=len(rows)
         ),
