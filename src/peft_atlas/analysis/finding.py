@@ -106,7 +106,8 @@ class Finding:
     def __post_init__(self) -> None:
         text = f"{self.statement} {self.detail or ''}"
         known = self.effect is not None and self.effect.detectable is not None
-        if "indistinguishable" in text and not (known and "detectable" in text):
+        # Two runs, or runs that are all alike, cannot say what they would have detected; then the text must say that.
+        if "indistinguishable" in text and not ("detectable" in text and (known or "unknown" in text)):
             raise AtlasError(
                 f"finding {self.id!r} calls results indistinguishable without the smallest detectable difference: "
                 f"give its effect a detectable value and say it in the text: {text!r}"

@@ -155,8 +155,7 @@ def _choice(contrasts: pd.DataFrame) -> Finding:
     else:
         detail = (
             f"{tied} of the {len(rows)} other cells of the sweep are {INDISTINGUISHABLE} {rows['reference'].iloc[0]} "
-            f"({rows['adjustment'].iloc[0]}; in the noisiest cell {_points(detectable)} are "
-            "detectable with 80 % power)."
+            f"({rows['adjustment'].iloc[0]}; in the noisiest cell {_detectable(detectable)})."
         )
     return _answer(
         "choice",
@@ -167,5 +166,5 @@ def _choice(contrasts: pd.DataFrame) -> Finding:
     )
 
 
-def _points(number: float | None) -> str:
-    return "no differences" if number is None else f"{number:.1f} points"
+def _detectable(number: float | None) -> str:
+    return "detectable difference unknown" if number is None else f"{number:.1f} points are detectable with 80 % power"
