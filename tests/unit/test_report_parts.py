@@ -84,7 +84,7 @@ def test_a_study_that_was_not_run_is_said_to_be_absent(tables):
     sections = {section.id: section for section in build_sections(material(tables, ("literature",)))}
     assert sections["notebook"].title.endswith("(not run)")
     (absent,) = sections["notebook"].blocks
-    assert "name notebook under studies" in absent.text
+    assert "add notebook to studies" in absent.text
     assert "rank" in {block.text.split()[1] for block in sections["answers"].blocks if block.kind == "paragraph"}
 
 

@@ -105,6 +105,7 @@ def test_answers_come_first_and_every_finding_is_told(page, smoked):
     runs = read_table(RUNS, smoked.folder / "results/runs.parquet")
     for detail in findings["detail"]:
         assert " ".join(detail.replace("<", "&lt;").split()) in markdown
-    assert f"{len(runs):,} runs: {len(runs)} ok." in markdown
+    counts = ", ".join(f"{n} {status}" for status, n in runs["status"].value_counts().items())
+    assert f"{len(runs):,} runs: {counts}." in markdown
     for place in ("Versions, seeds and configuration", "torch"):
         assert place in text

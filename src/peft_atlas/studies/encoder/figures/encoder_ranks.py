@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from peft_atlas.analysis.statistics import proportion_interval
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import FULL_COLOUR, label_panels, method_mark
 from peft_atlas.studies.encoder.contrasts import rank_runs
@@ -40,9 +41,18 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return validation accuracy of every rank and rate, test accuracy at the tuned rates, and full fine-tuning."""
     import pandas as pd
 
-    curve = rank_runs(encoder_rows(tables["runs"]), confidence_of(tables["summary"]))
+    level = confidence_of(tables["summary"])
+    curve = rank_runs(encoder_rows(tables["runs"]), level)
     curve = curve[curve["validation_accuracy"].notna() & (curve["status"] != "stopped")]
-    tried = curve.assign(panel=_TRIED, mean=curve["validation_accuracy"], low=float("nan"), high=float("nan"))
+    texts = zip(curve["validation_accuracy"].astype(float), curve["validation_examples"], strict=True)
+    ends = [proportion_interval(share, int(n), level) for share, n in texts]
+    tried = curve.assign(
+        panel=_TRIED,
+        mean=curve["validation_accuracy"].astype(float),
+        low=[low for low, _ in ends],
+        high=[high for _, high in ends],
+        interval=f"{100 * level:g} % Wilson over validation texts",
+    )
     rows = encoder_rows(tables["summary"])
     final = (rows["metric"] == "test_accuracy") & (rows["epoch"] == rows["epochs"]) & rows["mean"].notna()
     varied = in_percent(rows[final & (rows["experiment"] == "ranks")])
@@ -72,7 +82,10 @@ def _draw_rates(tried: pd.DataFrame, axis: Axes, style: FigureStyle) -> None:
     for place, (rank, line) in enumerate(tried.groupby("rank", sort=True)):
         dashes, filled = ("-", "--", ":", "-.")[place % 4], ("white", mark.colour, "0.75")[place % 3]
         options = {"marker": mark.marker, "linestyle": dashes, "color": mark.colour, "markerfacecolor": filled}
-        axis.plot(line["learning_rate"], line["mean"], label=f"r = {rank}", **options)
+        # Set apart a little, so that the intervals of ranks with the same rates can be read.
+        line = line.assign(learning_rate=line["learning_rate"] * 1.05 ** (place - 1))
+        errors = [line["mean"] - line["low"], line["high"] - line["mean"]]
+        axis.errorbar(line["learning_rate"], line["mean"], yerr=errors, label=f"r = {rank}", elinewidth=0.6, **options)
         chosen = line[line["selected"].fillna(value=False).astype(bool)]
         axis.plot(chosen["learning_rate"], chosen["mean"], "o", color="none", markeredgecolor="black", markersize=9)
     rates = sorted(set(tried["learning_rate"]))
@@ -99,16 +112,22 @@ def _draw_ranks(plotted: pd.DataFrame, axis: Axes, style: FigureStyle) -> None:
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 
 
+def _interval(plotted: pd.DataFrame, panel: str) -> str:
+    """Return the name of the interval that a panel draws."""
+    return str(plotted.loc[plotted["panel"] == panel, "interval"].iloc[0])
+
+
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
     tuned = plotted[plotted["panel"] == _TUNED]
     if tuned.empty:
         return Description(_NOTHING, _NOTHING)
     words = ", ".join(f"{row.mean:.1f} % at rank {row.rank}" for row in tuned.itertuples())
+    seeds, task = int(tuned["n_ok"].min()), tuned["task"].iloc[0]
     caption = (
-        "a: validation accuracy of every rank at the rates trained to the end, a point per run of the search; rings "
-        f"mark the chosen rates. b: mean test accuracy over {int(tuned['n_ok'].min())} seeds (full: "
-        f"{int(plotted['n_ok'].max())}, on more test texts) on {tuned['task'].iloc[0]}, each rank at its own rate, "
-        f"alpha twice the rank; bars and band: {tuned['interval'].iloc[0]}."
+        "a: validation accuracy of every rank at the rates trained to the end, a point per run of the search; rings mark "
+        f"the chosen rates, bars are {_interval(plotted, _TRIED)}, and points of one rate are set apart. b: mean test "
+        f"accuracy over {seeds} seeds (full: {int(plotted['n_ok'].max())}, on more test texts) on {task}, each rank at "
+        f"its own rate, alpha twice the rank; bars and band: {tuned['interval'].iloc[0]}."
     )
     return Description(caption, f"With a rate tuned at each rank, {tuned['name'].iloc[0]} reaches {words}.")
