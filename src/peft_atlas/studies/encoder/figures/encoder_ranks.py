@@ -125,7 +125,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     words = ", ".join(f"{row.mean:.1f} % at rank {row.rank}" for row in tuned.itertuples())
     seeds, task = int(tuned["n_ok"].min()), tuned["task"].iloc[0]
     caption = (
-        "a: validation accuracy of every rank at the rates trained to the end, a point per run of the search; rings mark "
+        "a: validation accuracy of every rank at the rates trained to the end, a point per run; rings mark "
         f"the chosen rates, bars are {_interval(plotted, _TRIED)}, and points of one rate are set apart. b: mean test "
         f"accuracy over {seeds} seeds (full: {int(plotted['n_ok'].max())}, on more test texts) on {task}, each rank at "
         f"its own rate, alpha twice the rank; bars and band: {tuned['interval'].iloc[0]}."
