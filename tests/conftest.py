@@ -48,12 +48,29 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
+def _resting_on_times(findings: Any) -> set[str]:
+    """Return the findings that rest on measured times, by themselves or through findings that do."""
+    timed = set(findings.loc[findings["evidence"].str.contains("costs: ", regex=False), "id"])
+    while True:
+        kinds = {row.kind for row in findings.itertuples() if row.id in timed}
+        through = {
+            row.id
+            for row in findings.itertuples()
+            for part in row.evidence.split("; ")
+            if (named := re.search(r"^findings: kind=(\w+)(?:, id=(\w+))?$", part))
+            and (named[2] in timed if named[2] else named[1] in kinds)
+        }
+        if through <= timed:
+            return timed
+        timed |= through
+
+
 def _digest(file: Path) -> str:
     """Return a digest of a data file; of the findings without those that rest on costs, which hold times."""
     if file.name != "findings.parquet":
         return hashlib.sha256(file.read_bytes()).hexdigest()
     rows = pd.read_parquet(file)
-    kept = rows[~rows["evidence"].str.contains("costs: ", regex=False)]
+    kept = rows[~rows["id"].isin(_resting_on_times(rows))]
     return hashlib.sha256(kept.to_csv(index=False).encode()).hexdigest()
 
 
