@@ -122,7 +122,8 @@ def replay(slower, seed):
     """Yield the time and the ratio of estimated to true time left, at the end of each job of a default run.
 
     The jobs start in the order of the recorded run, on two cores of a machine that is so many times slower; each takes
-    longer or shorter than the reference by chance, by a fifth or so.
+    longer or shorter than it was recorded by chance, by a fifth or so. What is known beforehand is the recorded run,
+    which is of the rules of its day.
     """
     with DEFAULT_RUN.open(encoding="utf-8", newline="") as file:
         jobs = sorted(csv.DictReader(file), key=lambda job: float(job["start"]))
@@ -132,7 +133,10 @@ def replay(slower, seed):
         end = start + (float(job["end"]) - float(job["start"])) * slower * chance.lognormvariate(0, 0.2)
         heapq.heappush(cores, end)
         events += [(start, "start", number), (end, "end", number)]
-    left = TimeLeft(Counter(job["rule"] for job in jobs), reference_durations(), cores=2)
+    known: dict[str, dict[str, float]] = {}
+    for job in jobs:
+        known.setdefault(job["rule"], {})[job["job"]] = float(job["end"]) - float(job["start"])
+    left = TimeLeft(Counter(job["rule"] for job in jobs), Durations(known), cores=2)
     for now, event, number in sorted(events):
         if event == "start":
             left.start(number, Job(jobs[number]["rule"], jobs[number]["job"], now))
