@@ -48,7 +48,7 @@ class _Pass:
 
 
 class SeedDropout(nn.Module):
-    """Dropout whose masks come from one generator a seed; members of one seed share their mask.
+    """Dropout whose masks come from one generator per seed; members of one seed share their mask.
 
     Sharing makes the difference between two settings of a seed a paired one, and costs one draw for all.
 

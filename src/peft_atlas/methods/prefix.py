@@ -66,7 +66,7 @@ def _called(func: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _heads(prefix: Tensor, like: Tensor) -> Tensor:
-    """Return a prefix (tokens, width) as (..., heads, tokens, head_width), one copy a row of the batch.
+    """Return a prefix (tokens, width) as (..., heads, tokens, head_width), one copy per row of the batch.
 
     With grouped queries some calls see each head of keys as often as it has heads of queries: so does the prefix.
     """

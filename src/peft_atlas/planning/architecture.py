@@ -130,7 +130,7 @@ class Architecture:
     ``embedding_parameters`` are all that the input passes before the first layer. ``head`` is the output matrix, None
     where the model ends without one; ``tied`` is True where it is the matrix of the token embeddings. ``task`` is
     causal (the loss is over every token, logits in fp32), seq2seq (over every token, in the compute type) or labels
-    (one prediction a sequence). ``tokens`` is the fixed length of a vision model's sequence, None where it is free.
+    (one prediction per sequence). ``tokens`` is the fixed length of a vision model's sequence, None where it is free.
     """
 
     name: str

@@ -171,7 +171,7 @@ def layer_bytes(block: Block, step: Step) -> int:
     norms = sum(norm_bytes(norm, step) for norm in block.norms)
     attended = sum(attention_bytes(attention, step) for attention in block.attentions)
     fed = feed_forward_bytes(block.feed_forward, block.hidden, step)
-    # A dropout keeps its mask: one byte an entry on a GPU.
+    # A dropout keeps its mask: one byte per entry on a GPU.
     kept = norms + attended + fed + input_bytes(block, step) + block.dropouts * block.hidden
     return kept + step.settings.compute_bytes * _quantized_inputs(block, step)
 

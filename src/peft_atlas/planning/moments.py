@@ -171,7 +171,7 @@ def logit_bytes(step: Step) -> int:
     """Return bytes of logits, of the loss's copies of them, and of their gradients, all alive at one moment.
 
     causal: V entries a token, see `peft_atlas.planning.stacks`. seq2seq: logits, log-probabilities and both
-    gradients in the compute type. labels: one prediction a sequence, which counts as nothing.
+    gradients in the compute type. labels: one prediction per sequence, which counts as nothing.
     """
     c, words = step.settings.compute_bytes, step.architecture.vocabulary
     if step.architecture.task == "labels":
