@@ -195,7 +195,7 @@ def test_a_number_shows_the_rows_behind_it(open_report):
     assert card.count() == 0
     link.click()
     target = page.evaluate("document.querySelector(location.hash).textContent")
-    assert "contrasts: question=lora_against_full, task=held_out" in target
+    assert "contrasts: study=notebook, question=lora_against_full_stopped" in target
     assert "difference" in target
 
 

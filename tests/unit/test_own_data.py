@@ -44,6 +44,16 @@ def test_what_was_written_is_what_is_read(tmp_path, pairs):
     assert read_source(Source("mine", file=path)).to_dict("list") == whole.to_dict("list")
 
 
+@pytest.mark.parametrize("rows", ["kind words,x\nrude words,y", '"kind words,x'])
+def test_other_readers_keep_their_limit_of_a_field(tmp_path, rows):
+    before = csv.field_size_limit()
+    try:
+        read_source(own(tmp_path / "mine.csv", f"text,label\n{rows}\n"))
+    except AtlasError:
+        pass
+    assert csv.field_size_limit() == before
+
+
 @pytest.mark.parametrize(
     "labels", [["None", "NA", "null"], ["n/a", "nan", "NULL"], ["1", "01", "001"], ["1.0", "1", "1e0"], ["True", "1"]]
 )

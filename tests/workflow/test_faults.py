@@ -83,7 +83,8 @@ def test_a_driver_killed_in_the_report(smoked, tmp_path):
 def test_a_killed_job(half_done, undisturbed):
     driver = half_done.start(*TABLES, config=TINY)
     wait_for(half_done.folder / "logs/train_sweep/block=0.log", driver)
-    jobs = [child for child in psutil.Process(driver.pid).children(recursive=True) if "train" in str(child.cmdline())]
+    children = psutil.Process(driver.pid).children(recursive=True)
+    jobs = [child for child in children if "run_step" in str(child.cmdline())]
     assert jobs
     for child in jobs:
         child.kill()
@@ -214,7 +215,7 @@ def test_a_figure_that_fails_costs_nothing_else(smoked, tmp_path):
     assert "Incomplete report: results/incomplete_report.html" in done.stdout
     for ending in ("html", "md"):
         page = (project.folder / f"results/incomplete_report.{ending}").read_text(encoding="utf-8")
-        assert "these could not be made: figures/learning_curves." in page
+        assert "the following could not be produced: figures/learning_curves." in page
     assert not (project.folder / "results/report.html").exists()
     spared = {n: d for n, d in smoked.data_files().items() if not n.startswith("figures/learning_curves.")}
     assert project.data_files() == spared

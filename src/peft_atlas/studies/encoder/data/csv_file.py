@@ -61,7 +61,8 @@ def _decoded(path: Path) -> str:
 
 def _records(path: Path, content: str) -> Iterator[_Record]:
     """Yield the rows that are not empty lines, the header among them."""
-    csv.field_size_limit(MAX_BYTES)
+    # The limit is the process's; other readers keep theirs.
+    usual = csv.field_size_limit(MAX_BYTES)
     # A carriage return alone ends a line only where nothing else does, as in files of the old Macintosh.
     lines = io.StringIO(content if "\n" in content else content.replace("\r", "\n"), newline="\n").readlines()
     reader = csv.reader(lines, strict=True)
@@ -74,6 +75,8 @@ def _records(path: Path, content: str) -> Iterator[_Record]:
     except csv.Error as error:
         fault = _fault(str(error), lines[first - 1 : reader.line_num], reader.line_num)
         raise AtlasError(f"{path}: line {first}: {fault}") from None
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _fault(words: str, lines: Sequence[str], last: int) -> str:
