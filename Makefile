@@ -16,6 +16,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
+# Each process takes the tests of the other's end when its own are done; most tests keep one core busy.
+PYTEST := python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-driver bench-published bench-style schema docs clean
@@ -24,10 +26,10 @@ all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
 
 test: $(INSTALLED)
-	$(ACTIVE) python -m pytest
+	$(ACTIVE) $(PYTEST)
 
 fast-test: $(INSTALLED)
-	$(ACTIVE) python -m pytest -m "not slow"
+	$(ACTIVE) $(PYTEST) -m "not slow"
 
 # Debian: apt-get install slurmctld slurmd slurm-client munge; without them the tests skip and say so.
 test-cluster: $(INSTALLED)

@@ -12,7 +12,8 @@ from peft_atlas.config import load_config
 from peft_atlas.methods.attach import attach
 from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.method import Members
-from peft_atlas.studies.adaptation.train import Study, Target, cells, choose_rate, pretrain, train_target
+from peft_atlas.studies.adaptation.cells import Study, Target, cells
+from peft_atlas.studies.adaptation.train import choose_rate, pretrain, train_target
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import COSTS, CURVES, RUNS
 from peft_atlas.training.population import TrainingPlan, evaluate, train_population

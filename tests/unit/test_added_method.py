@@ -38,7 +38,8 @@ import yaml
 from peft_atlas.studies.encoder.config import ENCODER_SETTINGS
 from peft_atlas.studies.adaptation.config import AdaptationConfig
 from peft_atlas.config import load_config
-from peft_atlas.studies.adaptation.train import Study, Target, cells, pretrain, train_target
+from peft_atlas.studies.adaptation.cells import Study, Target, cells
+from peft_atlas.studies.adaptation.train import pretrain, train_target
 from peft_atlas.studies.encoder.train import find_setting
 named = [name for name in ENCODER_SETTINGS if name.startswith("RowGain")]
 task = {"name": "trec6", "methods": ["full", *named]}

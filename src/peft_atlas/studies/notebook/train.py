@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +15,10 @@ from peft_atlas.population import PopulationLinear, member_linear
 from peft_atlas.step import Step
 from peft_atlas.studies.notebook.config import NotebookConfig
 from peft_atlas.studies.notebook.data import Protocol, TaskSizes, make_task
-from peft_atlas.tables.schemas import CURVES, RUNS
 from peft_atlas.training.divergence import METRICS, first_divergence, known, outcome
 from peft_atlas.training.population import Curves, TrainingPlan, resolve_device, train_population
+from peft_atlas.training.rows import Row, adapter_size, curve_row, run_row, trained
 from peft_atlas.training.task import Task
-
-Row = dict[str, Any]
 
 
 class DropoutAfterA(LoRALinear):
@@ -147,20 +145,11 @@ def _rows(block: Block, cells: Sequence[Cell], curves: Curves) -> tuple[list[Row
             diverged = first_divergence(row["train_loss"] for row in history)
             for epoch, measured in enumerate(history, start=1):
                 ok = diverged is None or epoch < diverged
-                points.append({**CURVES.blank(), **identity, "epoch": epoch, **known(measured, ok=ok)})
+                points.append(curve_row(identity, epoch, known(measured, ok=ok)))
             ended = {**outcome(diverged), **known(history[-1], ok=diverged is None)}
-            runs.append({**RUNS.blank(), **identity, **ended, **_machine(block, cell)})
+            total = block.shape.params() + (block.shape.lora_params(cell.rank) if cell.rank else 0)
+            runs.append(run_row(identity, ended, total_params=total, device=block.device))
     return runs, points
-
-
-def _machine(block: Block, cell: Cell) -> Row:
-    """Return the columns that say on what a run was trained, and its parameters in all."""
-    added = block.shape.lora_params(cell.rank) if cell.rank else 0
-    return {
-        "total_params": block.shape.params() + added,
-        "device": resolve_device(block.device).type,
-        "torch_version": torch.__version__,
-    }
 
 
 def _identity(block: Block, cell: Cell, seed: int) -> Row:
@@ -176,15 +165,12 @@ def _identity(block: Block, cell: Cell, seed: int) -> Row:
         "task": block.task,
         "model": f"SimpleNN {shape.in_features}-{shape.hidden_features}-{shape.classes}",
         "method": cell.method,
-        "rank": cell.rank,
-        "alpha": cell.alpha,
-        "scaling": cell.alpha / cell.rank if cell.alpha is not None and cell.rank is not None else None,
+        **adapter_size(cell.rank, cell.alpha),
         "dropout": config.dropout if is_lora else None,
         "learning_rate": config.learning_rate,
         "train_examples": config.data.train_examples,
         "epochs": cell.epochs,
-        "trainable_params": trainable,
-        "params_percent": 100 * trainable / shape.params(),
+        **trained(trainable, shape.params()),
         "seed": seed,
     }
 
