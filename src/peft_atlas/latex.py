@@ -48,7 +48,7 @@ def command_name(*words: str) -> str:
 
 
 def _spelt(character: str) -> str:
-    """Return what stands for a character in a command: of a digit its name, of what is no letter nothing."""
+    """Return what replaces a character in a command: the name of a digit, nothing for what is not a letter."""
     return _DIGITS.get(character, character if character.isascii() and character.isalpha() else "")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from peft_atlas.config import StudyConfig
     from peft_atlas.studies.encoder.config import EncoderConfig, TextTaskConfig
 
-# What a study writes at most beside its checkpoints: tables, figures and the report.
+# What a study writes at most apart from its checkpoints: tables, figures and the report.
 _TABLES = 100_000_000
 # Checkpoints of runs under way hold weights and two moments of the optimiser.
 _STATES = 3

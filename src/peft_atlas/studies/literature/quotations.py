@@ -15,7 +15,7 @@ from peft_atlas.studies.literature.published_tables import FULL, LORA, Published
 from peft_atlas.studies.literature.scores import SEED
 
 SURVEY = "2404.13506"
-# The quotations and the sentence that leads to them: the place they are said to stand at, and what they say.
+# The quotations and the sentence that leads to them: the place they are said to be in, and what they say.
 QUOTATIONS = {
     "single_gpu": (
         "Section 5, page 6",

@@ -11,7 +11,7 @@ def blocks(material: Material) -> list[Block]:
     published = material.tables["published"]
     intro = Paragraph(
         f"{len(published)} cells transcribed from {published['source'].nunique()} sources, as printed. None of the "
-        "sources names an interval. The body of the survey itself (arXiv:2404.13506) was not seen: what stands here "
+        "sources names an interval. The body of the survey itself (arXiv:2404.13506) was not seen: what is shown here "
         "are the primary sources it copies from, and the seed notebook's quotations.",
         "published",
     )

@@ -57,7 +57,7 @@ def tasks_in_order(rows: pd.DataFrame) -> list[str]:
 
 
 def names_in_order(names: Sequence[str], style: FigureStyle) -> dict[str, Mark]:
-    """Return the mark of each name; what stands on several places has one colour."""
+    """Return the mark of each name; what acts on several places has one colour."""
     return {name: method_mark(name.removesuffix(_place(name)), style) for name in names}
 
 
@@ -72,6 +72,6 @@ def _place(name: str) -> str:
 
 
 def face(name: str, mark: Mark) -> dict[str, Any]:
-    """Return how the marker of a name is filled: by its place, so that three LoRAs are told apart."""
+    """Return how the marker of a name is filled: by its place, so that three LoRAs can be distinguished."""
     places = {" q v": "white", " all linear": "0.75"}
     return {"markerfacecolor": places.get(_place(name), mark.colour), "color": mark.colour, "marker": mark.marker}

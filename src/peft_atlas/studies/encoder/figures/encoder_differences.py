@@ -57,7 +57,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     if len(main):
         rows = rows[(rows["panel"] != _CONTROLS) | (rows["task"] == main.iloc[0])]
     rows = rows.assign(label=[_label(row) for row in rows.itertuples()])
-    # The mean over tasks stands above the tasks, which stand above the larger budgets.
+    # The mean over tasks is above the tasks, and these are above the larger budgets.
     rows["order"] = rows["mean"].where(rows["panel"] != _PRESPECIFIED, [_place(row) for row in rows.itertuples()])
     columns = ["panel", "task", "label", "name", "method", "setting", "train_examples", "mean", "low", "high"]
     columns += ["interval", "n", "p_adjusted", "detectable", "margin", "indistinguishable"]
@@ -65,7 +65,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _label(row: Any) -> str:
-    """Return what stands beside a row: the task where one method is compared, else the method."""
+    """Return the label of a row: the task where one method is compared, else the method."""
     if row.panel == _PRESPECIFIED:
         return f"{row.task}, {row.train_examples} ex." if row.question == "encoder_budget" else str(row.task)
     return str(row.name).replace("TF-IDF + logistic regression", "TF-IDF")
@@ -120,7 +120,7 @@ def _finding(plotted: pd.DataFrame) -> str:
 
 def _bars(plotted: pd.DataFrame) -> list[str]:
     """Return for each panel what its bars are, over how many seeds, and what they could detect."""
-    told = []
+    captions = []
     for letter, panel in zip("abc", (_PRESPECIFIED, _EXPLORATORY, _CONTROLS), strict=True):
         rows = plotted[plotted["panel"] == panel]
         if rows.empty:
@@ -133,5 +133,5 @@ def _bars(plotted: pd.DataFrame) -> list[str]:
         if panel == _EXPLORATORY:
             detectable = f"detectable with 80 % power: {rows['detectable'].max():.1f} points"
             words = f"{words} on {rows['task'].iloc[0]}; {detectable}"
-        told.append(f"{letter}: {words}.")
-    return told
+        captions.append(f"{letter}: {words}.")
+    return captions

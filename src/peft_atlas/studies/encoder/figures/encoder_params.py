@@ -1,4 +1,4 @@
-"""Trainable parameters against accuracy: measured on the encoder, beside the published LLaMA points."""
+"""Trainable parameters against accuracy: measured on the encoder, next to the published LLaMA points."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SPEC = FigureSpec(
     name="encoder_params",
-    title="Trainable parameters against accuracy on a pretrained encoder, beside the published points",
+    title="Trainable parameters against accuracy on a pretrained encoder, next to the published points",
     section="measured",
     study="encoder",
     order=20,

@@ -72,7 +72,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     repeated = plotted["printed"].value_counts()
     finding = (
         f"Of {len(plotted)} numbers {counts.get('supported', 0)} are supported, {counts.get('bound', 0)} is a bound "
-        f"drawn as a value, and {counts.get('unsupported', 0)} have no source; {repeated.index[0]} stands "
+        f"drawn as a value, and {counts.get('unsupported', 0)} have no source; {repeated.index[0]} appears "
         f"{repeated.iloc[0]} times, in unrelated domains."
     )
     return Description(
