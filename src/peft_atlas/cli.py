@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from peft_atlas import __version__
+from peft_atlas import __version__, workflow_command
 from peft_atlas.errors import AtlasError
 from peft_atlas.planning import commands as planning
 
@@ -18,6 +18,10 @@ def app() -> None:
 app.add_command(planning.plan)
 app.add_command(planning.count)
 app.add_command(planning.audit)
+app.add_command(workflow_command.init)
+app.add_command(workflow_command.run)
+app.add_command(workflow_command.report)
+app.add_command(workflow_command.where)
 
 
 def main() -> None:

@@ -93,7 +93,13 @@ use rule _light_step as write_paper with:
 
 rule smoke:
     input:
-        library=sorted({source(file) for file in SOURCES.rglob("*.py")}),
+        library=sorted(
+            {
+                source(file)
+                for package in ("peft_atlas", "snakemake_logger_plugin_atlas")
+                for file in (SOURCES / package).rglob("*.py")
+            }
+        ),
         workflow=[
             source(path)
             for pattern in ("rules/*.smk", "scripts/*.py", "smoke.yaml")
