@@ -57,16 +57,17 @@ bench-style: $(INSTALLED)
 schema: $(INSTALLED)
 	$(ACTIVE) python -m peft_atlas.snakemake_support.config_schema workflow/schemas/config.schema.json
 
-# Draws the graph of the rules in docs/how-to.md again, after a change of the rules.
+# Writes again what the docs take from the code: the graph of the rules, and the data dictionary.
 docs: $(INSTALLED)
 	$(ACTIVE) python -m peft_atlas.snakemake_support.rulegraph docs/how-to.md
+	$(ACTIVE) python -m peft_atlas.tables.data_dictionary docs/data-dictionary.md
 
 # torch first and by itself, so that no other package can ask for another build of it.
 $(INSTALLED): constraints.txt pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python >= 3.11 is needed; name one: make PYTHON=python3.12')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $(TORCH)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,slurm,test]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,slurm,export,test]"
 	touch $@
 
 clean:

@@ -5,8 +5,8 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-# What `snakemake` reads; the library itself is where Python finds it.
-WORKFLOW = ("Snakefile", "config.yaml", "environment.yml", "workflow", "data")
+# What `snakemake` reads, and the tables of the released study; the library itself is where Python finds it.
+WORKFLOW = ("Snakefile", "config.yaml", "environment.yml", "workflow/**/*", "data/**/*", "docs/*.zip")
 
 
 class BuildWithWorkflow(build_py):
@@ -17,11 +17,10 @@ class BuildWithWorkflow(build_py):
         super().run()
         if self.editable_mode:
             return
-        for name in WORKFLOW:
-            for file in sorted(path for path in [Path(name), *Path(name).rglob("*")] if path.is_file()):
-                built = Path(self.build_lib, "peft_atlas/packaged_workflow", file)
-                built.parent.mkdir(parents=True, exist_ok=True)
-                self.copy_file(str(file), str(built))
+        for file in sorted(path for pattern in WORKFLOW for path in Path().glob(pattern) if path.is_file()):
+            built = Path(self.build_lib, "peft_atlas/packaged_workflow", file)
+            built.parent.mkdir(parents=True, exist_ok=True)
+            self.copy_file(str(file), str(built))
 
 
 setup(cmdclass={"build_py": BuildWithWorkflow})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from peft_atlas import __version__, workflow_command
+from peft_atlas import __version__, results_command, workflow_command
 from peft_atlas.errors import AtlasError
 from peft_atlas.planning import commands as planning
 
@@ -22,6 +22,8 @@ app.add_command(workflow_command.init)
 app.add_command(workflow_command.run)
 app.add_command(workflow_command.report)
 app.add_command(workflow_command.where)
+app.add_command(results_command.export)
+app.add_command(results_command.diff)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import click
 
 import peft_atlas
 from peft_atlas.errors import AtlasError
-from peft_atlas.files import write_whole
+from peft_atlas.files import write_text
 
 CONFIG = Path("config.yaml")
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
@@ -71,8 +71,7 @@ def init(*, force: bool) -> None:
     """Write a commented config.yaml into this folder."""
     if CONFIG.exists() and not force:
         raise AtlasError(f"{CONFIG}: exists already; --force replaces it")
-    text = (workflow_root() / CONFIG).read_bytes()
-    write_whole(CONFIG, lambda part: part.write_bytes(text))
+    write_text(CONFIG, (workflow_root() / CONFIG).read_text(encoding="utf-8"))
     click.echo(f"Wrote {CONFIG}. Next: peft-atlas run --cores 4")
 
 

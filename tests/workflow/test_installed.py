@@ -89,7 +89,7 @@ def test_light_use_needs_no_torch(call, tmp_path):
         (blocked / name / "__init__.py").write_text("raise ImportError('light use asks for it')", encoding="utf-8")
     done = call("plan", "Llama-3.2-3B", "--gpu", "24", PYTHONPATH=str(blocked))
     assert done.returncode == 0, done.stderr
-    assert "LoRA" in done.stdout
+    assert "lora" in done.stdout
 
 
 def test_the_workflow_is_where_it_says(call):

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from peft_atlas import __version__
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_whole
 
@@ -54,8 +55,8 @@ class Contract:
     columns: tuple[Column, ...]
 
     def schema(self) -> Any:
-        """Build the Arrow schema, with the contract's name and version as metadata."""
-        metadata = {"contract": self.name, "contract_version": str(self.version)}
+        """Build the Arrow schema, with the contract's name and version, and that of the package, as metadata."""
+        metadata = {"contract": self.name, "contract_version": str(self.version), "peft_atlas_version": __version__}
         return pa.schema([column.field() for column in self.columns], metadata=metadata)
 
     def blank(self) -> dict[str, None]:
@@ -143,6 +144,17 @@ def read_table(contract: Contract, path: Path) -> pd.DataFrame:
     except (pa.ArrowException, OSError, ValueError) as error:
         cause = str(error).splitlines()[0]
         raise AtlasError(f"{path}: not a complete Parquet file ({cause}); delete it and run again") from None
+    return checked_frame(contract, table, path)
+
+
+def checked_frame(contract: Contract, table: Any, path: Path) -> pd.DataFrame:
+    """Return an Arrow table that was read from a path as a data frame.
+
+    Raises
+    ------
+    AtlasError
+        If it does not obey the contract.
+    """
     expected = contract.schema()
     if not table.schema.equals(expected, check_metadata=False) or _label(table.schema) != _label(expected):
         raise AtlasError(f"{path}: holds {_label(table.schema)}, expected {_label(expected)}; delete it and run again")
