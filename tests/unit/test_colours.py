@@ -38,7 +38,7 @@ def test_white_and_black_are_where_cielab_has_them():
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(METHODS, 2)))
-def test_the_colours_of_two_methods_are_told_apart_by_every_eye(one, other):
+def test_every_eye_distinguishes_the_colours_of_two_methods(one, other):
     left, right = (to_rgb(method_mark(method, STYLE).colour) for method in (one, other))
     assert seen_distance(left, right) >= APART
 

@@ -148,7 +148,7 @@ def test_no_difference_reads_as_equivalent_or_with_what_could_be_detected(tmp_pa
     assert "equivalent within the margin of 1.5 points" in detail
 
 
-def test_no_order_is_told_where_it_is_one_of_chance(study):
+def test_no_order_is_given_where_it_is_one_of_chance(study):
     order = answers(study)["encoder_order"]
     assert order.effect.size < 0.8
     assert "too low to rank them" in order.detail

@@ -50,7 +50,7 @@ def test_the_inputs_are_those_of_every_shift_and_a_small_budget_is_part_of_a_lar
     assert not torch.equal(small.test.labels, large.test.labels)
 
 
-def test_no_row_stands_in_two_splits(base):
+def test_no_row_is_in_two_splits(base):
     source, target = source_task(SIZES, SEEDS), target_task(base, 1, 1.0, 40, SIZES, SEEDS)
     splits = [s for task in (source, target) for s in (task.train, task.validation, task.test)]
     for index, left in enumerate(splits):
@@ -58,7 +58,7 @@ def test_no_row_stands_in_two_splits(base):
             assert shared_rows(left, right) == [0, 0]
 
 
-def test_a_seed_is_the_same_whoever_stands_beside_it(base):
+def test_a_seed_is_the_same_whatever_trains_with_it(base):
     both, alone = source_task(SIZES, SEEDS), source_task(SIZES, SEEDS[1:])
     assert torch.equal(both.train.inputs[1:], alone.train.inputs)
     assert torch.equal(both.train.labels[1:], alone.train.labels)

@@ -277,7 +277,7 @@ def test_training_rules_ask_for_a_gpu_only_when_configured(project):
     }
 
 
-def test_smoke_runs_the_tiny_study_beside_the_real_one(project):
+def test_smoke_runs_the_tiny_study_next_to_the_real_one(project):
     # One study shows what the rule does; all of them run in the fixture.
     project.edit("workflow/smoke.yaml", "\nseeds: 3\nnotebook:", "\nstudies: [notebook]\nseeds: 3\nnotebook:")
     done = project.snakemake("smoke", base="config.yaml")
