@@ -103,7 +103,8 @@ _NO_PART_OF_TRAINING = {"tasks", "primary", "exploratory", "larger_budgets", "ra
 
 def training_config(config: EncoderConfig, setting: str = "full", budget: BudgetConfig | None = None) -> dict[str, Any]:
     """Return what a training job depends on: of the exploratory settings fewer rows are read."""
-    whole = config.model_dump(mode="json", exclude=_NO_PART_OF_TRAINING)
+    # Said, since the default has a larger budget, which may be this job's own.
+    whole = {**config.model_dump(mode="json", exclude=_NO_PART_OF_TRAINING), "larger_budgets": []}
     if budget is not None:
         return {**whole, "train_examples": budget.train_examples, "epochs": budget.epochs}
     return whole if is_primary(config, setting) else {**whole, **_fewer_rows(config)}
