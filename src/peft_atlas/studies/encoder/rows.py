@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from peft_atlas.methods.method import Method
-from peft_atlas.models.encoder import parameter_count
+from peft_atlas.models.encoder import TextClassifier, load_encoder, parameter_count
 from peft_atlas.studies.encoder.jobs import NAME
-from peft_atlas.studies.encoder.run import Run
+from peft_atlas.studies.encoder.run import Part, Run, Trial
 from peft_atlas.tables.schemas import COSTS, CURVES, RUNS
 from peft_atlas.training.divergence import METRICS, diverged_reason
 from peft_atlas.training.history import History
@@ -68,6 +67,23 @@ def rows_of_run(run: Run, selected: Selected) -> Tables:
     return Tables([row], points, [_cost(run, identity["run_id"])], _items(run, identity["run_id"]))
 
 
+def rows_of_refusal(part: Part, trial: Trial, reason: str) -> Tables:
+    """Return the one row of a method that cannot be trained; ``trial`` is the run that would have been its first."""
+    classifier = TextClassifier(load_encoder(part.model), len(part.texts.classes), trial.seed)
+    row = {
+        **RUNS.blank(),
+        **_cell(part, trial),
+        "run_id": "/".join((NAME, trial.experiment, part.task, trial.setting.label, "refused")),
+        "learning_rate": None,
+        "status": "refused",
+        "reason": reason,
+        "total_params": parameter_count(classifier),
+        "device": resolve_device(part.device).type,
+        "torch_version": torch.__version__,
+    }
+    return Tables([row])
+
+
 def _status(run: Run) -> Row:
     """Return how the run ended, and why where it did not end well."""
     if run.history.diverged:
@@ -120,7 +136,7 @@ def _cost(run: Run, run_id: str) -> Row:
     }
 
 
-def _sizes(method: Method) -> Row:
+def _sizes(method: object) -> Row:
     """Return rank, alpha, scaling and dropout of a method, None where it has none."""
     rank, alpha = getattr(method, "r", None), getattr(method, "lora_alpha", None)
     scaling = alpha / rank if alpha is not None and rank is not None else None
@@ -129,8 +145,17 @@ def _sizes(method: Method) -> Row:
 
 def _identity(run: Run, chosen: bool | None) -> Row:
     """Return the columns that name a run and its cell."""
-    part, trial = run.part, run.trial
     trainable = run.attached.adapter_params() + run.attached.head_params()
+    return {
+        **_cell(run.part, run.trial),
+        "selected": chosen,
+        "trainable_params": trainable,
+        "params_percent": 100 * trainable / run.full_params,
+    }
+
+
+def _cell(part: Part, trial: Trial) -> Row:
+    """Return what is known of a run before it starts."""
     return {
         "run_id": trial.run_id(part.task),
         "study": NAME,
@@ -142,9 +167,6 @@ def _identity(run: Run, chosen: bool | None) -> Row:
         "setting": trial.setting.setting,
         "train_examples": part.config.train_examples,
         "learning_rate": trial.rate,
-        "selected": chosen,
         "epochs": part.config.epochs,
-        "trainable_params": trainable,
-        "params_percent": 100 * trainable / run.full_params,
         "seed": trial.seed,
     }
