@@ -17,7 +17,7 @@ from peft_atlas.studies.encoder import contrasts, item_contrasts
 from peft_atlas.studies.encoder.answers import encoder_answers
 from peft_atlas.studies.encoder.costs import cost_answers
 from peft_atlas.tables.contract import read_table, write_table
-from peft_atlas.tables.schemas import CONTRASTS, SUMMARY
+from peft_atlas.tables.schemas import CONTRASTS, RUNS, SUMMARY
 
 LORA = "LoRA (query, value)"
 QUESTION = {"method": LORA, "margin": 0.015}
@@ -168,6 +168,32 @@ def test_a_collapsed_run_counts_in_comparisons_and_is_counted(study, tmp_path):
     tables = {**study, "runs": runs}
     assert compared(tables, tmp_path).equals(study["contrasts"])
     assert "collapsed to the shares of the classes: 1 of" in answers(tables)["encoder_rates"].detail
+
+
+def test_refused_methods_are_one_sentence_and_change_nothing_else(study, tmp_path):
+    blank = dict.fromkeys(study["runs"].columns)
+    row = study["runs"][study["runs"]["method"] == "BitFit"].iloc[0]
+    kept = {name: row[name] for name in ("study", "experiment", "task", "model", "train_examples", "epochs", "seed")}
+    refused = {
+        **blank,
+        **kept,
+        "run_id": "x/refused",
+        "method": "Poly",
+        "status": "refused",
+        "reason": "it needs a task",
+    }
+    refused |= {name: row[name] for name in ("total_params", "device", "torch_version")}
+    rows = [*study["runs"].astype(object).where(study["runs"].notna(), None).to_dict("records"), refused]
+    write_table(RUNS, rows, tmp_path / "runs.parquet")
+    tables = {**study, "runs": read_table(RUNS, tmp_path / "runs.parquet")}
+    assert compared(tables, tmp_path).equals(study["contrasts"])
+    found, before = answers(tables), answers(study)
+    assert {name: each for name, each in found.items() if name != "encoder_refused"} == before
+    assert found["encoder_refused"].detail.startswith("1 of 9 settings on trec6 cannot be trained on tiny")
+    assert "Poly: it needs a task." in found["encoder_refused"].detail
+    for name in ("encoder_differences", "encoder_rates", "encoder_cost"):
+        assert drawn(tables, name)[0].equals(drawn(study, name)[0])
+    assert summarise(tables["runs"], study["curves"], 0.95) == summarise(study["runs"], study["curves"], 0.95)
 
 
 def test_costs_are_ratios_by_seed(study):
