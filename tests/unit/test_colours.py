@@ -7,7 +7,7 @@ from colour_vision import ciede2000, contrast_with_white, lab, linear, seen_dist
 from matplotlib.colors import to_rgb
 
 from peft_atlas.config import FigureStyle
-from peft_atlas.figures.more_marks import _OF_PEFT
+from peft_atlas.figures.more_marks import PEFT_METHODS
 from peft_atlas.figures.style import CONTROLS, METHODS, method_mark
 
 # Well above what is just noticeable side by side, about 1, since marks stand apart.
@@ -74,7 +74,9 @@ def test_a_method_that_nobody_has_named_always_looks_the_same():
     assert method_mark("a method of tomorrow", STYLE) == method_mark("a method of tomorrow", STYLE)
 
 
-@pytest.mark.parametrize("names", [_OF_PEFT, [f"method {place}" for place in range(40)]], ids=["peft", "unheard of"])
+@pytest.mark.parametrize(
+    "names", [PEFT_METHODS, [f"method {place}" for place in range(40)]], ids=["peft", "unheard of"]
+)
 def test_forty_methods_more_have_forty_marks_more(names):
     assert len(names) >= 40
     every = [*METHODS, *CONTROLS, *names]
@@ -86,7 +88,7 @@ def test_forty_methods_more_have_forty_marks_more(names):
 
 
 def test_methods_of_peft_of_one_colour_have_markers_that_are_told_apart():
-    marks = [method_mark(name, STYLE) for name in (*METHODS, *_OF_PEFT)]
+    marks = [method_mark(name, STYLE) for name in (*METHODS, *PEFT_METHODS)]
     for one, other in combinations(marks, 2):
         if one.colour == other.colour:
             assert one.marker != other.marker

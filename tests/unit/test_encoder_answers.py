@@ -1,9 +1,11 @@
 """The encoder study's comparisons, answers, costs and figures on simulated runs whose effects are known."""
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 from encoder_tables import Cell, default_cells, simulated
+from figure_checks import faults_of_text
 
 from peft_atlas.analysis.contrasts import Levels
 from peft_atlas.analysis.evidence import rows_of
@@ -11,11 +13,13 @@ from peft_atlas.analysis.pooled import TwoWay
 from peft_atlas.analysis.summary import summarise
 from peft_atlas.config import FigureStyle
 from peft_atlas.errors import AtlasError
-from peft_atlas.figures.render import build
+from peft_atlas.figures.more_marks import PEFT_METHODS
+from peft_atlas.figures.render import build, draw_figure, settings
 from peft_atlas.figures.spec import load_figure
 from peft_atlas.studies.encoder import contrasts, item_contrasts
 from peft_atlas.studies.encoder.answers import encoder_answers
 from peft_atlas.studies.encoder.costs import cost_answers
+from peft_atlas.studies.literature.data import load_published
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import CONTRASTS, RUNS, SUMMARY
 
@@ -230,6 +234,29 @@ def test_a_method_that_no_figure_knows_is_drawn_in_all_of_them(tmp_path):
     for name in ("encoder_differences", "encoder_rates", "encoder_cost"):
         plotted, _ = drawn(study, name)
         assert "Brand new" in set(plotted["name"]), name
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """Return a study of 27 methods besides the usual ones, half of them with a rank."""
+    folder = tmp_path_factory.mktemp("crowded")
+    more = [
+        Cell(name, 0.8 + place / 500, rank=8 if place % 2 else None) for place, name in enumerate(PEFT_METHODS[:27])
+    ]
+    tables = simulated([*default_cells(), *more], folder)
+    return {**tables, "contrasts": compared(tables, folder)}
+
+
+@pytest.mark.parametrize("preset", ["two_columns", "one_column"])
+@pytest.mark.parametrize("name", ["encoder_differences", "encoder_rates", "encoder_cost", "encoder_params"])
+def test_figures_make_room_for_many_methods(crowded, root, name, preset):
+    means = pd.DataFrame(summarise(crowded["runs"], crowded["curves"], 0.95))
+    published = load_published(root / "data/published") if name == "encoder_params" else None
+    module, style = load_figure(name), FigureStyle(preset=preset)
+    known = {**crowded, "summary": means, "published": published}
+    figure = draw_figure(module, module.select({table: known[table] for table in module.SPEC.tables}), style)
+    with mpl.rc_context(settings(module.SPEC, style)):
+        assert faults_of_text(figure) == []
 
 
 @pytest.mark.parametrize("name", ["encoder_rates", "encoder_cost", "encoder_ranks"])

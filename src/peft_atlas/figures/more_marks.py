@@ -9,7 +9,7 @@ from collections.abc import Mapping
 Pair = tuple[str, str]
 
 # Methods of peft by their usual names. Their order decides their marks, so that a new name goes to the end.
-_OF_PEFT = (
+PEFT_METHODS = (
     *("VeRA", "PiSSA", "OFT", "BOFT", "LoHa", "LoKr", "AdaLoRA", "FourierFT", "RandLoRA", "prompt tuning"),
     *("P-tuning", "prefix tuning", "LN tuning", "X-LoRA", "HRA", "MiSS", "VB-LoRA", "C3A", "SHiRA", "rsLoRA"),
     *("OLoRA", "WaveFT", "RoAd", "DeLoRA", "GraLoRA", "HiRA", "TinyLoRA", "UniLoRA", "PVeRA", "OSF", "PSOFT"),
@@ -40,7 +40,7 @@ def more_pairs(own: Mapping[str, Pair]) -> dict[str, Pair]:
         for place, (colour, marker) in enumerate(own.values())
     ]
     free = [(colour, marker) for colour, marker, taken in places if marker != _LIKE.get(taken, taken)]
-    return dict(zip(map(_key, _OF_PEFT), free, strict=False))
+    return dict(zip(map(_key, PEFT_METHODS), free, strict=False))
 
 
 def mark_of_name(name: str, known: Mapping[str, Pair]) -> Pair:

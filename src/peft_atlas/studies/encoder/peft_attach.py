@@ -88,7 +88,7 @@ def refusal(folder: Path, setting: PeftSetting, states: Tensor, mask: Tensor, se
 
 def _own_loop(config: PeftConfig) -> str | None:
     """Return why the study's training loop is not the method's."""
-    kind = str(config.peft_type.value)
+    kind = str(config.to_dict()["peft_type"].value)
     if kind == "ADALORA" or getattr(config, "use_asa", False):
         return "it allots ranks after every step (update_and_allocate), which the study's training loop does not do"
     if kind in ("SHADOW", "CPT") or getattr(config, "kasa_config", None) is not None:
