@@ -4,6 +4,7 @@
 # make smoke      a tiny study through every rule
 # make bench      speed of the population against the notebook's own loop
 # make bench-encoder  speed of the encoder study against transformers.Trainer with peft
+# make bench-methods  time of a training step of LoRA and DoRA here against peft's, in pairs
 # make bench-driver  what Snakemake itself costs: its share of a core while jobs run, and the time of a dry run
 # make bench-published  time of all that rests on the published tables, after a change of one
 # make bench-style  time of all that a changed style of the figures draws and writes again
@@ -20,7 +21,7 @@ ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 PYTEST := python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-driver bench-published bench-style schema docs clean
+.PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-methods bench-driver bench-published bench-style schema docs clean
 
 all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
@@ -43,6 +44,9 @@ bench: $(INSTALLED)
 
 bench-encoder: $(INSTALLED)
 	$(ACTIVE) python benchmarks/encoder_trainer.py
+
+bench-methods: $(INSTALLED)
+	$(ACTIVE) python benchmarks/method_step_time.py
 
 bench-driver: $(INSTALLED)
 	$(ACTIVE) python benchmarks/driver.py

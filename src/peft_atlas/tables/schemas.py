@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Contract
 
-# stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares.
-STATUSES = ("ok", "diverged", "collapsed", "stopped", "failed", "missing")
+# stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares;
+# refused: a method that cannot be trained on the model, of which nothing was.
+STATUSES = ("ok", "diverged", "collapsed", "stopped", "failed", "missing", "refused")
 VERDICTS = (
     *("supported", "contradicted", "undecided", "not_testable", "pass", "fail", "fixed", "open"),
     *("measured", "printed", "recomputed"),

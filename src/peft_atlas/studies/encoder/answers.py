@@ -54,6 +54,7 @@ def encoder_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: flo
         *_rates(runs),
         *_pretraining(runs, contrasts),
         *_forgetting(runs, contrasts, confidence),
+        *_refused(runs),
     ]
 
 
@@ -320,4 +321,22 @@ def _forgetting(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) 
         f"{name} and {means[1]:.3f} for full fine-tuning, each at its own rate; the difference is {found.mean:+.3f} "
         f"[{found.low:+.3f}, {found.high:+.3f}] over {found.n} seeds. 1 is unchanged.",
         Effect(found.mean, "cosine", found.low, found.high, f"{interval_name(confidence)}, paired", found.n),
+    )
+
+
+def _refused(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Return which methods cannot be trained on the model, each with its reason; nothing where all can."""
+    refused = runs[runs["status"] == "refused"].sort_values("method")
+    if refused.empty:
+        return
+    tried = chosen_runs(runs)
+    tried = tried[tried["task"].isin(refused["task"])].drop_duplicates(["method", "setting"])
+    reasons = "; ".join(f"{row['method']}: {row['reason']}" for _, row in refused.iterrows())
+    yield _answer(
+        "encoder_refused",
+        "Which methods cannot be trained on this encoder?",
+        "runs: study=encoder, status=refused",
+        f"{len(refused)} of {len(refused) + len(tried)} settings on {refused['task'].iloc[0]} cannot be trained on "
+        f"{refused['model'].iloc[0]} by this study and have no runs. {reasons}.",
+        Effect(float(len(refused)), "settings", n=len(refused) + len(tried)),
     )

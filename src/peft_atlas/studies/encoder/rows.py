@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from peft_atlas.models.encoder import parameter_count
+from peft_atlas.models.encoder import TextClassifier, load_encoder, parameter_count
 from peft_atlas.studies.encoder.jobs import NAME
-from peft_atlas.studies.encoder.run import Run
+from peft_atlas.studies.encoder.run import Part, Run, Trial
 from peft_atlas.tables.schemas import COSTS
 from peft_atlas.training.divergence import METRICS, diverged_reason
 from peft_atlas.training.history import History
@@ -56,6 +56,19 @@ def rows_of_run(run: Run, selected: Selected) -> Tables:
     }
     row = run_row(identity, ended, total_params=parameter_count(run.attached.model), device=run.part.device)
     return Tables([row], points, [_cost(run, identity["run_id"])], _items(run, identity["run_id"]))
+
+
+def rows_of_refusal(part: Part, trial: Trial, reason: str) -> Tables:
+    """Return the one row of a method that cannot be trained; ``trial`` is the run that would have been its first."""
+    classifier = TextClassifier(load_encoder(part.model), len(part.texts.classes), trial.seed)
+    identity = {
+        **_cell(part, trial),
+        "run_id": "/".join((NAME, trial.experiment, part.task, trial.setting.label, "refused")),
+        "learning_rate": None,
+    }
+    ended = {"status": "refused", "reason": reason}
+    row = run_row(identity, ended, total_params=parameter_count(classifier), device=part.device)
+    return Tables([row])
 
 
 def _status(run: Run) -> Row:
@@ -112,8 +125,16 @@ def _cost(run: Run, run_id: str) -> Row:
 
 def _identity(run: Run, chosen: bool | None) -> Row:
     """Return the columns that name a run and its cell."""
-    part, trial = run.part, run.trial
     trainable = run.attached.adapter_params() + run.attached.head_params()
+    return {
+        **_cell(run.part, run.trial),
+        "selected": chosen,
+        **trained(trainable, run.full_params),
+    }
+
+
+def _cell(part: Part, trial: Trial) -> Row:
+    """Return what is known of a run before it starts."""
     return {
         "run_id": trial.run_id(part.task),
         "study": NAME,
@@ -126,8 +147,6 @@ def _identity(run: Run, chosen: bool | None) -> Row:
         "setting": trial.setting.setting,
         "train_examples": part.config.train_examples,
         "learning_rate": trial.rate,
-        "selected": chosen,
         "epochs": part.config.epochs,
-        **trained(trainable, run.full_params),
         "seed": trial.seed,
     }

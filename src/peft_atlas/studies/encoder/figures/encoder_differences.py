@@ -11,6 +11,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     encoder_rows,
     face,
     in_percent,
+    make_room,
     names_in_order,
     say_nothing,
 )
@@ -41,6 +42,8 @@ _PANELS = {
 }
 # What trains no part of the encoder shows what a head alone reaches.
 _BASELINE = "head only"
+# Rows of a panel at the usual height.
+_ROWS = 13
 _NOTHING = "Nothing of this kind\nin this run."
 
 
@@ -80,6 +83,7 @@ def _place(row: Any) -> float:
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw a row per comparison with its interval, a panel per kind, and full fine-tuning as zero."""
+    make_room(axes, int(plotted["panel"].value_counts().max()), _ROWS, style)
     for axis, panel in zip(axes, (_PRESPECIFIED, _EXPLORATORY, _CONTROLS), strict=True):
         rows = plotted[plotted["panel"] == panel].reset_index(drop=True)
         if rows.empty:

@@ -13,6 +13,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     encoder_rows,
     face,
     in_percent,
+    make_room,
     names_in_order,
     tasks_in_order,
 )
@@ -35,6 +36,9 @@ SPEC = FigureSpec(
     panels=(1, 2),
 )
 _WITH, _WITHOUT = "Methods with a rank", "Methods without a rank"
+
+# Lines of the legend at the usual height, and lines of a panel that are set apart in full.
+_LEGEND_LINES, _APART = 5, 8
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -61,12 +65,14 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw a line per method with a ring around the chosen rate; methods with and without a rank have a panel each."""
+    most = int(plotted.groupby("panel")["name"].nunique().max())
+    make_room(axes, -(-most // 2), _LEGEND_LINES, style)
     for axis, title in zip(axes, (_WITH, _WITHOUT), strict=True):
         rows = plotted[plotted["panel"] == title]
         marks = names_in_order(rows["name"].unique().tolist(), style)
         for place, (name, line) in enumerate(rows.groupby("name", sort=True)):
             # Set apart a little, so that intervals of methods with the same rates can be read.
-            x = line["learning_rate"] * 1.06 ** (place - (len(marks) - 1) / 2)
+            x = line["learning_rate"] * 1.06 ** ((place - (len(marks) - 1) / 2) * min(1, _APART / len(marks)))
             errors = [line["mean"] - line["low"], line["high"] - line["mean"]]
             options = face(str(name), marks[str(name)])
             axis.errorbar(x, line["mean"], yerr=errors, label=name, linewidth=0.9, elinewidth=0.6, **options)
