@@ -4,6 +4,8 @@ from peft_atlas.studies.encoder import jobs as encoder_jobs
 
 ENCODER = CONFIG.encoder
 TEXT_TASKS = {each.name: each for each in ENCODER.tasks}
+# Changes with a byte of a user's model, whatever the times of its files.
+MODEL_CONTENT = encoder_jobs.model_content(ENCODER)
 # The names of settings as they are in file names.
 SETTINGS = {
     encoder_jobs.slug(name): name for each in ENCODER.tasks for name in each.methods
@@ -76,6 +78,10 @@ use rule _light_step as prepare_text with:
             "test": ENCODER.test_examples,
         },
         drift=ENCODER.drift_texts,
+        content=lambda wildcards: encoder_jobs.task_content(
+            TEXT_TASKS[wildcards.text_task]
+        ),
+        model_content=MODEL_CONTENT,
         max_length=ENCODER.max_length,
     message:
         "cleaning, splitting and tokenising {wildcards.text_task}"
@@ -109,6 +115,7 @@ use rule _heavy_step as train_setting with:
         setting=lambda wildcards: SETTINGS[wildcards.setting],
         rank=encoder_jobs.RANK,
         device=CONFIG.device,
+        model_content=MODEL_CONTENT,
     message:
         "tuning and training {params.setting} on {wildcards.text_task}"
 
