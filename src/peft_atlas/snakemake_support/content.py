@@ -34,12 +34,12 @@ def content_digest(files: Iterable[Path], folder: Path) -> str:
     """
     digest = hashlib.sha256()
     for file in sorted(files):
-        digest.update(f"{os.path.relpath(file, folder)}\0{_of_file(file)}\0".encode("utf-8", "surrogateescape"))
+        digest.update(f"{os.path.relpath(file, folder)}\0{file_digest(file)}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 
 
-def _of_file(file: Path) -> str:
-    """Return a file's digest."""
+def file_digest(file: Path) -> str:
+    """Return the SHA-256 of a file, ``missing`` where there is none; that of a large file is kept."""
     if not file.is_file():
         return "missing"
     state = file.stat()
