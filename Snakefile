@@ -7,8 +7,9 @@ from snakemake.utils import min_version
 
 min_version("9.18")
 
-# Not `workflow.basedir`, which is the folder of another Snakefile that uses this one as a module.
-ROOT = Path(str(workflow.current_basedir))
+# Not `workflow.basedir`, which is the folder of another Snakefile that uses this one as a module. Without symbolic links,
+# as the current folder is, so that files inside it have the same names by whatever path the repository is reached.
+ROOT = Path(str(workflow.current_basedir)).resolve()
 sys.path.insert(0, str(ROOT / "src"))
 
 

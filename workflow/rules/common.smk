@@ -6,6 +6,7 @@ import peft_atlas
 from peft_atlas.config import load_config
 from peft_atlas.errors import AtlasError
 from peft_atlas.snakemake_support.gpu_resources import GRES, gpu_request, share_gpus
+from peft_atlas.snakemake_support.records import restore_records
 from peft_atlas.snakemake_support.source_dependencies import (
     share_with_jobs,
     source_digest,
@@ -18,6 +19,17 @@ if (ROOT / "profiles").is_file():
         " rm profiles && ln -s workflow/profiles profiles",
         file=sys.stderr,
     )
+
+# Results that came without Snakemake's records bring them along; a job has nothing to restore.
+if workflow.is_main_process:
+    try:
+        if restored := restore_records(Path.cwd()):
+            print(
+                f"{restored} outputs were made elsewhere and are as they were made",
+                file=sys.stderr,
+            )
+    except AtlasError as error:
+        print(error, file=sys.stderr)
 
 LIMITS = {name: limit.value for name, limit in workflow.global_resources.items()}
 DEFAULTS = workflow.resource_settings.default_resources or {}

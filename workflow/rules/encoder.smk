@@ -4,6 +4,11 @@ from peft_atlas.studies.encoder import jobs as encoder_jobs
 
 ENCODER = CONFIG.encoder
 TEXT_TASKS = {each.name: each for each in ENCODER.tasks}
+# A user's files count by content, which is a parameter, and not by time.
+MODEL_CONTENT = encoder_jobs.model_content(ENCODER)
+MODEL_FILES = encoder_jobs.model_files(ENCODER)
+if MODEL_CONTENT:
+    MODEL_FILES = [ancient(file) for file in MODEL_FILES]
 # The names of settings as they are in file names.
 SETTINGS = {
     encoder_jobs.slug(name): name
@@ -53,8 +58,10 @@ use rule _light_step as fetch_texts with:
 use rule _light_step as prepare_text with:
     input:
         packaged=encoder_jobs.TEXTS,
-        model=encoder_jobs.model_files(ENCODER),
-        own=lambda wildcards: TEXT_TASKS[wildcards.text_task].file or [],
+        model=MODEL_FILES,
+        own=lambda wildcards: [
+            ancient(file) for file in [TEXT_TASKS[wildcards.text_task].file] if file
+        ],
     output:
         examples=encoder_jobs.EXAMPLES,
         findings=encoder_jobs.TEXT_CHECKS,
@@ -78,6 +85,10 @@ use rule _light_step as prepare_text with:
             "test": ENCODER.test_examples,
         },
         drift=ENCODER.drift_texts,
+        content=lambda wildcards: encoder_jobs.task_content(
+            TEXT_TASKS[wildcards.text_task]
+        ),
+        model_content=MODEL_CONTENT,
         max_length=ENCODER.max_length,
     message:
         "cleaning, splitting and tokenising {wildcards.text_task}"
@@ -86,7 +97,7 @@ use rule _light_step as prepare_text with:
 use rule _heavy_step as train_setting with:
     input:
         examples=encoder_jobs.EXAMPLES,
-        model=encoder_jobs.model_files(ENCODER),
+        model=MODEL_FILES,
     output:
         **trained_items(encoder_jobs.SETTING),
     log:
@@ -116,6 +127,7 @@ use rule _heavy_step as train_setting with:
         setting=lambda wildcards: SETTINGS[wildcards.setting],
         rank=encoder_jobs.RANK,
         device=CONFIG.device,
+        model_content=MODEL_CONTENT,
     message:
         "tuning and training {params.setting} on {wildcards.text_task}"
 
@@ -163,7 +175,7 @@ use rule train_setting as train_budget with:
 use rule train_setting as train_random_init with:
     input:
         examples=encoder_jobs.EXAMPLES,
-        model=encoder_jobs.model_files(ENCODER),
+        model=MODEL_FILES,
         full=f"{encoder_jobs.SETTING}.runs.parquet".replace("{setting}", "full"),
     output:
         **trained_items(encoder_jobs.RANDOM),
@@ -205,7 +217,7 @@ use rule _heavy_step as train_controls with:
 use rule _heavy_step as check_encoder with:
     input:
         examples=encoder_jobs.EXAMPLES.format(text_task=ENCODER.tasks[0].name),
-        model=encoder_jobs.model_files(ENCODER),
+        model=MODEL_FILES,
         runs=encoder_jobs.checked_runs(ENCODER),
     output:
         findings=encoder_jobs.CHECKS,

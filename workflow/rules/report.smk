@@ -51,7 +51,8 @@ use rule _light_step as render_report with:
         tables=REPORT_TABLES,
         figures=[f"figures/{name}" for name in FIGURES],
         config=CONFIG.model_dump(mode="json"),
-        root=str(ROOT),
+        # Relative where it can be, so that a moved repository need not write the report again.
+        root=source(ROOT),
     message:
         "writing the report"
 

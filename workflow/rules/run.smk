@@ -8,6 +8,7 @@ import time
 
 from peft_atlas.studies.encoder.preflight import check_device
 from peft_atlas.snakemake_support.mtimes import bring_to_the_present
+from peft_atlas.snakemake_support.records import keep_records
 from peft_atlas.snakemake_support.own_command import unfinished_outputs
 from peft_atlas.snakemake_support.stale_slurm_jobs import cancel_orphans
 
@@ -68,6 +69,14 @@ def stop_timers():
             thread.cancel()
 
 
+def keep_what_is_known():
+    """Keep Snakemake's records beside the results; a run does not fail for want of them."""
+    try:
+        keep_records(Path.cwd())
+    except (AtlasError, OSError) as error:
+        print(f"results/records.json.gz: not kept ({error})", file=sys.stderr)
+
+
 def check_device_here():
     """Stop where the device asked for is missing, before the first job removes its outputs; a cluster has its own."""
     if not workflow.executor_plugin.common_settings.non_local_exec:
@@ -87,6 +96,7 @@ onstart:
 
 onsuccess:
     stop_timers()
+    keep_what_is_known()
     for file in INCOMPLETE.parent.glob(f"{INCOMPLETE.name}*"):
         file.unlink()
     # Only what this run reported: another target must not repeat an older report's findings.
@@ -96,6 +106,7 @@ onsuccess:
 
 onerror:
     stop_timers()
+    keep_what_is_known()
     print(
         "A job failed: its rule, the reason and its log are above.", file=sys.stderr
     )

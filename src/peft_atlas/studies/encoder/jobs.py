@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peft_atlas.models.folder import WEIGHTS, weight_files
+from peft_atlas.snakemake_support.content import content_digest
+from peft_atlas.studies.encoder.data.dataset import folder_files
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL
 from peft_atlas.studies.study import Outputs
 
@@ -91,6 +93,20 @@ def model_files(config: EncoderConfig) -> list[str]:
     folder = model_folder(config)
     weights = [WEIGHTS] if is_fetched(config) else weight_files(Path(folder))
     return [f"{folder}/{name}" for name in ("config.json", *weights, "tokenizer.json")]
+
+
+def model_content(config: EncoderConfig) -> str | None:
+    """Return the digest of a user's model, None of one that is fetched, whose files only change with its name."""
+    folder = Path(model_folder(config))
+    return None if is_fetched(config) else content_digest(map(Path, model_files(config)), folder)
+
+
+def task_content(task: TextTaskConfig) -> str | None:
+    """Return the digest of a task's own file or folder, None of packaged texts and of the hub's data sets."""
+    if task.file is not None:
+        return content_digest([Path(task.file)], Path(task.file).parent)
+    files = [] if task.dataset is None else folder_files(task.dataset)
+    return content_digest(files, Path(task.dataset)) if task.dataset is not None and files else None
 
 
 def budget_name(train_examples: int) -> str:

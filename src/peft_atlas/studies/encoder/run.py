@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from peft_atlas.models.bert import BertEncoder, random_bert
 from peft_atlas.models.encoder import HEAD, TextClassifier, encoder_sites, load_encoder, parameter_count
 from peft_atlas.studies.encoder.config import EncoderConfig
 from peft_atlas.studies.encoder.data.examples import Texts
+from peft_atlas.studies.encoder.fingerprint import fingerprint
 from peft_atlas.studies.encoder.jobs import ALPHA_PER_RANK, NAME, RANDOM_WEIGHTS, RANK
 from peft_atlas.studies.encoder.peft_method import PeftSetting
 from peft_atlas.training.batches import Ragged
@@ -45,7 +45,8 @@ _NOT_OF_A_RUN = {"tasks", "primary", "exploratory", "rates", "ranks", "peft_meth
 class Part:
     """What a job trains on: the study's settings, a task with its texts, the model's folder, and where.
 
-    ``checkpoints`` is the folder of the states of runs under way; a job that has none makes one for itself.
+    ``checkpoints`` is the folder of the states of runs under way; a job that has none makes one for itself. ``code`` is
+    the digest of the library that trains, without which a checkpoint of other code would be read.
     """
 
     config: EncoderConfig
@@ -54,6 +55,7 @@ class Part:
     model: Path
     device: str
     checkpoints: Path | None = None
+    code: str = ""
 
     def rows(self, split: str) -> pd.DataFrame:
         """Return the rows of validation or test that the job reads, the first ones in the order of digests."""
@@ -229,8 +231,8 @@ class Run:
         if self.part.checkpoints is None:
             return Checkpoint()
         config = self.part.config.model_dump(mode="json", exclude=_NOT_OF_A_RUN)
-        digests = self.part.texts.rows["digest"].tolist()
-        facts = [self.trial.run_id(self.part.task), config, str(self.trial.setting.method), digests, torch.__version__]
-        fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        path = self.part.checkpoints / f"{fingerprint[:24]}.pt"
-        return Checkpoint(path, fingerprint)
+        method = str(self.trial.setting.method)
+        facts = [self.trial.run_id(self.part.task), config, method, self.part.device, self.part.code]
+        name = fingerprint(facts, self.part.texts, self.part.model)
+        path = self.part.checkpoints / f"{name[:24]}.pt"
+        return Checkpoint(path, name)

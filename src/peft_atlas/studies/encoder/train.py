@@ -178,7 +178,8 @@ def refusal_of(part: Part, job: SettingJob) -> str | None:
 def _part_of(step: Step, checkpoints: Path | None = Path("results/checkpoints")) -> Part:
     """Return what a job trains on."""
     config, texts = EncoderConfig.model_validate(step.params["config"]), read_texts(step.path("examples"))
-    return Part(config, step.params["task"], texts, step.path("model").parent, step.params["device"], checkpoints)
+    model, params = step.path("model").parent, step.params
+    return Part(config, params["task"], texts, model, params["device"], checkpoints, params["code"])
 
 
 def _write(step: Step, tables: Tables) -> None:

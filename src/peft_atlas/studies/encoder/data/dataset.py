@@ -28,9 +28,15 @@ def read_dataset(task: str, name: str, subset: str | None, text: str, label: str
     return sum(_without_hidden_labels(parts), Columns([], []))
 
 
+def folder_files(name: str) -> list[Path]:
+    """Return every file of a folder that a data set may be read from, sorted; of the hub's data sets none."""
+    found = (path for path in Path(name).rglob("*") if path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(name).parts))
+
+
 def csv_files(name: str) -> list[Path]:
     """Return the CSV files of a folder that holds no other data files; else none."""
-    data = [path for path in sorted(Path(name).rglob("*")) if path.suffix in {".csv", ".parquet", ".json", ".jsonl"}]
+    data = [path for path in folder_files(name) if path.suffix in {".csv", ".parquet", ".json", ".jsonl"}]
     return data if all(path.suffix == ".csv" for path in data) else []
 
 
