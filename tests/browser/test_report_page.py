@@ -209,7 +209,7 @@ def test_it_prints_without_cutting_a_figure(open_report, tmp_path):
     avoided = page.evaluate("[...document.querySelectorAll('figure')].map(f => getComputedStyle(f).breakInside)")
     assert set(avoided) == {"avoid"}
     hidden = page.evaluate(
-        "[...document.querySelectorAll('nav, .tools, .explorer')].map(e => getComputedStyle(e).display)"
+        "[...document.querySelectorAll('.contents, .doors, .tools, .explorer')].map(e => getComputedStyle(e).display)"
     )
     assert set(hidden) == {"none"}
     assert page.evaluate("[...document.querySelectorAll('.tall')].every(e => e.scrollHeight <= e.clientHeight + 1)")

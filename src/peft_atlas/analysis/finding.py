@@ -87,13 +87,15 @@ class Effect:
 class Finding:
     """A row of the contract ``findings``; ``evidence`` names a table and the columns that select its rows.
 
+    The statement of an ``advice`` is an imperative, and its detail the number it rests on, with interval and scope.
+
     Raises
     ------
     AtlasError
         If it calls results indistinguishable and does not say which difference would have been detected.
     """
 
-    kind: Literal["answer", "claim", "erratum", "check"]
+    kind: Literal["advice", "answer", "claim", "erratum", "check"]
     id: str
     study: str
     statement: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from peft_atlas.tables.schemas import CONTRACTS
 
 @dataclass(frozen=True)
 class Material:
-    """Result tables, figures in report order, the studies that were run, and provenance."""
+    """Result tables, figures in report order, the studies that were run, those still to come, and provenance."""
 
     tables: Mapping[str, pd.DataFrame]
     figures: Sequence[FigureBlock]
@@ -34,6 +34,8 @@ class Material:
     code: str
     machine: str
     missing: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    settings: StudyConfig = field(default_factory=StudyConfig)
 
     def figures_of(self, *, section: str | None = None, study: str | None = None) -> list[FigureBlock]:
         """Select figures by section, by study, or by both."""
@@ -88,4 +90,6 @@ def load_material(
         code=code_version(root),
         machine=machine(),
         missing=tuple(missing),
+        pending=study.later,
+        settings=study,
     )

@@ -61,7 +61,24 @@
     if (table.tBodies[0].rows.length > 5) makeFilter(box, table);
   }
   // On small screens the table of contents starts closed.
-  if (window.matchMedia("(max-width: 70rem)").matches) document.querySelector("nav details").open = false;
+  if (window.matchMedia("(max-width: 70rem)").matches) document.querySelector(".contents details").open = false;
+
+  // ---- Table of methods: one task at a time; a phone shows the main columns until asked for all ----
+  const box = document.getElementById("method-table");
+  if (box) {
+    const tasks = [...box.querySelectorAll(".methodtask")];
+    for (const task of tasks) makeSortable(task.querySelector("table"));
+    const label = element("label", { for: "method-task" }, "Task ");
+    const menu = element("select", { id: "method-task" });
+    menu.append(...tasks.map((task, place) => element("option", { value: place }, task.dataset.title)));
+    const chooseTask = () => tasks.forEach((task, place) => { task.hidden = place !== Number(menu.value); });
+    menu.addEventListener("change", chooseTask);
+    const whole = element("button", { type: "button", class: "whole-button" }, "all columns");
+    whole.addEventListener("click", () => { whole.textContent = box.classList.toggle("whole") ? "main columns" : "all columns"; });
+    box.querySelector(".tools").append(label, menu, whole);
+    box.classList.add("chosen");
+    chooseTask();
+  }
 
   // ---- Evidence: the rows behind a sentence, on hover or focus ----
   let card = null;

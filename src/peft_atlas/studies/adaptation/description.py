@@ -1,6 +1,6 @@
 """What the report says of the adaptation study, and which of its findings answer which question."""
 
-from peft_atlas.studies.study import AnswerPart, Study
+from peft_atlas.studies.study import AdvicePart, AnswerPart, Study
 
 STUDY = Study(
     name="adaptation",
@@ -18,5 +18,8 @@ STUDY = Study(
         AnswerPart("alpha", "adaptation_alpha", "adaptation_alpha", 2),
         AnswerPart("choice", "adaptation_choice", "adaptation_methods", 2),
     ),
-    headlines=("adaptation_equivalence", "adaptation_forgetting", "adaptation_saturation_*"),
+    advice=(
+        AdvicePart("method", "adaptation_advice_method", 2),
+        AdvicePart("rank", "adaptation_advice_rank", 4),
+    ),
 )
