@@ -11,6 +11,8 @@ import pandas as pd
 
 # A sentence ends in a full stop before a capital letter; "r = 8. At" does, "Avg. of" and "e.g. it" do not.
 _SENTENCE = re.compile(r"(?<=[.])\s+(?=[A-Z(])")
+# Characters of a title that still fits two lines.
+_LONG = 110
 _NARROW_PIXELS = 480
 
 
@@ -95,17 +97,21 @@ class FigureBlock:
     svg: str
     size: tuple[int, int]
     formats: tuple[str, ...] = ("pdf", "png", "svg")
+    appendix: bool = False
+    empty: bool = False
     kind: str = "figure"
 
     @property
     def headline(self) -> str:
-        """First sentence of the finding, which is the figure's title in the page."""
-        return _SENTENCE.split(self.finding, maxsplit=1)[0]
+        """First sentence of the finding, or the first clause of a long one: the figure's title in the page."""
+        first = _SENTENCE.split(self.finding, maxsplit=1)[0]
+        return first.partition(";")[0] if len(first) > _LONG else first.removesuffix(".")
 
     @property
     def rest(self) -> str:
         """What the finding says after its first sentence."""
-        return "".join(_SENTENCE.split(self.finding, maxsplit=1)[1:])
+        left = self.finding.removeprefix(self.headline).lstrip("; .")
+        return left[:1].upper() + left[1:]
 
     @property
     def narrow(self) -> bool:

@@ -38,12 +38,19 @@ class Material:
     settings: StudyConfig = field(default_factory=StudyConfig)
 
     def figures_of(self, *, section: str | None = None, study: str | None = None) -> list[FigureBlock]:
-        """Select figures by section, by study, or by both."""
+        """Select figures that have something to show, by section, by study, or by both; the appendix has its own."""
         return [
             figure
             for figure in self.figures
-            if section in (None, figure.section) and (study is None or study == figure.study)
+            if section in (None, figure.section)
+            and (study is None or study == figure.study)
+            and not (figure.appendix or figure.empty)
         ]
+
+    @property
+    def appendix(self) -> list[FigureBlock]:
+        """Figures whose content another one shows better."""
+        return [figure for figure in self.figures if figure.appendix and not figure.empty]
 
     def findings(self, *kinds: str, study: str | None = None) -> pd.DataFrame:
         """Select findings by kind, for one study or all, in report order."""

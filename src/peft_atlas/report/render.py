@@ -32,7 +32,10 @@ def _read_figure(stem: Path) -> FigureBlock:
     card = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
     svg = stem.with_suffix(".svg").read_text(encoding="utf-8")
     texts = {key: card[key] for key in ("title", "section", "study", "caption", "finding")}
-    return FigureBlock(name=stem.name, svg=_data_address(svg), size=_size(svg), formats=tuple(card["formats"]), **texts)
+    flags = {key: card[key] for key in ("appendix", "empty")}
+    return FigureBlock(
+        name=stem.name, svg=_data_address(svg), size=_size(svg), formats=tuple(card["formats"]), **texts, **flags
+    )
 
 
 # Matplotlib writes lengths in points; a CSS pixel is 3/4 of one.

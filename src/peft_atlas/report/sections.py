@@ -39,7 +39,14 @@ def build_sections(material: Material) -> list[Section]:
         *(_study(study, material) for study in chapters),
         claims_section(material),
         errata_section(material),
+        *_appendix(material),
     ]
+
+
+def _appendix(material: Material) -> list[Section]:
+    """Return the figures that repeat what others show, for those who look for them."""
+    intro = Paragraph("Figures that show the numbers of others once more, in another form.")
+    return [Section("appendix", "Further figures", [intro, *material.appendix])] if material.appendix else []
 
 
 def _missing(material: Material) -> list[Section]:
