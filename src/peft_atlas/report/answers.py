@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import filter as matching
+from fnmatch import fnmatchcase
 
 import pandas as pd
 
@@ -13,27 +14,23 @@ from peft_atlas.studies.study import QUESTIONS, AnswerPart, QuestionId, Study
 
 
 def answers_section(material: Material, studies: Sequence[Study]) -> Section:
-    """Return one paragraph and one figure per question, then the answers that belong to no question.
-
-    A study that is a chapter of its own answers there; see `chapter_answers`.
-    """
-    chapters = [study.name for study in studies if study.chapter]
-    answers = material.findings("answer").set_index("id")
-    answers = answers[~answers["study"].isin(chapters)]
+    """Return one paragraph and one figure per question; `own_answers` has the answers that belong to none."""
     specs = [study for study in studies if study.name in material.studies and not study.chapter]
+    answers = material.findings("answer").set_index("id")
+    answers = answers[answers["study"].isin([study.name for study in specs])]
     figures = {figure.name: figure for figure in material.figures}
     blocks: list[Block] = [_answer(question, specs, answers, figures) for question in QUESTIONS]
-    asked = {name for spec in specs for part in spec.answers for name in matching(answers.index, part.finding)}
-    others = [row for row in answers.itertuples() if row.Index not in asked]
-    for row in others:
-        blocks.append(Answer(f"answer-{row.Index}", row.statement, (AnswerText("", row.detail, row.evidence),)))
     return Section("questions", "Questions and answers", blocks)
 
 
-def chapter_answers(material: Material, study: Study) -> list[Block]:
-    """Return the answers of a study that is a chapter of its own, each with its question."""
-    rows = material.findings("answer", study=study.name).itertuples()
-    return [Answer(f"answer-{row.id}", row.statement, (AnswerText("", row.detail, row.evidence),)) for row in rows]
+def own_answers(material: Material, study: Study) -> list[Block]:
+    """Return the answers that a study gives in its own section: to no shared question, or all those of a chapter."""
+    asked = () if study.chapter else tuple(part.finding for part in study.answers)
+    return [
+        Answer(f"answer-{row.id}", row.statement, (AnswerText("", row.detail, row.evidence),))
+        for row in material.findings("answer", study=study.name).itertuples()
+        if not any(fnmatchcase(row.id, pattern) for pattern in asked)
+    ]
 
 
 def _answer(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS
-from peft_atlas.report.answers import answers_section, chapter_answers
+from peft_atlas.report.answers import answers_section, own_answers
 from peft_atlas.report.content import Block, Code, Paragraph, Section, table
 from peft_atlas.report.doubts import claims_section, conflicts_section, errata_section, findings_table
 from peft_atlas.report.explorer import explorer
@@ -72,7 +72,7 @@ def _study(study: Study, material: Material) -> Section:
     """Build a study's section or, if it was not run, say what it would measure."""
     if study.name in material.studies:
         own: list[Block] = [*study.part("section").blocks(material), *_advice_left(study, material)]
-        return Section(study.name, study.title, [*own, *(chapter_answers(material, study) if study.chapter else [])])
+        return Section(study.name, study.title, [*own, *own_answers(material, study)])
     if study.name in material.pending:
         running = Paragraph(f"Still running. {study.about} This page is rewritten when it ends.")
         return Section(study.name, f"{study.title} (still running)", [running])
