@@ -106,8 +106,8 @@ def _holds(judged: Sequence[Finding]) -> Finding:
         "recomputed",
         f"findings: kind=claim; findings: kind=check, study={NAME}",
         f"Of {len(claims)} testable statements of the notebook that this project set out to check "
-        f"{_counted(claims)}. Contradicted by published or recomputed numbers: {listed}. {failing} of {len(of_sources)} checks of the published tables and of the "
-        "notebook's quotations fail.",
+        f"{_counted(claims)}. Contradicted by published or recomputed numbers: {listed}. {failing} of "
+        f"{len(of_sources)} checks of the published tables and of the notebook's quotations fail.",
         effect=Effect(float(len(wrong)), "statements contradicted", n=len(claims)),
     )
 
