@@ -182,6 +182,8 @@
 
   // A point is dominated if another of the same task and model is no worse in both metrics and better in one.
   const onFront = (points, x, y) => {
+    // Of a rate or a rank neither end is better, so that nothing is dominated.
+    if ([x, y].some((key) => metrics.get(key).lower_is_better === null)) return [];
     const worse = (a, b, key) => (metrics.get(key).lower_is_better ? a.values[key] - b.values[key] : b.values[key] - a.values[key]);
     return points.filter((p) => !points.some((q) => worse(p, q, x) >= 0 && worse(p, q, y) >= 0 && (worse(p, q, x) > 0 || worse(p, q, y) > 0)));
   };
@@ -295,6 +297,7 @@
     text(axisName(x), { x: (left + right) / 2, y: height - 8, "text-anchor": "middle" });
     text(axisName(y), { x: 14, y: (top + bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(top + bottom) / 2})` });
     for (const group of groups(points).values()) {
+      if (!onFront(group, x, y).length) continue;
       // Start at the best x; each step extends to the x of the next, worse point, and the last one to the edge.
       const { lower_is_better } = metrics.get(x);
       const steps = onFront(group, x, y).sort((a, b) => (lower_is_better ? 1 : -1) * (a.values[x] - b.values[x]));
@@ -386,7 +389,27 @@
   const grid = element("div", { class: "panels" });
   const measured = data.points.find((point) => point.study !== PUBLISHED);
   grid.append(...[["Left", measured?.study ?? ALL], ["Right", PUBLISHED]].map(([title, study]) => makePanel(`${title} panel`, study).section));
-  root.replaceChildren(metricsBox, methodsBox, grid, list);
+  // Presets: axes, and for the first one the cheapest method within two points of full fine-tuning in the left panel.
+  const POINTS_LOST = 2;
+  const presets = element("div", { class: "presets" });
+  const preset = (name, x, y, then = () => {}) => {
+    if (![x, y].every((key) => metrics.has(key))) return;
+    const button = element("button", { type: "button" }, name);
+    button.addEventListener("click", () => { xs.made.value = x; ys.made.value = y; update(); then(); });
+    presets.append(button);
+  };
+  preset(`Cheapest within ${POINTS_LOST} points of full`, "params_percent", "accuracy", () => {
+    const [left] = panels;
+    const full = left.list.find(({ point }) => point.method === "full");
+    if (!full) { left.readout.textContent = "Full fine-tuning is not among the points of the left panel."; return; }
+    const near = left.list.map(({ point }, index) => ({ point, index }))
+      .filter(({ point }) => point.model === full.point.model && point.task === full.point.task && point.values.accuracy >= full.point.values.accuracy - POINTS_LOST);
+    choose(left, near.sort((a, b) => a.point.values.params_percent - b.point.values.params_percent)[0].index);
+  });
+  preset("Best rates", "learning_rate", "accuracy");
+  preset("Ranks", "rank", "accuracy");
+  preset("Time against accuracy", "seconds", "accuracy");
+  root.replaceChildren(presets, metricsBox, methodsBox, grid, list);
   for (const made of [xs.made, ys.made]) made.addEventListener("change", update);
   let width = 0;
   new ResizeObserver(() => { if (root.clientWidth !== width) { width = root.clientWidth; update(); } }).observe(root);
