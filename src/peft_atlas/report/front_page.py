@@ -31,12 +31,8 @@ DOORS = Doors(
 
 def front_sections(material: Material, studies: Sequence[Study]) -> list[Section]:
     """Return the first page: advice, the table of methods, and the place of the planner."""
-    front = [
-        _lead(material),
-        DOORS,
-        Cards(tuple(cards(material.tables["findings"], studies))),
-        Limits(limits(material)),
-    ]
+    advice = Cards(tuple(cards(material.tables["findings"], studies)))
+    front: list[Block] = [_lead(material), DOORS, advice, Limits(limits(material))]
     shown = method_table(material, studies)
     sections = [Section("answers", "In short", front)]
     if shown is not None:
