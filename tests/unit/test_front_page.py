@@ -95,7 +95,7 @@ def test_an_own_task_without_the_prespecified_method_still_gets_a_method(tmp_pat
 
 
 def page(tables, studies=("encoder", "literature"), **settings):
-    empty = {"comparison": pd.DataFrame(columns=["source", "task", "method", "base_model", "value"])}
+    empty = {"comparison": pd.DataFrame(columns=["source", "task", "method", "base_model", "value"], dtype=object)}
     config = StudyConfig.model_validate(settings)
     return Material({**empty, **tables}, (), studies, "", (0, 1), 0.95, {}, "code", "machine", settings=config)
 
@@ -157,6 +157,28 @@ def test_a_bar_is_red_below_zero_a_star_marks_an_end_and_shares_are_of_full(monk
     assert lines["edge"].difference == "+1.0 [-1.0, +3.0]"
 
 
+def test_published_averages_stand_beside_methods_of_the_source_that_prints_most(monkeypatch):
+    rows = [("a", "big", "LoRA", "x", 70.0), ("a", "big", "DoRA", "x", 71.0), ("a", "big", "LoRA", "y", 40.0)]
+    rows += [("a", "small", "LoRA", "x", 60.0), ("a", "small", "DoRA", "x", 61.0), ("a", "small", "LoRA", "y", 30.0)]
+    rows += [("b", "small", "LoRA", "x", 1.0), ("b", "small", "DoRA", "x", 2.0), ("a", "small", "other", "x", 99.0)]
+    comparison = pd.DataFrame(
+        [
+            {"source": source, "base_model": model, "method": method, "task": f"{family}: Avg", "value": value}
+            for source, model, method, family, value in rows
+        ]
+    )
+    parameters = pd.DataFrame({"base_model": ["small", "big"], "base_params": [7, 13]})
+    own = [MethodRow(name, name, 80.0) for name in ("full", "LoRA", "DoRA", "BitFit")]
+    tasks = [ComparedTask("t", "t", tuple(own), published=True), ComparedTask("u", "u", tuple(own))]
+    monkeypatch.setattr("peft_atlas.report.method_table.compared_tasks", lambda *_: tasks)
+    made = method_table(page({"comparison": comparison, "parameters": parameters}), [])
+    assert made.header[-1] == "small published (%): x / y"
+    assert {line.name: line.cells[-1] for line in made.tasks[0].lines} == {
+        "full": "–", "LoRA": "60.0 / 30.0", "DoRA": "61.0 / –", "BitFit": "–",
+    }  # fmt: skip
+    assert {line.cells[-1] for line in made.tasks[1].lines} == {"–"}
+
+
 def test_an_interval_that_leaves_the_axis_ends_at_its_edge(monkeypatch):
     task = rows_for({"wide": Effect(-40, "p", -100, 20)})
     monkeypatch.setattr("peft_atlas.report.method_table.compared_tasks", lambda *_: [task])
@@ -181,7 +203,9 @@ def run_rows(seeds):
 
 @pytest.mark.parametrize(("seeds", "warned"), [(2, True), (3, False)])
 def test_a_run_of_fewer_than_three_seeds_is_warned_of(seeds, warned):
-    empty = pd.DataFrame(columns=["reference", "detectable", "metric", "study", "n"]).astype({"reference": str})
+    empty = pd.DataFrame(columns=["reference", "detectable", "metric", "study", "method", "n"]).astype(
+        {"reference": str}
+    )
     tables = {"runs": run_rows(seeds), "contrasts": empty, "published": pd.DataFrame({"source": ["a"]})}
     said = " ".join(limits(page(tables)))
     assert ("Too few seeds" in said) == warned

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from peft_atlas.figures.style import CONTROLS
 from peft_atlas.report.material import Material
 
 # Below this many seeds an interval says little, however it is computed.
@@ -60,7 +61,7 @@ def _resolution(material: Material) -> str:
     """Return the differences that the comparisons with full fine-tuning can detect, of the study shown first."""
     contrasts = material.tables["contrasts"]
     rows = contrasts[contrasts["reference"].str.startswith("full") & contrasts["detectable"].notna()]
-    rows = rows[rows["metric"] == "test_accuracy"]
+    rows = rows[(rows["metric"] == "test_accuracy") & ~rows["method"].isin([*CONTROLS, "head only"])]
     if rows.empty:
         return ""
     first = rows[rows["study"] == next(name for name in material.studies if name in set(rows["study"]))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +19,8 @@ _FEWEST_PUBLISHED = 2
 _AVERAGE = ": Avg"
 # Differences beyond this many points are drawn at the end of the axis.
 _WIDEST = 15.0
+# Far below all others, which would leave these no room on the axis; its bar is cut.
+_BARE_HEAD = "head only"
 _COLUMNS: dict[str, bool] = {
     "accuracy": True,
     "best rate": False,
@@ -46,8 +49,8 @@ def method_table(material: Material, studies: Sequence[Study]) -> MethodTable | 
         return None
     published = _published(material, tasks)
     shown = tuple(_task(task, published) for task in tasks)
-    header = (*_COLUMNS, *published.columns)
-    optional = (*_COLUMNS.values(), *(True for _ in published.columns))
+    columns = (str(published.name),) if len(published) else ()
+    header, optional = (*_COLUMNS, *columns), (*_COLUMNS.values(), *(True for _ in columns))
     note = (
         "Bar: test accuracy less that of full fine-tuning in percentage points, paired, with its interval; red lies "
         "below 0, green above. * The best rate is an end of the rates tried, so that a better one may lie beyond. "
@@ -57,11 +60,11 @@ def method_table(material: Material, studies: Sequence[Study]) -> MethodTable | 
     return MethodTable(header, optional, shown, note, "contrasts; runs: selected=True; costs; comparison")
 
 
-def _task(task: ComparedTask, published: pd.DataFrame) -> MethodTask:
+def _task(task: ComparedTask, published: pd.Series[Any]) -> MethodTask:
     full = next((row for row in task.rows if row.method == FULL), None)
     ranked = sorted(task.rows, key=_place, reverse=True)
     widest = _widest(task.rows)
-    lines = tuple(_line(row, full, widest, published if task.published else published.iloc[:0]) for row in ranked)
+    lines = tuple(_line(row, full, widest, published, beside=task.published) for row in ranked)
     return MethodTask(task.title, task.about, lines)
 
 
@@ -73,13 +76,15 @@ def _place(row: MethodRow) -> tuple[bool, float, float]:
 
 
 def _widest(rows: Sequence[MethodRow]) -> float:
-    """Return the half-width of the axis of differences: all intervals, but no more than `_WIDEST`."""
-    effects = [row.difference for row in rows if row.difference is not None]
+    """Return the half-width of the axis of differences: all intervals but those of a bare head, at most `_WIDEST`."""
+    effects = [row.difference for row in rows if row.difference is not None and row.method != _BARE_HEAD]
     ends = [abs(end) for effect in effects for end in (effect.size, effect.low, effect.high) if end is not None]
     return min(_WIDEST, max(ends, default=1.0)) or 1.0
 
 
-def _line(row: MethodRow, full: MethodRow | None, widest: float, published: pd.DataFrame) -> MethodLine:
+def _line(
+    row: MethodRow, full: MethodRow | None, widest: float, published: pd.Series[Any], *, beside: bool
+) -> MethodLine:
     cells = (
         _number(row.accuracy, "{:.1f} %"),
         "–" if row.rate is None else f"{row.rate:g}{'*' if row.edge else ''}",
@@ -88,7 +93,7 @@ def _line(row: MethodRow, full: MethodRow | None, widest: float, published: pd.D
         _share(row.seconds, full.seconds if full else None, "{:.1f} s", own=row is full),
         _share(row.megabytes, full.megabytes if full else None, "{:.0f} MB", own=row is full),
         MISSING if row.file_bytes is None else bytes_in_words(row.file_bytes),
-        *(_number(published[name].get(row.method), "{:.1f} %") for name in published.columns),
+        *((str(published.get(row.method, MISSING)) if beside else MISSING,) if len(published) else ()),
     )
     return MethodLine(row.name, _difference(row, full), _bar(row, widest), cells)
 
@@ -138,16 +143,28 @@ def _bar(row: MethodRow, widest: float) -> Bar | None:
     return None if at is None else Bar(at, place(effect.low), place(effect.high), 50.0, side)
 
 
-def _published(material: Material, tasks: Sequence[ComparedTask]) -> pd.DataFrame:
-    """Return published averages by method, a column per family, of the source and model that have most of ours."""
+def _published(material: Material, tasks: Sequence[ComparedTask]) -> pd.Series[Any]:
+    """Return published averages by method as text, the families of tasks of one source and model beside each other.
+
+    Of all sources and models the one that prints most of these methods' averages, of equal ones the source with most
+    cells and the smaller model. The name of the series is the column's header; it is empty where too few are printed.
+    """
     methods = {row.method for task in tasks if task.published for row in task.rows} - {FULL}
     comparison = material.tables["comparison"]
-    rows = comparison[(comparison["source"] != MEASURED) & comparison["task"].str.endswith(_AVERAGE)]
-    rows = rows[rows["method"].isin(methods)]
-    counts = rows.groupby(["source", "base_model"], sort=True)["method"].nunique()
-    if counts.empty or counts.max() < _FEWEST_PUBLISHED:
-        return pd.DataFrame()
-    source, model = counts.idxmax()
-    best = rows[(rows["source"] == source) & (rows["base_model"] == model)]
-    families = best["task"].str.removesuffix(_AVERAGE)
-    return best.assign(family=f"{model} " + families).pivot_table(index="method", columns="family", values="value")
+    printed = comparison[comparison["source"] != MEASURED]
+    rows = printed[printed["task"].str.endswith(_AVERAGE) & printed["method"].isin(methods)]
+    counts = rows.groupby(["source", "base_model"])["method"].agg(["nunique", "size"]).reset_index()
+    counts = counts[counts["nunique"] >= _FEWEST_PUBLISHED]
+    if counts.empty:
+        return pd.Series(dtype=object)
+    sizes = material.tables["parameters"].groupby("base_model")["base_params"].max()
+    counts = counts.assign(
+        cells=counts["source"].map(printed["source"].value_counts()), params=counts["base_model"].map(sizes)
+    )
+    best = counts.sort_values(["size", "cells", "params"], ascending=[False, False, True]).iloc[0]
+    chosen = rows[(rows["source"] == best["source"]) & (rows["base_model"] == best["base_model"])]
+    families = chosen["task"].str.removesuffix(_AVERAGE)
+    wide = chosen.assign(family=families).pivot_table(index="method", columns="family", values="value")
+    wide = wide[sorted(wide.columns, key=lambda family: (-int(wide[family].notna().sum()), family))]
+    texts = wide.map(lambda value: _number(value, "{:.1f}")).agg(" / ".join, axis=1)
+    return texts.rename(f"{best['base_model']} published (%): {' / '.join(wide.columns)}")

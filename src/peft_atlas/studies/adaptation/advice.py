@@ -69,29 +69,28 @@ def _rank(ranks: pd.DataFrame, confidence: float) -> Iterator[Finding]:
     curve = tuned_curve(group, "rank", confidence, over=("shift_rank",))
     low, high = curve.grid[0], curve.grid[-1]
     best = float(curve.table.mean().idxmax())
-    effect = curve.step_effect(low, high)
+    effect, beyond = curve.step_effect(low, best if best > low else high), curve.step_effect(best, high)
+    further = f" and by {beyond.in_words(unit='')} from there to r = {high:g}" if low < best < high else ""
     rates = _median_rates(group)
     falls = rates[high] < rates[low]
     moved = "falls from" if falls else "rises from" if rates[high] > rates[low] else "stays at"
     to = "" if rates[high] == rates[low] else f" at r = {low:g} to {rates[high]:g} at r = {high:g}"
-    shifts = group["shift_rank"].nunique()
     yield _advice(
         "rank",
-        _imperative(effect, falls=falls),
+        _imperative(effect, best, falls=falls),
         f"runs: study={NAME}, experiment=ranks, train_examples={examples}, selected=True",
-        f"The best rate {moved} {rates[low]:g}{to} (median of {shifts} tasks). With the rate tuned at each rank, "
-        f"accuracy changes by {effect.in_words()} from r = {low:g} to r = {high:g}; the best mean is at r = {best:g}. "
-        f"{SCOPE}, {examples:,} examples; {effect.n} seeds.",
+        f"The best mean is at r = {best:g}: with the rate tuned at each rank, accuracy changes by {effect.in_words()} "
+        f"from r = {low:g} to r = {best if best > low else high:g}{further}. The best rate {moved} {rates[low]:g}{to} "
+        f"(median of {group['shift_rank'].nunique()} tasks). {SCOPE}, {examples:,} examples; {effect.n} seeds.",
         effect,
     )
 
 
-def _imperative(effect: Effect, *, falls: bool) -> str:
-    """Return what to do with the rank: it helps where its interval lies above 0."""
+def _imperative(effect: Effect, best: float, *, falls: bool) -> str:
+    """Return what to do with the rank: it helps where the interval of the step to the best one lies above 0."""
     helps = effect.excludes_zero and (effect.size or 0) > 0
-    if falls:
-        return "Raise the rank, and lower the rate with it." if helps else "If you raise the rank, lower the rate."
-    return "Raise the rank." if helps else "Leave the rank small."
+    rank = f"Take a rank near {best:g}" if helps else "Leave the rank small"
+    return f"{rank}; if you raise it, lower the rate." if falls else f"{rank}."
 
 
 def _median_rates(group: pd.DataFrame) -> dict[float, float]:

@@ -120,12 +120,14 @@ def _rate(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
     task = main_task(runs)
     against = contrasts[contrasts["question"].isin([AGAINST_FULL, PRIMARY]) & (contrasts["task"] == task)]
     against = against[against["method"] != "head only"]
-    spread = 100 * float(against["difference"].max() - min(against["difference"].min(), 0.0)) if len(against) else None
+    # Full fine-tuning is one of them, at 0.
+    differences = [0.0, *against["difference"]]
+    spread = 100 * (max(differences) - min(differences)) if len(against) else None
     more = spread is not None and spans.median() > spread
     statement = (
         "Search the learning rate before the method." if more else "Search the learning rate for every method you try."
     )
-    methods = f" Methods differ by {spread:.1f} points in the mean on {task}." if spread is not None else ""
+    methods = "" if spread is None else f" Methods differ by {spread:.1f} points on {task_in_words(task)}."
     chosen = runs[runs["edge"].notna()].drop_duplicates(["experiment", "task", "method", "setting", "rank"])
     ends = int(chosen["edge"].astype(bool).sum())
     yield _advice(
