@@ -3,7 +3,8 @@
   // ---- Tables: click a header to sort, type to filter ----
   const number = (text) => {
     const found = text.replace(/,/g, "").match(/^[<>~+]?\s*(-?\d+(\.\d+)?(e[-+]?\d+)?)/i);
-    return found ? Number(found[1]) : NaN;
+    const prefix = text.match(/\d ([kMG])B$/);
+    return found ? Number(found[1]) * (prefix ? { k: 1e3, M: 1e6, G: 1e9 }[prefix[1]] : 1) : NaN;
   };
   const compare = (left, right) => {
     const [a, b] = [number(left), number(right)];
