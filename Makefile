@@ -1,4 +1,5 @@
-# make            build .venv and run the whole study; a second run does nothing
+# make            build .venv and run the whole study, with a first report within two minutes; a second run does nothing
+# make release    a finished report with its tables in docs/, from results/ as they are
 # make test       build the same and run the whole test suite
 # make test-cluster  the tests that start a one-node Slurm, for which its packages must be installed
 # make smoke      a tiny study through every rule
@@ -17,14 +18,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
+STAGE := $(ACTIVE) snakemake --cores $(CORES) --config
 # Each process takes the tests of the other's end when its own are done; most tests keep one core busy.
 PYTEST := python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-methods bench-driver bench-published bench-style schema docs clean
+.PHONY: all release test fast-test test-cluster smoke bench bench-encoder bench-methods bench-driver bench-published bench-style schema docs clean
 
+# The first time in stages, so that there is a report within two minutes: each stage writes the same report again and
+# says which studies are still running. Nothing is trained twice.
 all: $(INSTALLED)
+	test -e results/report.html || { $(STAGE) 'studies=[notebook]' 'later=[adaptation, encoder]' && \
+	  $(STAGE) 'studies=[adaptation, notebook]' 'later=[encoder]'; }
 	$(ACTIVE) snakemake --cores $(CORES)
+
+# A finished report with its tables in docs/, for readers who have not run anything; docs/release.json says of what.
+release: $(INSTALLED)
+	$(ACTIVE) python -m peft_atlas.report.release results docs
 
 test: $(INSTALLED)
 	$(ACTIVE) $(PYTEST)

@@ -81,6 +81,9 @@ class StudyConfig(Section):
     studies: Annotated[tuple[StudyName, ...], BeforeValidator(sorted_unique), Field(min_length=1, strict=False)] = (
         Field(STUDIES, description="measured studies in a default run; the published tables are always included")
     )
+    later: Annotated[tuple[StudyName, ...], BeforeValidator(sorted_unique), Field(strict=False)] = Field(
+        (), description="studies that a later run adds; the report says that they are still running"
+    )
     seeds: Seeds = Field(20, validate_default=True, description="number of seeds, or a list of them")
     device: Literal["auto", "cpu", "cuda"] = Field("cpu", description="where training runs")
     statistics: StatisticsConfig = StatisticsConfig()

@@ -36,6 +36,7 @@ for spec in FIGURES.values():
             f"logs/figures/{spec.name}.log",
         benchmark:
             f"results/benchmarks/draw_{spec.name}/all.tsv"
+        priority: 50
         localrule: True
         conda:
             ENVIRONMENT

@@ -1,12 +1,20 @@
 """The report, and a tiny study through every rule."""
 
 REPORTS = ["results/report.html", "results/report.md", "results/headlines.txt"]
-PAPER_TABLES = ["comparison", "findings", "parameters", "memory"]
+PAPER_TABLES = ["comparison", "contrasts", "findings", "parameters", "memory", "published"]
 PAPER_FILES = expand(
     "results/paper/{name}.tex",
-    name=[*(f"measured_{study}" for study in CONFIG.studies), "parameters", "memory"],
+    name=[
+        *(f"{kind}_{study}" for kind in ("measured", "differences") for study in CONFIG.studies),
+        *("parameters", "memory"),
+    ],
 )
-REPORTS += ["results/gallery.html", "results/paper/numbers.tex", *PAPER_FILES]
+REPORTS += [
+    "results/gallery.html",
+    "results/paper/numbers.tex",
+    "results/paper/sources.bib",
+    *PAPER_FILES,
+]
 REPORT_TABLES = [
     *("runs", "curves", "summary", "contrasts", "published", "parameters", "memory"),
     *("conflicts", "comparison", "findings", "application_verdicts", "references"),
@@ -80,6 +88,7 @@ use rule _light_step as write_paper with:
         **results(*PAPER_TABLES),
     output:
         numbers="results/paper/numbers.tex",
+        sources="results/paper/sources.bib",
         tables=PAPER_FILES,
     log:
         "logs/write_paper.log",

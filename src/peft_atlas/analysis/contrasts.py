@@ -22,6 +22,7 @@ from peft_atlas.analysis.statistics import (
     holm,
     interval_name,
     paired_difference,
+    possible_end,
     sidak,
     simultaneous_confidence,
 )
@@ -156,8 +157,8 @@ def _estimated(estimate: Estimate, interval: str) -> dict[str, Any]:
     """Return the columns of an estimate."""
     return {
         "difference": estimate.mean,
-        "low": estimate.low,
-        "high": estimate.high,
+        "low": possible_end(estimate.low, -1.0, 1.0),
+        "high": possible_end(estimate.high, -1.0, 1.0),
         "interval": interval,
         "n": estimate.n,
         "p_value": estimate.p_value,

@@ -28,6 +28,14 @@ def interval_name(confidence: float) -> str:
     return f"{100 * confidence:g} % Student t over seeds"
 
 
+def possible_end(end: float | None, lowest: float, highest: float) -> float | None:
+    """Return an end of an interval cut at what its quantity can be, as that of an accuracy at 0 and 1.
+
+    Student's interval of two or three seeds can reach far beyond; cut, it covers the true value as often.
+    """
+    return None if end is None else min(max(end, lowest), highest)
+
+
 def simultaneous_confidence(confidence: float, comparisons: int) -> float:
     """Return the confidence of each of several intervals that together cover with a given confidence (Sidak 1967).
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from peft_atlas.analysis.statistics import interval_name, mean_interval
+from peft_atlas.analysis.statistics import Estimate, interval_name, mean_interval, possible_end
 from peft_atlas.step import Step
 from peft_atlas.tables.schemas import CELL_KEYS
 
@@ -48,10 +48,16 @@ def _means(table: pd.DataFrame, units: dict[str, str], confidence: float) -> lis
             estimate = mean_interval(group[metric].to_numpy(dtype=float, na_value=np.nan), confidence)
             if estimate.n == 0 and not _meant_to_be_read(table, group, metric):
                 continue
-            row = {"mean": estimate.mean, "sd": estimate.sd, "low": estimate.low, "high": estimate.high}
+            row = {"mean": estimate.mean, "sd": estimate.sd, **_interval(estimate, unit)}
             counts = {"n_runs": len(group), "n_ok": estimate.n}
             rows.append({**cell, "metric": metric, "unit": unit, **counts, **row, "interval": name})
     return rows
+
+
+def _interval(estimate: Estimate, unit: str) -> dict[str, float | None]:
+    """Return the ends of an interval, those of a fraction cut at 0 and 1."""
+    ends = {"low": estimate.low, "high": estimate.high}
+    return ends if unit != "fraction" else {name: possible_end(end, 0.0, 1.0) for name, end in ends.items()}
 
 
 def _meant_to_be_read(table: pd.DataFrame, group: pd.DataFrame, metric: str) -> bool:

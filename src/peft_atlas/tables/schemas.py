@@ -323,10 +323,10 @@ COMPARISON = Contract(
 )
 FINDINGS = Contract(
     "findings",
-    3,
+    4,
     ("kind", "id"),
     (
-        _text("kind", "kind of statement", allowed=("answer", "claim", "erratum", "check")),
+        _text("kind", "kind of statement", allowed=("advice", "answer", "claim", "erratum", "check")),
         _text("id", "identifies the finding"),
         _integer("position", "position in the report", required=True),
         _text("study", "study it belongs to"),

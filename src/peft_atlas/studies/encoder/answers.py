@@ -62,7 +62,8 @@ def _answer(name: str, question: str, evidence: str, detail: str, effect: Effect
     return Finding("answer", name, NAME, question, ATLAS, "measured", evidence, detail, effect=effect)
 
 
-def _named(row: pd.Series[Any]) -> str:
+def named(row: pd.Series[Any]) -> str:
+    """Return the name of a row's method with its setting."""
     return setting_name(row["method"], None if pd.isna(row["setting"]) else row["setting"])
 
 
@@ -114,9 +115,9 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
     tested = int(runs.loc[runs["method"] == "full", "test_examples"].max())
     yield _answer(
         "encoder_gain_primary",
-        f"Is {_named(row)} as good as full fine-tuning?",
+        f"Is {named(row)} as good as full fine-tuning?",
         f"contrasts: question={PRIMARY}; contrasts: question={BOOTSTRAP}",
-        f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {_named(row)} less that of full fine-tuning "
+        f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {named(row)} less that of full fine-tuning "
         f"is {in_short(effect)} in the mean over {' and '.join(tasks['task'])} ({int(row['n'])} seeds, {tested:,} test "
         f"texts): {outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over "
         f"seeds and texts gives {wide}. More examples, another model or other tasks could change it.",
@@ -134,7 +135,7 @@ def _budgets(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
     for _, row in contrasts[contrasts["question"] == BUDGET].iterrows():
         examples, effect = int(row["train_examples"]), Effect.of_contrast(row)
         detail = (
-            f"{_scope(runs, examples)}, rates tuned anew, {_named(row)} less full fine-tuning is {in_short(effect)} on "
+            f"{_scope(runs, examples)}, rates tuned anew, {named(row)} less full fine-tuning is {in_short(effect)} on "
             f"{row['task']} ({effect.n} seeds): {outcome(effect, 'full fine-tuning')}."
         )
         if examples in changes.index:
@@ -162,7 +163,7 @@ def _group(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
     group = groups.iloc[0]
     effect = Effect.of_contrast(group)
     apart = rows[~rows["indistinguishable"].astype(bool)]
-    named = ", ".join(f"{_named(row)} {Effect.of_contrast(row).in_words(unit='')}" for _, row in apart.iterrows())
+    listed = ", ".join(f"{named(row)} {Effect.of_contrast(row).in_words(unit='')}" for _, row in apart.iterrows())
     detectable = f"detectable with 80 % power: {100 * rows['detectable'].max():.1f} points"
     alone = (
         f"By themselves {len(rows) - len(apart)} of {len(rows)} exploratory ones are statistically indistinguishable "
@@ -174,7 +175,7 @@ def _group(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
         f"contrasts: question={GROUP}; contrasts: question={AGAINST_FULL}",
         f"{_scope(runs, int(group['train_examples']))}, the {group['method']} that train a small part, less full "
         f"fine-tuning, is {in_short(effect)} on {group['task']} ({effect.n} seeds, pooled error, exploratory). {alone}"
-        f"{f'; apart from it: {named}' if named else ''}.",
+        f"{f'; apart from it: {listed}' if listed else ''}.",
         effect,
     )
 
@@ -220,7 +221,7 @@ def _ranks(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> It
         "encoder_rank",
         "Do higher ranks of LoRA help on a pretrained transformer?",
         f"contrasts: question={RANK_STEPS}; runs: study=encoder, method={rows['method'].iloc[0]}, rank, learning_rate",
-        f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {rows['task'].iloc[0]}, {_named(rows.iloc[0])} with a "
+        f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {rows['task'].iloc[0]}, {named(rows.iloc[0])} with a "
         f"rate tuned at each rank ({rates}) and alpha twice the rank changes test accuracy as follows: {steps} "
         f"({effects[0].n} seeds, pooled error, exploratory).",
         effects[-1],
@@ -232,7 +233,7 @@ def _order(runs: pd.DataFrame) -> Iterator[Finding]:
     chosen = chosen_runs(runs)
     chosen = chosen[(chosen["task"] == main_task(runs)) & ~chosen["method"].isin(["full", "head only"])]
     chosen = chosen[chosen["test_examples"] == chosen["test_examples"].min()]
-    names = [_named(row) for _, row in chosen.iterrows()]
+    names = [named(row) for _, row in chosen.iterrows()]
     wide = chosen.assign(name=names).pivot(index="name", columns="seed", values="test_accuracy").astype(float)
     wide = wide.dropna(axis=1, thresh=len(wide)).dropna()
     if wide.shape[0] < 3 or wide.shape[1] < 2:
@@ -252,31 +253,36 @@ def _order(runs: pd.DataFrame) -> Iterator[Finding]:
     )
 
 
-def _rates(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Return how far the learning rate moves accuracy, and which choices lie at an end of the rates tried."""
+def searched_spans(runs: pd.DataFrame) -> pd.Series[float]:
+    """Return by how many points validation accuracy differs among the rates of each search trained to the end."""
     searched = runs[runs["selected"].notna() & (runs["status"] != "stopped") & runs["validation_accuracy"].notna()]
     spans = [
         100 * float(means.max() - means.min())
         for _, part in searched.groupby(["experiment", "task", "method", "setting", "rank"], dropna=False)
         if len(means := part.groupby("learning_rate")["validation_accuracy"].mean().astype(float)) > 1
     ]
+    return pd.Series(spans, dtype=float)
+
+
+def _rates(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Return how far the learning rate moves accuracy, and which choices lie at an end of the rates tried."""
+    spans_of = searched_spans(runs)
     chosen = runs[runs["edge"].notna()].drop_duplicates(["experiment", "task", "method", "setting", "rank"])
-    if not spans or chosen.empty:
+    if spans_of.empty or chosen.empty:
         return
     at_end = chosen[chosen["edge"].astype(bool)]
-    named = ", ".join(f"{_named(row)} on {row['task']}" for _, row in at_end.iterrows())
-    spans_of = pd.Series(spans)
+    listed = ", ".join(f"{named(row)} on {row['task']}" for _, row in at_end.iterrows())
     tested = runs[runs["selected"].fillna(value=False)]
     yield _answer(
         "encoder_rates",
         "How much does the learning rate matter?",
         "runs: study=encoder, learning_rate, selected, edge, status, validation_accuracy",
         f"Among the rates trained to the end, validation accuracy differs by {spans_of.median():.1f} points in the "
-        f"median of {len(spans)} searches and {spans_of.max():.1f} at the most. Of {len(chosen)} choices "
+        f"median of {len(spans_of)} searches and {spans_of.max():.1f} at the most. Of {len(chosen)} choices "
         f"{len(at_end)} remain at an end of the rates tried, where a better one may lie beyond"
-        f"{f': {named}' if named else ''}. Runs at chosen rates that collapsed to the shares of the classes: "
+        f"{f': {listed}' if listed else ''}. Runs at chosen rates that collapsed to the shares of the classes: "
         f"{int((tested['status'] == 'collapsed').sum())} of {len(tested)}.",
-        Effect(float(spans_of.median()), POINTS, n=len(spans)),
+        Effect(float(spans_of.median()), POINTS, n=len(spans_of)),
     )
 
 
@@ -307,7 +313,7 @@ def _forgetting(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) 
     }
     if primary.empty or "full" not in by_name:
         return
-    name = _named(primary.iloc[0])
+    name = named(primary.iloc[0])
     own, full = by_name[name].align(by_name["full"], join="inner")
     means = [mean_interval(values.to_numpy(), confidence).mean for values in (own, full)]
     found = paired_difference(own.to_numpy(), full.to_numpy(), confidence)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from peft_atlas.analysis.contrasts import EXPLORATORY, METRIC, UNIT, Levels, Role
 from peft_atlas.analysis.contrasts import PRIMARY as PRIMARY_ROLE
 from peft_atlas.analysis.pooled import Difference, TwoWay, bootstrap_interval, mean_difference
+from peft_atlas.analysis.statistics import possible_end
 from peft_atlas.methods.names import setting_name
 from peft_atlas.studies.encoder.contrasts import (
     AGAINST_FULL,
@@ -318,8 +319,8 @@ def _row(
         "unit": UNIT,
         "reference": reference,
         "difference": found.mean,
-        "low": found.low,
-        "high": found.high,
+        "low": possible_end(found.low, -1.0, 1.0),
+        "high": possible_end(found.high, -1.0, 1.0),
         "interval": interval,
         "n": found.n,
         "p_value": found.p_value,

@@ -105,9 +105,9 @@ def _holds(judged: Sequence[Finding]) -> Finding:
         ATLAS,
         "recomputed",
         f"findings: kind=claim; findings: kind=check, study={NAME}",
-        f"Of {len(claims)} testable statements of the notebook {_counted(claims)}. Contradicted by published or "
-        f"recomputed numbers: {listed}. {failing} of {len(of_sources)} checks of the published tables and of the "
-        "notebook's quotations fail.",
+        f"Of {len(claims)} testable statements of the notebook that this project set out to check "
+        f"{_counted(claims)}. Contradicted by published or recomputed numbers: {listed}. {failing} of "
+        f"{len(of_sources)} checks of the published tables and of the notebook's quotations fail.",
         effect=Effect(float(len(wrong)), "statements contradicted", n=len(claims)),
     )
 

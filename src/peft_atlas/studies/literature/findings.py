@@ -6,6 +6,7 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import Finding
 from peft_atlas.studies.findings import LITERATURE, Given
+from peft_atlas.studies.literature.advice import published_advice
 from peft_atlas.studies.literature.answers import published_answers
 from peft_atlas.studies.literature.checks import published_checks
 from peft_atlas.studies.literature.claims import claims
@@ -17,7 +18,7 @@ NON_INFERIORITY = "lora_against_full_stopped"
 
 
 def findings(given: Given) -> list[Finding]:
-    """Return answers, claims, errata and checks of the published tables.
+    """Return answers, claims, errata, checks and advice on the published tables.
 
     Claims on what was measured rest on the answers of the measured studies, and are undecided without them. The count
     of claims is that of the whole run, with those that other studies judge.
@@ -32,7 +33,8 @@ def findings(given: Given) -> list[Finding]:
     judged = claims(tables, measured, _margin(given.tables["contrasts"]))
     elsewhere = [finding for finding in given.so_far if finding.kind == "claim"]
     answers = published_answers(tables, [*elsewhere, *judged, *checks])
-    return [*answers, *judged, *published_errata(tables, checks), *checks]
+    advice = published_advice(tables, [*elsewhere, *judged, *checks])
+    return [*answers, *judged, *published_errata(tables, checks), *checks, *advice]
 
 
 def _from_jobs(checks: pd.DataFrame) -> list[Finding]:

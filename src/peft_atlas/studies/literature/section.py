@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
+from peft_atlas.report.method_rows import ComparedTask, MethodRow
+from peft_atlas.studies.literature.scores import scores
 
 
 def blocks(material: Material) -> list[Block]:
@@ -19,3 +21,17 @@ def blocks(material: Material) -> list[Block]:
     listed = sources.size().rename("cells").reset_index()
     figures = material.figures_of(section="published")
     return [intro, *figures, table("Sources, and how many cells each gives.", listed)]
+
+
+def compared(material: Material) -> list[ComparedTask]:
+    """Return the published average of each method, by base model and family of tasks."""
+    found = []
+    rows = scores(material.tables["published"])
+    for (model, family), group in rows.groupby(["base_model", "family"], sort=False):
+        methods = tuple(
+            MethodRow(str(row.method), str(row.method), accuracy=float(row.accuracy), percent=float(row.percent))
+            for row in group.itertuples()
+        )
+        about = f"Published: {family} of {model}, average accuracy and trained weights as printed; no interval."
+        found.append(ComparedTask(f"Published: {model}, {family.lower()}", about, methods))
+    return found

@@ -7,6 +7,8 @@ import pandas as pd
 from peft_atlas.analysis.comparison import task_label
 from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
+from peft_atlas.report.method_rows import ComparedTask, measured_rows
+from peft_atlas.studies.notebook.contrasts import LAST_EPOCH
 from peft_atlas.studies.notebook.description import STUDY
 
 
@@ -24,6 +26,21 @@ def blocks(material: Material) -> list[Block]:
         "runs: study=notebook; curves: study=notebook; summary: study=notebook; contrasts: study=notebook",
     )
     return [intro, *material.figures_of(study=STUDY.name), table(caption, shown, formats)]
+
+
+def compared(material: Material) -> list[ComparedTask]:
+    """Return LoRA and full training of the baseline, judged on held-out data."""
+    runs, contrasts = material.tables["runs"], material.tables["contrasts"]
+    part = runs[(runs["study"] == STUDY.name) & (runs["experiment"] == "baseline") & (runs["task"] == "held_out")]
+    if part.empty:
+        return []
+    first = part.iloc[0]
+    about = (
+        f"The notebook's network of two layers on its synthetic task: {first['train_examples']:,} training examples, "
+        f"{first['epochs']} epochs, {part['seed'].nunique()} seeds, one rate for both, tuned for neither."
+    )
+    rows = contrasts[(contrasts["study"] == STUDY.name) & (contrasts["question"] == LAST_EPOCH)]
+    return [ComparedTask("The notebook's network", about, measured_rows(part, rows, rank=True))]
 
 
 def costs(material: Material) -> pd.DataFrame:

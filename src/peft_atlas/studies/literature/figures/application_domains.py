@@ -24,6 +24,7 @@ SPEC = FigureSpec(
     tables=("published", "application_verdicts"),
     height=0.38,
     narrow_height=0.9,
+    appendix=True,
 )
 _STATUS = {
     "supported": ("o", "#2a7f62", "supported by a source, for LLaMA-7B only"),
