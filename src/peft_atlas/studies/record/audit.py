@@ -94,27 +94,44 @@ def _noise(rows: pd.DataFrame) -> Iterator[Finding]:
         )
 
 
-def _drift(found: dict[str, pd.DataFrame]) -> Iterator[Finding]:
-    """Return, for each two passes of the main line, how accuracies moved from one to the other."""
+def drifts(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return how accuracies moved between each two passes of the main line that share enough experiments.
+
+    Returns
+    -------
+    pandas.DataFrame
+        earlier, later, ``n`` experiments, ``down`` and ``up`` of them, ``mean``, ``low`` and ``high`` (points),
+        ``p_value`` of the sign test, ``loss`` (median absolute change of the training loss).
+    """
+    moved = []
     for (earlier, before), (later, after) in combinations(main_line(found).items(), 2):
         left, right = common(before, after)
         if len(left) < LEAST:
             continue
-        moved = right["points"] - left["points"]
-        estimate = mean_interval(moved, 0.95)
-        down, up = int((moved < 0).sum()), int((moved > 0).sum())
-        p = float(scipy.stats.binomtest(down, down + up).pvalue)
+        change = right["points"] - left["points"]
+        estimate = mean_interval(change, 0.95)
+        down, up = int((change < 0).sum()), int((change > 0).sum())
+        p = float(scipy.stats.binomtest(down, down + up).pvalue) if down + up else 1.0
         loss = float((right["train_loss"] - left["train_loss"]).abs().median())
-        effect = Effect(estimate.mean, POINTS, estimate.low, estimate.high, _OVER_EXPERIMENTS, len(moved))
+        moved.append((earlier, later, len(left), down, up, estimate.mean, estimate.low, estimate.high, p, loss))
+    columns = ["earlier", "later", "n", "down", "up", "mean", "low", "high", "p_value", "loss"]
+    return pd.DataFrame(moved, columns=columns)
+
+
+def _drift(found: dict[str, pd.DataFrame]) -> Iterator[Finding]:
+    """Return, for each two passes of the main line, whether their accuracies can be compared."""
+    for row in drifts(found).itertuples():
+        effect = Effect(row.mean, POINTS, row.low, row.high, _OVER_EXPERIMENTS, row.n)
+        left, right = found[row.earlier], found[row.later]
         yield check(
-            f"drift_{slug(earlier)}_{slug(later)}",
-            f"Accuracies of {earlier} and {later} can be compared with each other",
+            f"drift_{slug(row.earlier)}_{slug(row.later)}",
+            f"Accuracies of {row.earlier} and {row.later} can be compared with each other",
             PEFT,
             not effect.excludes_zero,
             f"{MATH_ROWS}, transformers={_versions(left, right, 'transformers')}",
-            f"From {_software(left)} to {_software(right)} {down} of {down + up} experiments that changed fell "
-            f"({len(moved)} in all; sign test p = {p:.1g}), by {effect.in_words(2)} on average, while the median "
-            f"change of the training loss is {loss:.4f}.",
+            f"From {_software(left)} to {_software(right)} {row.down} of {row.down + row.up} experiments that changed "
+            f"fell ({row.n} in all; sign test p = {row.p_value:.1g}), by {effect.in_words(2)} on average, while the "
+            f"median change of the training loss is {row.loss:.4f}.",
             effect,
         )
 

@@ -9,7 +9,6 @@ from typing import Literal
 import pandas as pd
 
 from peft_atlas.analysis.finding import POINTS, Effect, Finding
-from peft_atlas.analysis.statistics import mean_interval
 from peft_atlas.studies.record.audit import MATH_ROWS, largest_noise
 from peft_atlas.studies.record.passes import FULL, LORA, Noise, differences, math_runs, passes
 from peft_atlas.studies.record.wording import ONE_SEED, PEFT, answer, claim, listed
@@ -52,7 +51,7 @@ def conclusions(runs: pd.DataFrame) -> list[Finding]:
         for name, statement, left, right in COMPARISONS
         if differences(found, left, right)
     ]
-    return [_survives(judged), _against_full(judged), _time(found), *judged]
+    return [_survives(judged), _against_full(judged), _modules(judged, found), *judged]
 
 
 def verdict(values: Mapping[str, float], effect: Effect) -> Verdict:
@@ -152,25 +151,19 @@ def _against_full(judged: list[Finding]) -> Finding:
     )
 
 
-def _time(found: Mapping[str, pd.DataFrame]) -> Finding:
-    """Return LoRA's time of training steps relative to full fine-tuning's, over the passes."""
-    ratios = {
-        name: float(rows.loc[LORA, "step_seconds_sum"] / rows.loc[FULL, "step_seconds_sum"])
-        for name, rows in found.items()
-        if {LORA, FULL} <= set(rows.index)
-    }
-    estimate = mean_interval(list(ratios.values()), 0.95)
-    each = listed([f"{value:.3f} in {name}" for name, value in ratios.items()])
-    effect = Effect(
-        estimate.mean, "LoRA's time per full fine-tuning's", estimate.low, estimate.high,
-        "95 % Student t over passes", estimate.n,
-    )  # fmt: skip
+def _modules(judged: list[Finding], found: Mapping[str, pd.DataFrame]) -> Finding:
+    """Return what another choice of modules changes at nearly equal parameters."""
+    (chosen,) = [each for each in judged if each.id == "record_conclusion_mlp_above_attention"]
+    _, _, mlp, attention = next(each for each in COMPARISONS if chosen.id.endswith(each[0]))
+    rows = [passed for passed in found.values() if {mlp, attention} <= set(passed.index)][-1]
+    more = 100 * (rows.loc[mlp, "trainable_params"] / rows.loc[attention, "trainable_params"] - 1)
+    effect = chosen.effect or Effect(None)
     return answer(
-        "time",
-        "Does LoRA train faster than full fine-tuning?",
+        "modules",
+        "Does the choice of modules matter at equal parameters?",
         PEFT,
-        f"{MATH_ROWS}, experiment={FULL} and {LORA}, step_seconds_sum",
-        f"On Llama-3.2-3B and one L40S, without gradient checkpointing, the training steps of LoRA (rank 32, query and "
-        f"value) take this part of full fine-tuning's time: {each}. {ONE_SEED}",
+        chosen.evidence,
+        f"On Llama-3.2-3B LoRA on the MLP (rank 10, {more:+.0f} % parameters) less LoRA on query and value (rank 32) "
+        f"is {effect.in_words()} over {effect.n} passes of peft's benchmark. {ONE_SEED}",
         effect,
     )

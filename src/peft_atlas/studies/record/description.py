@@ -11,7 +11,9 @@ STUDY = Study(
     order=90,
     answers=(
         AnswerPart("cost", "record_time"),
+        AnswerPart("cost", "record_time_pairs"),
         AnswerPart("gain", "record_against_full"),
+        AnswerPart("choice", "record_modules"),
         AnswerPart("rank", "record_rate_with_rank", "best_rate_by_rank"),
         AnswerPart("choice", "record_rates", "winner_by_rate"),
         AnswerPart("choice", "record_images"),

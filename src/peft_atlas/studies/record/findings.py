@@ -9,6 +9,7 @@ from peft_atlas.studies.record.conclusions import conclusions
 from peft_atlas.studies.record.hidden import hidden_settings
 from peft_atlas.studies.record.images import image_findings
 from peft_atlas.studies.record.rates import rate_findings
+from peft_atlas.studies.record.speed import speed_findings
 from peft_atlas.studies.record.sweep import sweep_findings
 
 
@@ -17,6 +18,7 @@ def findings(given: Given) -> list[Finding]:
     tables = given.tables
     return [
         *conclusions(tables["benchmark_runs"]),
+        *speed_findings(tables["benchmark_runs"], tables["training_measurements"]),
         *image_findings(tables["benchmark_runs"]),
         *rate_findings(tables["rate_runs"], tables["tuning_audit"]),
         *sweep_findings(tables["rate_runs"], tables["rate_sweeps"], tables["rate_statements"]),
