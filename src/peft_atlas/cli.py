@@ -7,6 +7,7 @@ import click
 from peft_atlas import __version__
 from peft_atlas.errors import AtlasError
 from peft_atlas.planning import commands as planning
+from peft_atlas.refresh.commands import refresh
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +19,7 @@ def app() -> None:
 app.add_command(planning.plan)
 app.add_command(planning.count)
 app.add_command(planning.audit)
+app.add_command(refresh)
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ BENCHMARK_RUNS = Contract(
             "when the run was recorded, ISO 8601 with time zone",
             pattern=r"\d{4}-\d\d-\d\dT[\d:]+\+\d\d:\d\d",
         ),
-        text("peft_type", "method as peft names it; full-finetuning trains all weights"),
+        text("peft_type", "method as peft names it; FULL trains all weights"),
         text("base_model", "model that is tuned"),
         text("dtype", "type of the base model's weights"),
         integer("rank", "rank r; null if the method has none"),
