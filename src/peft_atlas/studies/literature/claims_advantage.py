@@ -97,7 +97,7 @@ def _wide(tables: PublishedTables, balances: list[Finding], images: Finding | No
     more = f" A method beats LoRA in both in {counts}." + ("" if images is None else f" Images: {images.detail}")
     evidence = [*map(tables.averages_of, families), "application_verdicts"]
     if images is not None:
-        evidence = [f"findings: kind=answer, id={images.id}", images.evidence, *evidence]
+        evidence.append(images.evidence)
     decided_by = "" if beaten else f" {would_decide('several methods with equal budgets in each of the domains')}"
     return takeaway_claim(
         5,

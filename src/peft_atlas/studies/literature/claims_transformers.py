@@ -72,7 +72,8 @@ def _selective_gain(tables: PublishedTables, measured: Finding | None) -> Findin
         "undecided",
         "parameters: method=LoRA, setting; published: method=LoRA, task=Avg",
         f"All published accuracies of LoRA on LLaMA are documented for one choice of modules ({both(settings)}), "
-        "and no answer of this run compares choices.",
+        "and no answer of this run compares choices. "
+        f"{would_decide('several choices with equal parameters, several seeds each')}",
         effect=Effect(None, n=len(settings)),
     )
 
