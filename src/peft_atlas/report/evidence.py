@@ -37,7 +37,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "rate_sweeps": ("model", "runs_planned", "rows_printed", "runs_diverged", "rates_diverged", "path"),
     "rate_statements": ("source_id", "scaling_rule", "rank", "best_learning_rate", "statement", "repository", "path"),
     "tuning_audit": ("method", "venue", "learning_rate_tuned", "batch_size_tuned", "rank_compared"),
-    "training_measurements": ("model", "method", "peak_as_printed", "unit_as_printed", "seconds", "repository", "path"),
+    "training_runs": ("model", "method", "peak_as_printed", "unit_as_printed", "seconds", "repository", "path"),
     "findings": ("kind", "id", "statement", "source", "verdict"),
 }
 

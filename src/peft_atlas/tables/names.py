@@ -3,5 +3,5 @@
 # The tables of the record of published runs; each is a folder of CSV files in data/published/runs too.
 RECORD = (
     *("benchmark_runs", "rate_runs", "rate_sweeps", "rate_statements"),
-    *("adapter_counts", "tuning_audit", "training_measurements"),
+    *("adapter_counts", "tuning_audit", "training_runs"),
 )

@@ -187,8 +187,8 @@ TUNING_AUDIT = Contract(
         *_origin(),
     ),
 )
-TRAINING_MEASUREMENTS = Contract(
-    "training_measurements",
+TRAINING_RUNS = Contract(
+    "training_runs",
     1,
     ("record_id",),
     (
@@ -222,5 +222,5 @@ TRAINING_MEASUREMENTS = Contract(
     ),
 )
 RECORD_CONTRACTS = (
-    BENCHMARK_RUNS, RATE_RUNS, RATE_SWEEPS, RATE_STATEMENTS, ADAPTER_COUNTS, TUNING_AUDIT, TRAINING_MEASUREMENTS,
+    BENCHMARK_RUNS, RATE_RUNS, RATE_SWEEPS, RATE_STATEMENTS, ADAPTER_COUNTS, TUNING_AUDIT, TRAINING_RUNS,
 )  # fmt: skip

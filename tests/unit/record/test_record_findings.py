@@ -118,7 +118,7 @@ def test_an_order_that_changes_beyond_the_noise_is_counted():
 
 def test_time_by_steps_and_as_printed(found_here):
     detail = found_here["record_printed_time"].detail
-    for words in ("1.73 and 2.93 (June 2025)", "2.25 and 3.05 (January 2026)", "2.28 and 3.10 (July 2026)"):
+    for words in ("1.73 and 2.93 in June 2025", "2.25 and 3.05 in January 2026 and", "2.28 and 3.10 in July 2026"):
         assert words in detail
     assert "5 of 62 other runs are slower than full fine-tuning by the first and 2 by the second" in detail
     time = found_here["record_time"].effect
@@ -333,7 +333,7 @@ def test_counts_that_need_the_unembedding(found_here):
 
 
 def test_peaks_below_eight_bytes_per_parameter(record, found_here):
-    runs = full_runs(record["training_measurements"]).set_index("model")
+    runs = full_runs(record["training_runs"]).set_index("model")
     # Of Llama-3.2-1B by hand: 1,235,814,400 parameters.
     assert runs.loc["Llama-3.2-1B", "floor_bytes"] == 8 * 1_235_814_400
     assert found_here["record_peaks_below_floor"].effect.size == 3

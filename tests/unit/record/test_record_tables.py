@@ -46,7 +46,7 @@ def test_every_table_is_whole(record):
         "rate_statements": 77,
         "adapter_counts": 38,
         "tuning_audit": 64,
-        "training_measurements": 244,
+        "training_runs": 244,
     }
 
 

@@ -197,7 +197,7 @@ def _printed_time(found: dict[str, pd.DataFrame]) -> Finding:
         for each, passed in found.items()
         if {FULL, LORA} <= set(passed.index)
     }
-    words = listed([f"{printed:.2f} and {steps:.2f} ({each})" for each, (printed, steps) in ratios.items()])
+    words = listed([f"{printed:.2f} and {steps:.2f} in {each}" for each, (printed, steps) in ratios.items()])
     return check(
         "printed_time",
         "The printed time of training is the time of the training steps",

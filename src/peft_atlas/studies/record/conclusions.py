@@ -125,7 +125,7 @@ def _survives(judged: list[Finding]) -> Finding:
         "survives",
         "Which conclusions of peft's benchmark survive its own history?",
         PEFT,
-        "; ".join(f"findings: kind=claim, id={each.id}" for each in judged),
+        f"findings: kind=claim, id={' and '.join(each.id for each in judged)}",
         f"Of {len(judged)} conclusions of peft's method comparison {len(by['supported'])} have one sign in every pass "
         f"and exceed the noise of reruns. {'. '.join(word[0].upper() + word[1:] for word in words)}. {ONE_SEED}",
         Effect(float(len(by["supported"])), "conclusions that hold in every pass", n=len(judged)),

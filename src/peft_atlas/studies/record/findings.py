@@ -18,10 +18,10 @@ def findings(given: Given) -> list[Finding]:
     tables = given.tables
     return [
         *conclusions(tables["benchmark_runs"]),
-        *speed_findings(tables["benchmark_runs"], tables["training_measurements"]),
+        *speed_findings(tables["benchmark_runs"], tables["training_runs"]),
         *image_findings(tables["benchmark_runs"]),
         *rate_findings(tables["rate_runs"], tables["tuning_audit"]),
         *sweep_findings(tables["rate_runs"], tables["rate_sweeps"], tables["rate_statements"]),
         *audit(tables["benchmark_runs"]),
-        *hidden_settings(tables["training_measurements"], tables["adapter_counts"], tables["rate_statements"]),
+        *hidden_settings(tables["training_runs"], tables["adapter_counts"], tables["rate_statements"]),
     ]

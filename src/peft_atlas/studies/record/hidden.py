@@ -25,7 +25,7 @@ def hidden_settings(measurements: pd.DataFrame, counts: pd.DataFrame, statements
     Parameters
     ----------
     measurements, counts, statements
-        Tables of the contracts ``training_measurements``, ``adapter_counts`` and ``rate_statements``.
+        Tables of the contracts ``training_runs``, ``adapter_counts`` and ``rate_statements``.
     """
     return [_below_floor(measurements), _counts(counts, statements)]
 
@@ -69,7 +69,7 @@ def _below_floor(measurements: pd.DataFrame) -> Finding:
         "Printed peaks of full fine-tuning hold weights, gradients and moments as stated",
         listed(sorted(set(rows["repository"]))),
         below.empty,
-        select("training_measurements", below if len(below) else rows, ("record_id",)),
+        select("training_runs", below if len(below) else rows, ("record_id",)),
         f"With bf16 weights, gradients and moments AdamW takes at least {_FLOOR_BYTES} bytes per parameter. Below it "
         f"lie {len(below)} of {len(rows)} rows on one GPU: {words}. Some setting of theirs is not stated.",
         Effect(float(len(below)), "rows below the floor", n=len(rows)),

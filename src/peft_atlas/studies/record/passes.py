@@ -70,7 +70,9 @@ class Noise:
 
 
 def math_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of the mathematical benchmark on the machine of its main line, by date, with ``points``.
+    """Return the runs of the mathematical benchmark on the machine of its main line, by date.
+
+    Two columns are added: ``points`` (accuracy in percent) and ``settings``, which runs of equal settings share.
 
     Parameters
     ----------
@@ -81,16 +83,10 @@ def math_runs(runs: pd.DataFrame) -> pd.DataFrame:
     own = rows.loc[rows["pull_request"].isna(), "gpu"].unique()
     rows = rows[rows["gpu"].isin(own)]
     made = pd.to_datetime(rows["run_date"])
-    return rows.assign(made=made, points=100 * rows["score"]).sort_values("made", ignore_index=True)
-
-
-def same_settings(left: pd.DataFrame, right: pd.DataFrame) -> pd.Series[bool]:
-    """Return where two tables of runs of equal index have equal settings."""
-    equal = pd.Series(data=True, index=left.index)
-    for name in SETTINGS:
-        one, other = left[name].astype("string").fillna(""), right[name].astype("string").fillna("")
-        equal &= (one == other).astype(bool)
-    return equal
+    texts = [rows[name].astype("string").fillna("").astype(str) for name in SETTINGS]
+    settings = ["|".join(each) for each in zip(*texts, strict=True)]
+    rows = rows.assign(made=made, points=100 * rows["score"], settings=settings)
+    return rows.sort_values("made", ignore_index=True)
 
 
 def reruns(rows: pd.DataFrame) -> pd.DataFrame:
@@ -104,7 +100,7 @@ def reruns(rows: pd.DataFrame) -> pd.DataFrame:
     by = rows.groupby(["experiment", "transformers", "torch"])
     later = by.shift(-1)
     days = (later["made"] - rows["made"]).dt.total_seconds() / 86400
-    kept = days.notna() & (days <= RERUN_DAYS) & same_settings(rows, later.reindex(columns=rows.columns))
+    kept = days.notna() & (days <= RERUN_DAYS) & (later["settings"] == rows["settings"])
     pairs = rows[kept]
     return pd.DataFrame(
         {
@@ -143,7 +139,7 @@ def common(before: pd.DataFrame, after: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     """Return the experiments that two passes ran with equal settings, in one order."""
     names = before.index.intersection(after.index)
     left, right = before.loc[names], after.loc[names]
-    kept = same_settings(left, right)
+    kept = (left["settings"] == right["settings"]).to_numpy()
     return left[kept], right[kept]
 
 
