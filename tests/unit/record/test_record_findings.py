@@ -17,7 +17,7 @@ from peft_atlas.analysis.evidence import rows_of
 from peft_atlas.analysis.finding import Effect, as_rows
 from peft_atlas.studies.record.audit import audit
 from peft_atlas.studies.record.conclusions import conclusions, verdict
-from peft_atlas.studies.record.hidden import full_runs
+from peft_atlas.studies.record.hidden import full_runs, recounted
 from peft_atlas.studies.record.images import dominators
 from peft_atlas.studies.record.passes import Noise, changed_orders, math_runs, passes, reruns
 from peft_atlas.studies.record.rates import averages, by_rate, tuned
@@ -330,6 +330,16 @@ def test_counts_that_need_the_unembedding(found_here):
     assert (finding.verdict, finding.effect.size, finding.effect.n) == ("fail", 4, 4)
     for number in ("486,866,944", "251,985,920", "704,970,752"):
         assert number in finding.detail
+
+
+def test_listed_counts_follow_from_the_shapes(record, found_here):
+    """By hand for Llama-3.2-1B: 16 layers of width 2048, inner 8192, keys and values 512 wide, vocabulary 128,256."""
+    finding = found_here["record_counts_of_models"]
+    assert (finding.verdict, finding.effect.n) == ("pass", 24)
+    row = recounted(record["adapter_counts"]).set_index("model").loc["meta-llama/Llama-3.2-1B"]
+    assert row["mlp_recounted"] == 16 * 3 * (2048 + 8192)
+    assert row["attention_recounted"] == 16 * (2 * (2048 + 2048) + 2 * (2048 + 512))
+    assert row["unembedding_recounted"] == 2048 + 128_256
 
 
 def test_peaks_below_eight_bytes_per_parameter(record, found_here):

@@ -9,13 +9,17 @@ import pandas as pd
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import Effect, Finding
 from peft_atlas.errors import AtlasError
+from peft_atlas.planning.architecture import Architecture
+from peft_atlas.planning.counts import attach, count
+from peft_atlas.planning.methods import find_method
 from peft_atlas.planning.shapes import find_architecture
-from peft_atlas.studies.record.wording import REGRET, check, listed
+from peft_atlas.studies.record.wording import REGRET, TINKER, check, listed
 
 # Weights and gradients in bf16 take 2 bytes each, the two moments of AdamW as much again each.
 _FLOOR_BYTES = 8
 _UNITS = {"GB": 1e9, "GiB": 2**30}
 _POST, _COUNTED = "lora-without-regret", "meta-llama/Llama-3.1-8B"
+_KINDS = ("mlp", "attention")
 _COUNT = re.compile(r"(mlp|attention|all) r(\d+) (\d+\.\d+)B")
 
 
@@ -27,7 +31,7 @@ def hidden_settings(measurements: pd.DataFrame, counts: pd.DataFrame, statements
     measurements, counts, statements
         Tables of the contracts ``training_runs``, ``adapter_counts`` and ``rate_statements``.
     """
-    return [_below_floor(measurements), _counts(counts, statements)]
+    return [_below_floor(measurements), _counts(counts, statements), _counts_of_models(counts)]
 
 
 def full_runs(measurements: pd.DataFrame) -> pd.DataFrame:
@@ -47,12 +51,17 @@ def full_runs(measurements: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _parameters(model: str) -> int | None:
-    """Return a model's parameters, None where its shape is not known."""
+def _architecture(model: str) -> Architecture | None:
+    """Return a model's architecture, None where its shape is not known."""
     try:
-        return find_architecture(model).parameters
+        return find_architecture(model)
     except AtlasError:
         return None
+
+
+def _parameters(model: str) -> int | None:
+    known = _architecture(model)
+    return None if known is None else known.parameters
 
 
 def _below_floor(measurements: pd.DataFrame) -> Finding:
@@ -112,3 +121,39 @@ def _prints(count: int, printed: str) -> bool:
     digits = len(printed.split(".")[1])
     cut = int(count / 1e9 * 10**digits) / 10**digits
     return printed in (f"{count / 1e9:.{digits}f}", f"{cut:.{digits}f}")
+
+
+def recounted(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return the models whose shape is known, with LoRA's parameters per rank as listed and by the closed form.
+
+    Returns
+    -------
+    pandas.DataFrame
+        model, then listed and recounted for mlp, attention and unembedding.
+    """
+    found = []
+    for row in counts.itertuples():
+        known = _architecture(row.model.rsplit("/", 1)[-1])
+        if known is not None:
+            closed = [count(known, attach(known, find_method("lora"), 1, (kind,))).adapter for kind in _KINDS]
+            listed_counts = (row.mlp_params_per_rank, row.attention_params_per_rank, row.unembedding_params_per_rank)
+            found.append((row.model, *map(int, listed_counts), *closed, known.hidden + known.vocabulary))
+    names = [f"{kind}_{way}" for way in ("listed", "recounted") for kind in (*_KINDS, "unembedding")]
+    return pd.DataFrame(found, columns=["model", *names])
+
+
+def _counts_of_models(counts: pd.DataFrame) -> Finding:
+    """Return whether the listed counts follow from the shapes of the models."""
+    rows = recounted(counts)
+    kinds = (*_KINDS, "unembedding")
+    wrong = sum(int((rows[f"{kind}_listed"] != rows[f"{kind}_recounted"]).sum()) for kind in kinds)
+    return check(
+        "counts_of_models",
+        "LoRA's listed parameters per rank follow from the shapes of the models",
+        TINKER,
+        wrong == 0,
+        f"adapter_counts: model={' and '.join(rows['model'])}",
+        f"{len(kinds) * len(rows) - wrong} of {len(kinds) * len(rows)} counts of {len(rows)} models do, by the closed "
+        f"form of peft-atlas count; the shapes of the other {len(counts) - len(rows)} models are not at hand.",
+        Effect(float(wrong), "counts that do not follow", n=len(kinds) * len(rows)),
+    )

@@ -45,6 +45,9 @@ QUESTIONS = (
     ),
 )
 
+# Figures of our own runs that ask what a published one asks.
+_OWN = {"winner_by_rate": "adaptation_rates"}
+
 
 def blocks(material: Material) -> list[Block]:
     """Return, question by question, the figures and the findings on published runs, and where the rows come from."""
@@ -66,8 +69,16 @@ def _answers(material: Material, figures: dict[str, FigureBlock]) -> list[Block]
     for question, names, ids in QUESTIONS:
         chosen = found[found["id"].str.startswith(ids)]
         parts += [figures[name] for name in names if name in figures]
+        parts += _beside(material, names)
         parts.append(table(question, chosen[["statement", "source", "verdict", "detail", "evidence"]]))
     return parts
+
+
+def _beside(material: Material, names: tuple[str, ...]) -> list[Block]:
+    """Return what a figure of our own runs shows beside a published one, where its study was run."""
+    own = {figure.name: figure for figure in material.figures}
+    shown = [own[_OWN[name]] for name in names if _OWN.get(name) in own]
+    return [Paragraph(f"Measured here: {figure.finding} (Figure: {figure.title}.)", "summary") for figure in shown]
 
 
 def _passes(material: Material) -> list[Block]:

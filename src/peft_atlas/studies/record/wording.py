@@ -7,7 +7,7 @@ from peft_atlas.studies.record.jobs import NAME
 
 PEFT = "peft's method comparison"
 LEE = "Lee et al. (arXiv:2602.04998)"
-TINKER = "tinker-cookbook's sweep"
+TINKER = "tinker-cookbook"
 REGRET = "LoRA Without Regret (2025)"
 ONE_SEED = "One seed (0), so another seed could differ by more."
 
