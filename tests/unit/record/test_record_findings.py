@@ -15,8 +15,10 @@ import scipy
 
 from peft_atlas.analysis.evidence import rows_of
 from peft_atlas.analysis.finding import Effect, as_rows
+from peft_atlas.studies.findings import Given
 from peft_atlas.studies.record.audit import audit
 from peft_atlas.studies.record.conclusions import conclusions, verdict
+from peft_atlas.studies.record.findings import findings
 from peft_atlas.studies.record.hidden import full_runs, recounted
 from peft_atlas.studies.record.images import dominators
 from peft_atlas.studies.record.passes import Noise, changed_orders, math_runs, passes, reruns
@@ -255,7 +257,7 @@ def test_a_wrong_printed_mean_is_found(record):
 
     rates = record["rate_runs"].copy()
     rates.loc[rates["printed_mean"].first_valid_index(), "printed_mean"] += 0.1
-    found = {finding.id: finding for finding in rate_findings(rates, record["tuning_audit"])}
+    found = {finding.id: finding for finding in rate_findings(rates)}
     assert found["record_printed_moments"].verdict == "fail"
     assert "129 of 130 means" in found["record_printed_moments"].detail
 
@@ -362,3 +364,17 @@ def test_every_finding_keeps_to_its_contract_and_selects_rows(record, found_here
         assert finding.effect.n
         assert (finding.effect.low is None) == (finding.effect.interval is None), finding.id
     assert json.dumps(list(found_here))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["metamathqa", "metamathqa_unmerged", "image_generation", "lr_matters", "tinker_sft", "rank_and_rate", "tinker",
+     "lora_papers", "repositories"],
+)  # fmt: skip
+def test_a_source_that_is_taken_away_takes_its_findings_and_no_other(record, found_here, source):
+    less = {name: rows[rows["table"] != source].reset_index(drop=True) for name, rows in record.items()}
+    left = {finding.id: finding for finding in findings(Given(less, pd.DataFrame(), 0.95))}
+    # The order of a rerun and one noise rest on runs that are in a pull request alone.
+    assert set(left) < set(found_here)
+    for finding in left.values():
+        assert all(len(part) for part in rows_of(finding.evidence, less | {"findings": as_rows(left.values())}))

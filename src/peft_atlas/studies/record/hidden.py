@@ -31,7 +31,11 @@ def hidden_settings(measurements: pd.DataFrame, counts: pd.DataFrame, statements
     measurements, counts, statements
         Tables of the contracts ``training_runs``, ``adapter_counts`` and ``rate_statements``.
     """
-    return [_below_floor(measurements), _counts(counts, statements), _counts_of_models(counts)]
+    return [
+        *([] if measurements.empty else [_below_floor(measurements)]),
+        *([] if counts.empty or statements.empty else [_counts(counts, statements)]),
+        *([] if counts.empty else [_counts_of_models(counts)]),
+    ]
 
 
 def full_runs(measurements: pd.DataFrame) -> pd.DataFrame:

@@ -35,7 +35,7 @@ def image_findings(runs: pd.DataFrame) -> list[Finding]:
     runs
         Table of the contract ``benchmark_runs``.
     """
-    rows = finished(runs)
+    rows = finished(runs) if (runs["benchmark"] == IMAGE).any() else pd.DataFrame()
     if _LORA not in rows.index:
         return []
     better, own, best = dominators(rows, _LORA), rows.loc[_LORA], rows["score"].idxmax()

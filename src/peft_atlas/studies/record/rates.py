@@ -34,16 +34,16 @@ def tuned(runs: pd.DataFrame) -> pd.DataFrame:
     return best.sort_values("mean", ascending=False, ignore_index=True)
 
 
-def rate_findings(rate_runs: pd.DataFrame, papers: pd.DataFrame) -> list[Finding]:
-    """Return what the 195 runs and the audit of papers say.
+def rate_findings(rate_runs: pd.DataFrame) -> list[Finding]:
+    """Return what the 195 runs say.
 
     Parameters
     ----------
-    rate_runs, papers
-        Tables of the contracts ``rate_runs`` and ``tuning_audit``.
+    rate_runs
+        Table of the contract ``rate_runs``.
     """
     runs = averages(rate_runs)
-    return [_who_wins(runs), *_better_than_lora(runs), _printed_moments(rate_runs), *_papers(papers)]
+    return [] if runs.empty else [_who_wins(runs), *_better_than_lora(runs), _printed_moments(rate_runs)]
 
 
 def _values(runs: pd.DataFrame, method: str, rate: float) -> pd.Series[float]:
@@ -131,8 +131,16 @@ def _printed_moments(rate_runs: pd.DataFrame) -> Finding:
     )
 
 
-def _papers(papers: pd.DataFrame) -> list[Finding]:
-    """Return how many papers on LoRA tune what their comparisons depend on."""
+def paper_findings(papers: pd.DataFrame) -> list[Finding]:
+    """Return how many papers on LoRA tune what their comparisons depend on.
+
+    Parameters
+    ----------
+    papers
+        Table of the contract ``tuning_audit``.
+    """
+    if papers.empty:
+        return []
     flags = {"learning rate": "learning_rate_tuned", "batch size": "batch_size_tuned", "rank": "rank_compared"}
     tried = papers[list(flags.values())].astype(bool)
     untried = listed([f"{int((~tried[column]).sum())} one {name}" for name, column in flags.items()])

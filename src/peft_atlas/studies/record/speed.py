@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from peft_atlas.analysis.evidence import select
@@ -18,28 +16,25 @@ _SETUP = ["repository", "model", "micro_batch_size", "sequence_length", "note"]
 _MODULES = {True: "attention", False: "all modules"}
 
 
-def speed_findings(runs: pd.DataFrame, measurements: pd.DataFrame) -> list[Finding]:
-    """Return LoRA's time relative to full fine-tuning's.
+def over_passes(runs: pd.DataFrame) -> list[Finding]:
+    """Return LoRA's time of training steps relative to full fine-tuning's, over the passes of the benchmark.
 
     Parameters
     ----------
-    runs, measurements
-        Tables of the contracts ``benchmark_runs`` and ``training_runs``.
+    runs
+        Table of the contract ``benchmark_runs``.
     """
-    return [_over_passes(passes(math_runs(runs))), *_elsewhere(measurements)]
-
-
-def _over_passes(found: Mapping[str, pd.DataFrame]) -> Finding:
-    """Return LoRA's time of training steps relative to full fine-tuning's, over the passes."""
     ratios = {
         name: float(rows.loc[LORA, "step_seconds_sum"] / rows.loc[FULL, "step_seconds_sum"])
-        for name, rows in found.items()
+        for name, rows in passes(math_runs(runs)).items()
         if {LORA, FULL} <= set(rows.index)
     }
+    if not ratios:
+        return []
     estimate = mean_interval(list(ratios.values()), 0.95)
     unit, interval = "LoRA's time per full fine-tuning's", "95 % Student t over passes"
     effect = Effect(estimate.mean, unit, estimate.low, estimate.high, interval, estimate.n)
-    return answer(
+    found = answer(
         "time",
         "Does LoRA train faster than full fine-tuning?",
         PEFT,
@@ -49,6 +44,7 @@ def _over_passes(found: Mapping[str, pd.DataFrame]) -> Finding:
         f"{min(ratios.values()):.2f} and {max(ratios.values()):.2f} in every pass. {ONE_SEED}",
         effect,
     )
+    return [found]
 
 
 def _times(effect: Effect) -> str:
@@ -68,8 +64,14 @@ def time_pairs(measurements: pd.DataFrame) -> pd.DataFrame:
     return pairs.assign(modules=modules, ratio=pairs["seconds"] / pairs["seconds_full"])
 
 
-def _elsewhere(measurements: pd.DataFrame) -> list[Finding]:
-    """Return whether LoRA is faster in every other published pair, by the modules that it is on."""
+def pair_findings(measurements: pd.DataFrame) -> list[Finding]:
+    """Return whether LoRA is faster in every other published pair, by the modules that it is on.
+
+    Parameters
+    ----------
+    measurements
+        Table of the contract ``training_runs``.
+    """
     pairs = time_pairs(measurements)
     if pairs.empty:
         return []

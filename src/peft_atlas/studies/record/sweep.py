@@ -67,12 +67,14 @@ def sweep_findings(rate_runs: pd.DataFrame, sweeps: pd.DataFrame, statements: pd
         Tables of the contracts ``rate_runs``, ``rate_sweeps`` and ``rate_statements``.
     """
     grid = cells(rate_runs)
+    if grid.empty or sweeps.empty:
+        return scaling(statements)
     best = best_rates(grid)
     moves = directions(best)
+    others = [] if statements.empty else [_independent(moves, grid), _falls(moves)]
     return [
         _moves(rate_runs, grid, moves),
-        _independent(moves, grid),
-        _falls(moves),
+        *others,
         _higher_rank(rate_runs, best),
         _diverged(sweeps),
         *scaling(statements),
