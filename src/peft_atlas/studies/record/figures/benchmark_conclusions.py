@@ -94,8 +94,8 @@ def describe(plotted: pd.DataFrame) -> Description:
         f"{full['difference'].min():+.1f} to {full['difference'].max():+.1f} points."
     )
     caption = (
-        "peft's method comparison, Llama-3.2-3B, MetaMathQA to GSM8K, seed 0. Interval: "
-        f"{plotted['interval'].iloc[0]}; "
-        "supported where it excludes 0 and every pass has the same sign. Another seed could differ by more."
+        "peft's method comparison, Llama-3.2-3B, MetaMathQA to GSM8K, seed 0. Published as single runs without an "
+        f"interval; drawn is {plotted['interval'].iloc[0]}. Supported where it excludes 0 and every pass has the same "
+        "sign. Another seed could differ by more."
     )
     return Description(caption, finding)

@@ -113,7 +113,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     )
     caption = (
         "Lee et al., Qwen3-0.6B, rank 128, batch 64; mean of GSM8K and MATH. Filled: each method's best rate, chosen "
-        f"on the scores shown. Interval: {_INTERVAL}; of tuned differences 95 % Welch t over runs. "
-        "Intervals are cut at 0."
+        f"on the scores shown. The interval is computed here: {_INTERVAL}, cut at 0; of tuned differences 95 % Welch t "
+        "over runs."
     )
     return Description(caption, finding)
