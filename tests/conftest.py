@@ -150,7 +150,18 @@ class Project:
         done = self.snakemake("--quiet", "rules", "--dry-run", *words, **options)
         assert done.returncode == 0, done.stdout
         stats = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], flags=re.MULTILINE)
-        targets = {"total", "all", "notebook", "encoder", "adaptation", "literature", "figures", "report", "job"}
+        targets = {
+            "total",
+            "all",
+            "notebook",
+            "encoder",
+            "adaptation",
+            "literature",
+            "record",
+            "figures",
+            "report",
+            "job",
+        }
         return {rule: int(count) for rule, count in stats if rule not in targets}
 
     def copy(self, folder: Path) -> Project:

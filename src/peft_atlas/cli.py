@@ -7,6 +7,7 @@ import click
 from peft_atlas import __version__, results_command, workflow_command
 from peft_atlas.errors import AtlasError
 from peft_atlas.planning import commands as planning
+from peft_atlas.refresh.commands import refresh
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,6 +25,7 @@ app.add_command(workflow_command.report)
 app.add_command(workflow_command.where)
 app.add_command(results_command.export)
 app.add_command(results_command.diff)
+app.add_command(refresh)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from peft_atlas.figures.style import METHODS, method_mark
 pytestmark = pytest.mark.slow
 STYLE = FigureStyle()
 PRESETS = ("one_column", "two_columns", "slide")
-SPECS = {spec.name: spec for spec in all_figures() if spec.study in ("literature", *STUDIES)}
+SPECS = {spec.name: spec for spec in all_figures() if spec.study in ("literature", "record", *STUDIES)}
 NAMES = list(SPECS)
 MEASURED = [spec.name for spec in SPECS.values() if spec.section == "measured"]
 

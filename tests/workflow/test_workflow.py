@@ -134,7 +134,13 @@ def test_a_changed_confidence_trains_nothing(smoked):
             {"draw_learning_curves", "render_report"},
             {"draw_rank_alpha_heatmap"},
         ),
-        ("studies/literature/data.py", {"load_published"}, {"train_sweep", "summarise_runs"}),
+        ("studies/literature/data.py", {"load_published"}, {"train_sweep", "summarise_runs", "load_record"}),
+        ("studies/record/data.py", {"load_record"}, {"train_sweep", "load_published"}),
+        (
+            "studies/record/sweep.py",
+            {"collect_findings", "draw_best_rate_by_rank"},
+            {"load_record", "draw_pareto_fronts"},
+        ),
         ("report/sections.py", {"render_report"}, {"collect_findings", *FIGURES}),
     ],
 )

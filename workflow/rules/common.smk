@@ -12,6 +12,7 @@ from peft_atlas.snakemake_support.source_dependencies import (
     source_digest,
 )
 from peft_atlas.studies.study import all_studies, studies_of
+from peft_atlas.tables.names import RECORD
 
 if (ROOT / "profiles").is_file():
     print(

@@ -1,6 +1,8 @@
 """The published tables: read, checked, and recomputed from architecture."""
 
-PUBLISHED_FILES = sorted(source(file) for file in (ROOT / "data/published").iterdir())
+PUBLISHED_FILES = sorted(
+    source(file) for file in (ROOT / "data/published").iterdir() if file.is_file()
+)
 
 
 use rule _light_step as load_published with:

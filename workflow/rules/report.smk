@@ -19,6 +19,7 @@ REPORT_TABLES = [
     *("runs", "curves", "summary", "contrasts", "published", "parameters", "memory"),
     *("conflicts", "comparison", "findings", "application_verdicts", "references"),
     "costs",
+    *RECORD,
 ]
 TEMPLATES = [
     source(path) for path in sorted((SOURCES / "peft_atlas/report/templates").iterdir())
@@ -115,7 +116,7 @@ rule smoke:
             for pattern in ("rules/*.smk", "scripts/*.py", "smoke.yaml")
             for path in sorted((ROOT / "workflow").glob(pattern))
         ],
-        tables=PUBLISHED_FILES,
+        tables=[*PUBLISHED_FILES, *RECORD_FILES],
     output:
         "results/smoke/results/report.html",
     log:

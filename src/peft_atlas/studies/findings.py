@@ -11,6 +11,7 @@ from peft_atlas.analysis.finding import Finding, as_rows
 from peft_atlas.step import Step
 from peft_atlas.studies.study import studies_of
 from peft_atlas.tables.contract import read_table
+from peft_atlas.tables.names import RECORD
 from peft_atlas.tables.schemas import FINDINGS
 
 MEASUREMENTS = ("runs", "curves", "summary", "contrasts")
@@ -24,7 +25,7 @@ class Given:
     Parameters
     ----------
     tables
-        The result tables named in `MEASUREMENTS` and `LITERATURE`, whole.
+        The result tables named in `MEASUREMENTS`, `LITERATURE` and `RECORD`, whole.
     checks
         Checks that ran as jobs of their own, rows of the contract ``findings``.
     confidence
@@ -52,7 +53,7 @@ def all_findings(
     Parameters
     ----------
     tables
-        The result tables named in `MEASUREMENTS` and `LITERATURE`.
+        The result tables named in `MEASUREMENTS`, `LITERATURE` and `RECORD`.
     checked
         Checks that ran as jobs of their own, tables of the contract ``findings``; there may be none.
     confidence
@@ -69,6 +70,6 @@ def all_findings(
 
 def findings_step(step: Step) -> None:
     """Collect every finding: answers, claims, errata and checks."""
-    tables = {name: step.read(name) for name in (*MEASUREMENTS, *LITERATURE)}
+    tables = {name: step.read(name) for name in (*MEASUREMENTS, *LITERATURE, *RECORD)}
     checks = [read_table(FINDINGS, path) for path in step.paths("checks")]
     step.write("findings", all_findings(tables, checks, step.params["confidence"]))

@@ -5,6 +5,7 @@ Every table is in long format, sorted by its key and free of clock times; missin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ _PANDAS_TYPES: dict[Any, Any] = {INTEGER: pd.Int64Dtype(), FLAG: pd.BooleanDtype
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its Arrow type, unit, meaning and limits."""
+    """A column of a table: its Arrow type, unit, meaning and limits; ``pattern`` is one that a whole text matches."""
 
     name: str
     type: Any
@@ -38,6 +39,7 @@ class Column:
     required: bool = False
     allowed: tuple[str, ...] = ()
     limits: tuple[float, float] | None = None
+    pattern: str = ""
 
     def field(self) -> Any:
         """Build the Arrow field, with unit and meaning as metadata."""
@@ -119,6 +121,10 @@ def _column_fault(column: Column, values: Any) -> str | None:
         found = sorted(set(values.to_pylist()) - {*column.allowed, None})
         if found:
             return f"has {found}; allowed: {list(column.allowed)}"
+    if column.pattern:
+        wrong = [text for text in values.drop_null().to_pylist() if not re.fullmatch(column.pattern, text)]
+        if wrong:
+            return f"has {wrong[0]!r}; allowed: {column.pattern}"
     if column.type == NUMBER:
         low, high = column.limits or (float("-inf"), float("inf"))
         numbers = values.drop_null().to_numpy()

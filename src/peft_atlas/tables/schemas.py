@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Contract
+from peft_atlas.tables.columns import fraction as _fraction
+from peft_atlas.tables.columns import integer as _integer
+from peft_atlas.tables.columns import number as _number
+from peft_atlas.tables.columns import text as _text
+from peft_atlas.tables.contract import FLAG, Column, Contract
+from peft_atlas.tables.record_schemas import RECORD_CONTRACTS
 
 # stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares;
 # refused: a method that cannot be trained on the model, of which nothing was.
@@ -13,24 +16,6 @@ VERDICTS = (
     *("supported", "contradicted", "undecided", "not_testable", "pass", "fail", "fixed", "open"),
     *("measured", "printed", "recomputed"),
 )
-
-
-def _text(name: str, description: str, *, required: bool = True, allowed: Sequence[str] = ()) -> Column:
-    return Column(name, TEXT, description, required=required, allowed=tuple(allowed))
-
-
-def _number(
-    name: str, description: str, unit: str = "", *, required: bool = False, limits: tuple[float, float] | None = None
-) -> Column:
-    return Column(name, NUMBER, description, unit, required=required, limits=limits)
-
-
-def _integer(name: str, description: str, unit: str = "", *, required: bool = False) -> Column:
-    return Column(name, INTEGER, description, unit, required=required)
-
-
-def _fraction(name: str, description: str) -> Column:
-    return _number(name, description, "fraction", limits=(0.0, 1.0))
 
 
 # The columns that identify a cell of a study, the same in every table of measurements.
@@ -368,6 +353,6 @@ CONTRACTS = {
     contract.name: contract
     for contract in (
         RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, CONFLICTS,
-        COMPARISON, FINDINGS, COSTS, ITEMS,
+        COMPARISON, FINDINGS, COSTS, ITEMS, *RECORD_CONTRACTS,
     )
 }  # fmt: skip

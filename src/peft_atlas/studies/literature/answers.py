@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
+from peft_atlas.analysis.finding import ATLAS, POINTS, SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.studies.literature.jobs import NAME
 from peft_atlas.studies.literature.published_tables import (
     LORA,
@@ -92,7 +92,7 @@ def _holds(judged: Sequence[Finding]) -> Finding:
     checks = [finding for finding in judged if finding.kind == "check"]
     of_sources = [finding for finding in checks if finding.source != ATLAS]
     failing = sum(finding.verdict == "fail" for finding in of_sources)
-    claims = [finding for finding in judged if finding.kind == "claim"]
+    claims = [finding for finding in judged if finding.kind == "claim" and finding.source.startswith(SEED_NOTEBOOK)]
     wrong = [finding for finding in claims if finding.verdict == "contradicted"]
     # A claim that was tested on a network of this run says little about the literature.
     published = [finding for finding in wrong if not finding.evidence.startswith("findings: kind=answer")]

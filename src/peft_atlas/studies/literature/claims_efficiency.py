@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from peft_atlas.analysis.finding import Effect, Finding
-from peft_atlas.studies.literature.judging import Measured, below_one, decide, from_measured, takeaway_claim
+from peft_atlas.studies.literature.claims_speed import faster_claim
+from peft_atlas.studies.literature.judging import Measured, decide, takeaway_claim
 from peft_atlas.studies.literature.published_tables import (
     FULL,
     LORA,
@@ -18,7 +18,6 @@ from peft_atlas.studies.literature.published_tables import (
 from peft_atlas.studies.literature.recomputation import PERCENT
 
 ONE_PERCENT = 1.0
-_OF_TIME = re.compile(r"second|minute|hour|time|speed|throughput", re.IGNORECASE)
 
 
 def efficiency_claims(tables: PublishedTables, measured: Measured) -> list[Finding]:
@@ -27,7 +26,7 @@ def efficiency_claims(tables: PublishedTables, measured: Measured) -> list[Findi
         _below_one_percent(tables),
         *_below_one_percent_here(measured),
         _less_memory(tables, measured.get("encoder_memory")),
-        _faster(tables, measured.get("encoder_cost")),
+        faster_claim(tables, measured),
     ]
 
 
@@ -95,25 +94,3 @@ def _memory_pairs(tables: PublishedTables) -> list[tuple[str, float, float]]:
     totals = rows.set_index(["base_model", "method"])["total_bytes"]
     models = rows.loc[rows["method"] == LORA, "base_model"]
     return [(model, float(totals[model, FULL]), float(totals[model, LORA])) for model in models]
-
-
-def _faster(tables: PublishedTables, measured: Finding | None) -> Finding:
-    """Return whether LoRA trains in less time than full fine-tuning, by what was measured."""
-    statement = "LoRA trains faster than full fine-tuning"
-    if measured is not None:
-        verdict = below_one(measured.effect)
-        return from_measured(
-            1, "faster_training", statement, measured, verdict, "Measured in one study, on its machine."
-        )
-    metrics = sorted(tables.published["metric"].unique())
-    times = [metric for metric in metrics if _OF_TIME.search(metric)]
-    return takeaway_claim(
-        1,
-        "faster_training",
-        statement,
-        "undecided",
-        "published: metric",
-        f"Of the {len(metrics)} metrics transcribed {len(times)} are times ({', '.join(metrics)}), and no answer of "
-        "this run compares the two methods' time of training.",
-        effect=Effect(None, n=len(times)),
-    )

@@ -26,6 +26,11 @@ Verdict = Literal["supported", "contradicted", "undecided", "not_testable"]
 SINGLE_RUNS = "One run each, without an interval."
 
 
+def would_decide(experiment: str) -> str:
+    """Return what is said of an undecided claim: the experiment that would decide it."""
+    return f"What would decide it: {experiment}."
+
+
 def takeaway_claim(
     number: int | str,
     name: str,

@@ -10,7 +10,7 @@ import pandas as pd
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.studies.literature.jobs import NAME
-from peft_atlas.studies.literature.judging import SINGLE_RUNS
+from peft_atlas.studies.literature.judging import SINGLE_RUNS, would_decide
 from peft_atlas.studies.literature.published_tables import FULL, LORA, PublishedTables, both, gigabytes
 from peft_atlas.studies.literature.scores import SEED
 
@@ -63,7 +63,7 @@ def _wording(tables: PublishedTables, quotation: str) -> Finding:
         f"{place} of the survey says that {said}",
         "undecided",
         f"references: number={survey['number']}",
-        f"{survey['note']} So neither wording nor place could be checked.",
+        f"{survey['note']} So neither wording nor place could be checked. {would_decide('reading the survey')}",
         effect=Effect(None, n=0),
     )
 
@@ -157,7 +157,7 @@ def _combination(tables: PublishedTables) -> Finding:
         "undecided",
         "published: table=applications, task=Medical Imaging",
         f"{len(combined)} of the {len(rows)} numbers seen for medical imaging are for a combination; the methods are "
-        f"{both(methods)}.",
+        f"{both(methods)}. {would_decide('the combination beside its parts on one medical task')}",
         effect=Effect(None, n=len(combined)),
     )
 
@@ -174,7 +174,8 @@ def _outperforms(tables: PublishedTables) -> Iterator[Finding]:
             "undecided",
             f"published: table={row.table}, task={row.task}, metric={row.metric}",
             f"As logged by the authors, {row.metric}: {row.printed} with LoRA, {row.printed_full} with full "
-            f"fine-tuning. {SINGLE_RUNS} They are of validation, and not the paper's table.",
+            f"fine-tuning. {SINGLE_RUNS} They are of validation, and not the paper's table. "
+            f"{would_decide('several seeds of both on the test set')}",
             effect=Effect(float(row.gap), "AUPR", n=2),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import ComparedTask, MethodRow
+from peft_atlas.studies.literature.jobs import NAME
 from peft_atlas.studies.literature.scores import scores
 
 
@@ -19,7 +20,7 @@ def blocks(material: Material) -> list[Block]:
     )
     sources = published.groupby(["source", "source_title", "source_version"], dropna=False, sort=True)
     listed = sources.size().rename("cells").reset_index()
-    figures = material.figures_of(section="published")
+    figures = material.figures_of(section="published", study=NAME)
     return [intro, *figures, table("Sources, and how many cells each gives.", listed)]
 
 
