@@ -67,7 +67,8 @@ class Comparison:
     def estimate(self, confidence: float) -> Estimate:
         """Return the mean difference with its interval."""
         left, right = self._aligned()
-        return paired_difference(left.to_numpy(), right.to_numpy(), confidence)
+        # All metrics that are compared are fractions.
+        return paired_difference(left.to_numpy(), right.to_numpy(), confidence).within(-1, 1)
 
     def p_equivalence(self) -> float | None:
         """Return the p of equivalence within the margin, unadjusted; None where no margin is set."""

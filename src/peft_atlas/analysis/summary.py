@@ -18,6 +18,8 @@ CURVE_UNITS = {
     "test_loss": "nats",
     "test_accuracy": "fraction",
 }
+# What the mean of a metric can be, by its unit.
+_POSSIBLE = {"nats": (0.0, float("inf")), "fraction": (0.0, 1.0), "cosine": (-1.0, 1.0)}
 # Read once a run, at its end.
 RUN_UNITS = {"source_accuracy": "fraction", "embedding_similarity": "cosine"}
 
@@ -46,6 +48,7 @@ def _means(table: pd.DataFrame, units: dict[str, str], confidence: float) -> lis
         cell = {key: None if pd.isna(value) else value for key, value in zip([*CELL_KEYS, "epoch"], keys, strict=True)}
         for metric, unit in units.items():
             estimate = mean_interval(group[metric].to_numpy(dtype=float, na_value=np.nan), confidence)
+            estimate = estimate.within(*_POSSIBLE[unit])
             if estimate.n == 0 and not _meant_to_be_read(table, group, metric):
                 continue
             row = {"mean": estimate.mean, "sd": estimate.sd, "low": estimate.low, "high": estimate.high}

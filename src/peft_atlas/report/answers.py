@@ -73,9 +73,12 @@ def headlines(findings: pd.DataFrame, specs: Iterable[Study]) -> list[str]:
 
 
 def weight_of_evidence(finding: pd.Series[Any]) -> float:
-    """Return how many half-widths of its interval an effect is from 0; 0 where it has no interval."""
+    """Return how many half-widths of its interval an effect is from 0; 0 where it has no interval.
+
+    The wider half counts, since an interval may end at the last value that is possible.
+    """
     known = finding.reindex(["effect", "low", "high"])
     if known.isna().any():
         return 0.0
-    half = (known["high"] - known["low"]) / 2
+    half = max(known["effect"] - known["low"], known["high"] - known["effect"])
     return float("inf") if half == 0 else float(abs(known["effect"]) / half)
