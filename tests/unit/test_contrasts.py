@@ -198,3 +198,18 @@ def test_a_metric_that_was_never_read_is_no_row_of_the_summary(study):
     diverged = sweep[(sweep["alpha"] == 4) & sweep["metric"].isin(measured)]
     assert set(diverged["metric"]) == set(measured)
     assert set(diverged["n_ok"]) == {0}
+
+
+def test_two_seeds_give_no_impossible_interval(tmp_path):
+    left, right = pd.Series([0.2, 0.9]), pd.Series([0.8, 0.1])
+    comparison = Comparison("q", "t", "LoRA", 8, 16.0, "full", left, right)
+    found = compare("notebook", [comparison], 0.95)[0]
+    assert (found["low"], found["high"]) == (-1, 1)
+    assert stats.ttest_rel(left, right).confidence_interval(0.95).high > 8
+    points = [row("baseline", "held_out", "full", seed, accuracy, epoch=2) for seed, accuracy in enumerate(left)]
+    write_table(RUNS, [row("baseline", "held_out", "full", s, a) for s, a in enumerate(left)], tmp_path / "r.parquet")
+    write_table(CURVES, points, tmp_path / "c.parquet")
+    runs, curves = read_table(RUNS, tmp_path / "r.parquet"), read_table(CURVES, tmp_path / "c.parquet")
+    means = pd.DataFrame(summarise(runs, curves, 0.95)).set_index("metric")
+    assert means.loc["test_accuracy", ["low", "high"]].tolist() == [0, 1]
+    assert means.loc["test_loss", "low"] >= 0

@@ -125,3 +125,24 @@ def test_sidak_against_its_definition_and_its_intervals(p):
     assert each ** len(p) == pytest.approx(0.95)
     for one, both in zip(p, adjusted, strict=True):
         assert (one < 1 - each - 1e-12) <= (both < 0.05)
+
+
+FRACTIONS = st.lists(st.floats(0, 1), min_size=0, max_size=6)
+
+
+@given(FRACTIONS, st.floats(0.6, 0.99))
+def test_an_interval_of_accuracies_stays_within_possible_values_and_covers_what_it_covered(sample, confidence):
+    whole = mean_interval(sample, confidence)
+    cut = whole.within(0, 1)
+    if whole.low is None:
+        assert cut == whole
+        return
+    assert 0 <= cut.low <= cut.mean <= cut.high <= 1
+    for possible in (0.0, 0.3, cut.mean, 1.0):
+        assert (whole.low <= possible <= whole.high) == (cut.low <= possible <= cut.high)
+    assert (cut.mean, cut.sd, cut.n, cut.p_value) == (whole.mean, whole.sd, whole.n, whole.p_value)
+
+
+def test_a_mean_beyond_its_limit_by_rounding_is_in_its_interval():
+    cut = mean_interval([1 + 1e-7, 1 + 3e-7], 0.95).within(-1, 1)
+    assert cut.low < cut.mean == cut.high

@@ -22,7 +22,6 @@ from peft_atlas.analysis.statistics import (
     holm,
     interval_name,
     paired_difference,
-    possible_end,
     sidak,
     simultaneous_confidence,
 )
@@ -68,7 +67,8 @@ class Comparison:
     def estimate(self, confidence: float) -> Estimate:
         """Return the mean difference with its interval."""
         left, right = self._aligned()
-        return paired_difference(left.to_numpy(), right.to_numpy(), confidence)
+        # All metrics that are compared are fractions.
+        return paired_difference(left.to_numpy(), right.to_numpy(), confidence).within(-1, 1)
 
     def p_equivalence(self) -> float | None:
         """Return the p of equivalence within the margin, unadjusted; None where no margin is set."""
@@ -157,8 +157,8 @@ def _estimated(estimate: Estimate, interval: str) -> dict[str, Any]:
     """Return the columns of an estimate."""
     return {
         "difference": estimate.mean,
-        "low": possible_end(estimate.low, -1.0, 1.0),
-        "high": possible_end(estimate.high, -1.0, 1.0),
+        "low": estimate.low,
+        "high": estimate.high,
         "interval": interval,
         "n": estimate.n,
         "p_value": estimate.p_value,

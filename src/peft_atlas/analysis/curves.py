@@ -8,7 +8,7 @@ outcome is a straight line; elsewhere steps between values are reported.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from peft_atlas.analysis.finding import POINTS, Effect
 from peft_atlas.analysis.power import detectable_difference
-from peft_atlas.analysis.statistics import Estimate, paired_difference, possible_end, rising_p, slope_interval
+from peft_atlas.analysis.statistics import Estimate, paired_difference, rising_p, slope_interval
 from peft_atlas.errors import AtlasError
 
 # Residuals below this share of the outcomes are rounding.
@@ -92,8 +92,7 @@ def points(estimate: Estimate, confidence: float, comparisons: int = 1) -> Effec
     """Return a paired difference of accuracies in percentage points, with the smallest that would be detected."""
     level = (1 - confidence) / comparisons
     detectable = detectable_difference(estimate.sd, estimate.n, level)
-    low, high = (possible_end(end, -1.0, 1.0) for end in (estimate.low, estimate.high))
-    return Effect.of_estimate(replace(estimate, low=low, high=high), confidence, POINTS, 100, detectable)
+    return Effect.of_estimate(estimate.within(-1, 1), confidence, POINTS, 100, detectable)
 
 
 def tuned_curve(

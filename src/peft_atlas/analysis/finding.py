@@ -64,6 +64,8 @@ class Effect:
         cls, estimate: Estimate, confidence: float, unit: str, scale: float = 1.0, detectable: float | None = None
     ) -> Effect:
         """Return the effect of a paired estimate over seeds; all of it, ``detectable`` too, is times ``scale``."""
+        if unit == POINTS:
+            estimate = estimate.within(-100 / scale, 100 / scale)
         values = (estimate.mean, estimate.low, estimate.high, detectable)
         size, low, high, detectable = (None if value is None else scale * value for value in values)
         return cls(size, unit, low, high, interval_name(confidence) + ", paired", estimate.n, detectable)

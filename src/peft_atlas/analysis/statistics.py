@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy  # which loads its parts where they are first used: scipy.stats takes half a second, scipy.special less
@@ -22,18 +22,20 @@ class Estimate:
     n: int
     p_value: float | None = None
 
+    def within(self, least: float, most: float) -> Estimate:
+        """Return the estimate with its interval cut to the values that the mean can have.
+
+        The mean lies among them, so that the part that remains covers it as often as the whole interval does.
+        """
+        if self.mean is None or self.low is None or self.high is None:
+            return self
+        low, high = cut_interval(self.mean, (self.low, self.high), (least, most))
+        return replace(self, low=low, high=high)
+
 
 def interval_name(confidence: float) -> str:
     """Return the name that tables and captions give to the interval of `mean_interval`."""
     return f"{100 * confidence:g} % Student t over seeds"
-
-
-def possible_end(end: float | None, lowest: float, highest: float) -> float | None:
-    """Return an end of an interval cut at what its quantity can be, as that of an accuracy at 0 and 1.
-
-    Student's interval of two or three seeds can reach far beyond; cut, it covers the true value as often.
-    """
-    return None if end is None else min(max(end, lowest), highest)
 
 
 def simultaneous_confidence(confidence: float, comparisons: int) -> float:
@@ -44,6 +46,11 @@ def simultaneous_confidence(confidence: float, comparisons: int) -> float:
     train different parameters do not share.
     """
     return float(confidence ** (1 / max(comparisons, 1)))
+
+
+def cut_interval(mean: float, interval: tuple[float, float], possible: tuple[float, float]) -> tuple[float, float]:
+    """Return an interval of a mean cut to possible values; a mean beyond them by rounding stays inside."""
+    return max(interval[0], min(possible[0], mean)), min(interval[1], max(possible[1], mean))
 
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:

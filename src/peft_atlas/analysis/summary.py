@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from peft_atlas.analysis.statistics import Estimate, interval_name, mean_interval, possible_end
+from peft_atlas.analysis.statistics import interval_name, mean_interval
 from peft_atlas.step import Step
 from peft_atlas.tables.schemas import CELL_KEYS
 
@@ -18,6 +18,8 @@ CURVE_UNITS = {
     "test_loss": "nats",
     "test_accuracy": "fraction",
 }
+# What the mean of a metric can be, by its unit.
+_POSSIBLE = {"nats": (0.0, float("inf")), "fraction": (0.0, 1.0), "cosine": (-1.0, 1.0)}
 # Read once a run, at its end.
 RUN_UNITS = {"source_accuracy": "fraction", "embedding_similarity": "cosine"}
 
@@ -46,18 +48,13 @@ def _means(table: pd.DataFrame, units: dict[str, str], confidence: float) -> lis
         cell = {key: None if pd.isna(value) else value for key, value in zip([*CELL_KEYS, "epoch"], keys, strict=True)}
         for metric, unit in units.items():
             estimate = mean_interval(group[metric].to_numpy(dtype=float, na_value=np.nan), confidence)
+            estimate = estimate.within(*_POSSIBLE[unit])
             if estimate.n == 0 and not _meant_to_be_read(table, group, metric):
                 continue
-            row = {"mean": estimate.mean, "sd": estimate.sd, **_interval(estimate, unit)}
+            row = {"mean": estimate.mean, "sd": estimate.sd, "low": estimate.low, "high": estimate.high}
             counts = {"n_runs": len(group), "n_ok": estimate.n}
             rows.append({**cell, "metric": metric, "unit": unit, **counts, **row, "interval": name})
     return rows
-
-
-def _interval(estimate: Estimate, unit: str) -> dict[str, float | None]:
-    """Return the ends of an interval, those of a fraction cut at 0 and 1."""
-    ends = {"low": estimate.low, "high": estimate.high}
-    return ends if unit != "fraction" else {name: possible_end(end, 0.0, 1.0) for name, end in ends.items()}
 
 
 def _meant_to_be_read(table: pd.DataFrame, group: pd.DataFrame, metric: str) -> bool:

@@ -79,13 +79,13 @@ def draw_cells(cells: pd.DataFrame, column: str, axis: Axes, style: FigureStyle)
 
 
 def _cell_text(row: Any) -> str:
-    """Format a cell's mean, half-interval and mark."""
+    """Format a cell's mean, half-interval and mark; an interval that ends at 0 or 100 % is shorter on that side."""
     import pandas as pd
 
     if pd.isna(row.mean):
         return "no run"
     mark = " •" if row.standing in (BEST, TIED) else ""
-    half = "" if pd.isna(row.high) else f"\n±{(row.high - row.low) / 2:.1f}"
+    half = "" if pd.isna(row.high) else f"\n±{max(row.high - row.mean, row.mean - row.low):.1f}"
     return f"{row.mean:.1f}{mark}{half}"
 
 

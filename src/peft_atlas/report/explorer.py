@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,13 @@ from peft_atlas.report.material import Material
 from peft_atlas.studies.study import Study
 
 # The columns that identify a cell of a study.
+# What a run records besides accuracy, and what its mean can be.
+_POSSIBLE = {
+    "trainable_params": (0, inf),
+    "forgetting": (-100, 100),
+    "adapter_bytes": (0, inf),
+    "learning_rate": (0, inf),
+}
 _KEYS = ["task", "method", "setting", "rank", "alpha"]
 
 
@@ -130,10 +138,12 @@ def _of_runs(material: Material, study: str) -> dict[tuple[str, ...], dict[str, 
     )
     found: dict[tuple[str, ...], dict[str, Estimate]] = {}
     for key, rows in own.groupby(_KEYS, dropna=False):
-        names = ("trainable_params", "forgetting", "adapter_bytes", "learning_rate")
-        known = [name for name in names if rows[name].notna().any()]
+        known = [name for name in _POSSIBLE if rows[name].notna().any()]
         cell = _key(dict(zip(_KEYS, key, strict=True)))
-        found[cell] = {name: mean_interval(rows[name].astype(float), material.confidence) for name in known}
+        found[cell] = {
+            name: mean_interval(rows[name].astype(float), material.confidence).within(*_POSSIBLE[name])
+            for name in known
+        }
     return found
 
 

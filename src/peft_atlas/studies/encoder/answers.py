@@ -316,7 +316,7 @@ def _forgetting(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) 
     name = named(primary.iloc[0])
     own, full = by_name[name].align(by_name["full"], join="inner")
     means = [mean_interval(values.to_numpy(), confidence).mean for values in (own, full)]
-    found = paired_difference(own.to_numpy(), full.to_numpy(), confidence)
+    found = paired_difference(own.to_numpy(), full.to_numpy(), confidence).within(-2, 2)
     if found.mean is None or found.low is None or found.high is None or None in means:
         return
     yield _answer(

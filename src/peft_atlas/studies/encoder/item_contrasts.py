@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from peft_atlas.analysis.contrasts import EXPLORATORY, METRIC, UNIT, Levels, Role
 from peft_atlas.analysis.contrasts import PRIMARY as PRIMARY_ROLE
 from peft_atlas.analysis.pooled import Difference, TwoWay, bootstrap_interval, mean_difference
-from peft_atlas.analysis.statistics import possible_end
+from peft_atlas.analysis.statistics import cut_interval
 from peft_atlas.methods.names import setting_name
 from peft_atlas.studies.encoder.contrasts import (
     AGAINST_FULL,
@@ -306,6 +306,9 @@ def _row(
 ) -> Row:  # fmt: skip
     """Return a row of the contract ``contrasts``."""
     known = {name: None if pd.isna(cell[name]) else cell[name] for name in ("setting", "rank", "alpha")}
+    # A change of accuracy is at most 1, and so a change of that change is at most 2.
+    most = 2.0 if question == BUDGET_CHANGE else 1.0
+    low, high = cut_interval(found.mean, (found.low, found.high), (-most, most))
     return {
         "study": NAME,
         "question": question,
@@ -319,8 +322,8 @@ def _row(
         "unit": UNIT,
         "reference": reference,
         "difference": found.mean,
-        "low": possible_end(found.low, -1.0, 1.0),
-        "high": possible_end(found.high, -1.0, 1.0),
+        "low": low,
+        "high": high,
         "interval": interval,
         "n": found.n,
         "p_value": found.p_value,

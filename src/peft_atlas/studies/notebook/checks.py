@@ -88,6 +88,7 @@ def _label_agreement(config: NotebookConfig, seeds: Sequence[int], confidence: f
     """Return how far the two labels of the published test rows agree: chance is 0.5."""
     sizes = task_sizes(config)
     estimate = mean_interval([published_label_agreement(seed, sizes)[0] for seed in seeds], confidence)
+    estimate = estimate.within(0, 1)
     clean, noisy = published_label_agreement(NOTEBOOK_SEED, sizes)
     return Finding(
         "check",

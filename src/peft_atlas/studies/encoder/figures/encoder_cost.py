@@ -65,7 +65,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _row(name: str, part: pd.DataFrame, metric: str, level: float) -> dict[str, Any]:
     """Return one mean; the bytes of an adapter do not vary, and their interval is a point."""
-    estimate = mean_interval(part[metric].to_numpy(dtype=float), level)
+    estimate = mean_interval(part[metric].to_numpy(dtype=float), level).within(0, float("inf"))
     low, high = (estimate.mean if end is None else end for end in (estimate.low, estimate.high))
     task = part["task"].iloc[0]
     interval = f"{100 * level:g} % Student t over runs"
