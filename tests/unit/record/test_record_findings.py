@@ -203,6 +203,18 @@ def test_verdicts_follow_the_rows(record):
     assert after["record_drift_january_2026_september_2026"].effect.size == pytest.approx(0, abs=0.2)
 
 
+def test_checks_pass_where_there_is_nothing_to_find(record):
+    runs = record["benchmark_runs"].copy()
+    runs["train_seconds"] = runs["step_seconds_sum"]
+    known = runs[runs["forgetting_definition"] == "B"].drop_duplicates("experiment", keep="last")
+    before = runs["experiment"].map(known.set_index("experiment")["forgetting"])
+    runs.loc[runs["forgetting_definition"] == "C", "forgetting"] = before
+    found = {finding.id: finding for finding in audit(runs)}
+    assert found["record_printed_time"].verdict == "pass"
+    assert found["record_forgetting"].verdict == "pass"
+    assert "0 % of it at the median" in found["record_printed_time"].detail
+
+
 def test_passes_keep_the_last_run_of_each_experiment(record):
     found = passes(math_runs(record["benchmark_runs"]))
     assert {name: len(each) for name, each in found.items()} == {
