@@ -143,7 +143,7 @@ def test_forgetting_turns_round_with_its_definition(found_here, rows):
     shared = [name for name in values["B"] if name in values["C"] and name != FULL]
     less = {letter: sum(known[name] < known[FULL] for name in shared) for letter, known in values.items()}
     finding = found_here["record_forgetting"]
-    assert f"{less['B']} of {len(shared)} by definition B and {less['C']} of them by C" in finding.detail
+    assert f"{less['B']} of {len(shared)} by definition B against {less['C']} by C" in finding.detail
     assert (less["B"], less["C"], len(shared)) == (25, 4, 28)
     assert "Of all 50 under C, 5 do" in finding.detail
 

@@ -228,7 +228,7 @@ def _forgetting(found: dict[str, pd.DataFrame]) -> Finding:
     for name, before in groups.items():
         names = before.index.intersection(after.index).drop(FULL)
         less = [int((group[names] < group[FULL]).sum()) for group in (before, after)]
-        words.append(f"{less[0]} of {len(names)} by definition {name} and {less[1]} of them by {last}")
+        words.append(f"{less[0]} of {len(names)} by definition {name} against {less[1]} by {last}")
         shared = len(names)
         # The answer is the same where most methods forget less under both, or under neither.
         same &= (2 * less[0] > shared) == (2 * less[1] > shared)
