@@ -143,7 +143,7 @@ def test_forgetting_turns_round_with_its_definition(found_here, rows):
     shared = [name for name in values["B"] if name in values["C"] and name != FULL]
     less = {letter: sum(known[name] < known[FULL] for name in shared) for letter, known in values.items()}
     finding = found_here["record_forgetting"]
-    assert f"{less['B']} of {len(shared)} by definition B and {less['C']} of them by C" in finding.detail
+    assert f"{less['B']} of {len(shared)} by definition B against {less['C']} by C" in finding.detail
     assert (less["B"], less["C"], len(shared)) == (25, 4, 28)
     assert "Of all 50 under C, 5 do" in finding.detail
 
@@ -201,6 +201,18 @@ def test_verdicts_follow_the_rows(record):
     moved = january.assign(run_date=january["run_date"].str.replace("2026-01", "2026-09"))
     after = {finding.id: finding for finding in audit(pd.concat([runs, moved], ignore_index=True))}
     assert after["record_drift_january_2026_september_2026"].effect.size == pytest.approx(0, abs=0.2)
+
+
+def test_checks_pass_where_there_is_nothing_to_find(record):
+    runs = record["benchmark_runs"].copy()
+    runs["train_seconds"] = runs["step_seconds_sum"]
+    known = runs[runs["forgetting_definition"] == "B"].drop_duplicates("experiment", keep="last")
+    before = runs["experiment"].map(known.set_index("experiment")["forgetting"])
+    runs.loc[runs["forgetting_definition"] == "C", "forgetting"] = before
+    found = {finding.id: finding for finding in audit(runs)}
+    assert found["record_printed_time"].verdict == "pass"
+    assert found["record_forgetting"].verdict == "pass"
+    assert "0 % of it at the median" in found["record_printed_time"].detail
 
 
 def test_passes_keep_the_last_run_of_each_experiment(record):

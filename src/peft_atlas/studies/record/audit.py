@@ -30,6 +30,8 @@ MATH_ROWS = "benchmark_runs: benchmark=MetaMathQA"
 _OVER_EXPERIMENTS = "95 % Student t over experiments"
 # Forgetting is compared among runs that learnt the task.
 _LEARNT = 30.0
+# Part of the printed time that may be other work than training steps.
+_OTHER_WORK = 0.05
 # Above this a rank correlation would let one number stand for the other.
 _STRONG = 0.9
 
@@ -202,7 +204,7 @@ def _printed_time(found: dict[str, pd.DataFrame]) -> Finding:
         "printed_time",
         "The printed time of training is the time of the training steps",
         PEFT,
-        False,
+        float(share.median()) < _OTHER_WORK,
         f"{MATH_ROWS}, experiment={FULL} and {LORA}, train_seconds, step_seconds_sum",
         f"It holds data loading and the test evaluation too: in {name} {100 * share.median():.0f} % of it at the "
         f"median over {len(rows)} runs. Full fine-tuning takes, by the printed time and by the steps alone, this many "
@@ -222,19 +224,21 @@ def _forgetting(found: dict[str, pd.DataFrame]) -> Finding:
             name = str(known.loc[FULL, "forgetting_definition"])
             groups[name] = known.loc[known["forgetting_definition"] == name, "forgetting"]
     last = list(groups)[-1]
-    after, words, shared = groups.pop(last), [], 0
+    after, words, shared, same = groups.pop(last), [], 0, True
     for name, before in groups.items():
         names = before.index.intersection(after.index).drop(FULL)
         less = [int((group[names] < group[FULL]).sum()) for group in (before, after)]
-        words.append(f"{less[0]} of {len(names)} by definition {name} and {less[1]} of them by {last}")
+        words.append(f"{less[0]} of {len(names)} by definition {name} against {less[1]} by {last}")
         shared = len(names)
+        # The answer is the same where most methods forget less under both, or under neither.
+        same &= (2 * less[0] > shared) == (2 * less[1] > shared)
     others = after.drop(FULL)
     fewer = int((others < after[FULL]).sum())
     return check(
         "forgetting",
         "Whether methods forget less than full fine-tuning does not depend on the definition of forgetting",
         PEFT,
-        False,
+        same,
         f"{MATH_ROWS}, forgetting_definition={' and '.join([*groups, last])}, forgetting",
         f"Of the experiments that reach {_LEARNT:g} % under both, forget less than full fine-tuning: {listed(words)}. "
         f"Of all {len(others)} under {last}, {fewer} do. A masked padding on the wrong side, B did not shift the "

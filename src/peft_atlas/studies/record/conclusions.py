@@ -51,7 +51,7 @@ def conclusions(runs: pd.DataFrame) -> list[Finding]:
         for name, statement, left, right in COMPARISONS
         if differences(found, left, right)
     ]
-    return [_survives(judged), _against_full(judged), _modules(judged, found), *judged]
+    return [_survives(judged), _against_full(judged, found), _modules(judged, found), *judged]
 
 
 def verdict(values: Mapping[str, float], effect: Effect) -> Verdict:
@@ -132,7 +132,7 @@ def _survives(judged: list[Finding]) -> Finding:
     )
 
 
-def _against_full(judged: list[Finding]) -> Finding:
+def _against_full(judged: list[Finding], found: Mapping[str, pd.DataFrame]) -> Finding:
     """Return LoRA's accuracy less full fine-tuning's on a LLaMA model."""
     (full,) = [each for each in judged if each.id == "record_conclusion_full_above_lora"]
     known = full.effect or Effect(None)
@@ -145,10 +145,17 @@ def _against_full(judged: list[Finding]) -> Finding:
         PEFT,
         full.evidence,
         f"On Llama-3.2-3B, trained on MetaMathQA and tested on GSM8K, LoRA of rank 32 less full fine-tuning is "
-        f"{effect.in_words()} over {effect.n} passes of peft's benchmark ({effect.detectable_in_words()}). {ONE_SEED} "
+        f"{effect.in_words()} over {effect.n} passes of peft's benchmark ({effect.detectable_in_words()}), above 0 in "
+        f"{_above_zero(found, LORA, FULL)}. {ONE_SEED} "
         "Full fine-tuning has one learning rate.",
         effect,
     )
+
+
+def _above_zero(found: Mapping[str, pd.DataFrame], left: str, right: str) -> str:
+    """Return in how many passes one experiment is above another."""
+    values = differences(found, left, right).values()
+    return f"{sum(value > 0 for value in values)} of {len(values)}"
 
 
 def _modules(judged: list[Finding], found: Mapping[str, pd.DataFrame]) -> Finding:
@@ -164,6 +171,7 @@ def _modules(judged: list[Finding], found: Mapping[str, pd.DataFrame]) -> Findin
         PEFT,
         chosen.evidence,
         f"On Llama-3.2-3B LoRA on the MLP (rank 10, {more:+.0f} % parameters) less LoRA on query and value (rank 32) "
-        f"is {effect.in_words()} over {effect.n} passes of peft's benchmark. {ONE_SEED}",
+        f"is {effect.in_words()} over {effect.n} passes of peft's benchmark, above 0 in "
+        f"{_above_zero(found, mlp, attention)}. {ONE_SEED}",
         effect,
     )

@@ -71,6 +71,7 @@ def _parameters(model: str) -> int | None:
 def _below_floor(measurements: pd.DataFrame) -> Finding:
     rows = full_runs(measurements)
     below = rows[rows["bytes"] < rows["floor_bytes"]]
+    unstated = "" if below.empty else " Some setting of theirs is not stated."
     words = listed(
         [
             f"{row.model} with {row.bytes / 1e9:.1f} of {row.floor_bytes / 1e9:.1f} GB ({row.repository})"
@@ -84,7 +85,7 @@ def _below_floor(measurements: pd.DataFrame) -> Finding:
         below.empty,
         select("training_runs", below if len(below) else rows, ("record_id",)),
         f"With bf16 weights, gradients and moments AdamW takes at least {_FLOOR_BYTES} bytes per parameter. Below it "
-        f"lie {len(below)} of {len(rows)} rows on one GPU: {words}. Some setting of theirs is not stated.",
+        f"lie {len(below)} of {len(rows)} rows on one GPU: {words}.{unstated}",
         Effect(float(len(below)), "rows below the floor", n=len(rows)),
     )
 
@@ -115,7 +116,7 @@ def _counts(counts: pd.DataFrame, statements: pd.DataFrame) -> Finding:
         plain == len(printed),
         f"adapter_counts: model={_COUNTED}; rate_statements: source_id={_POST}, claim_kind=counts",
         f"{plain} of {len(printed)} do as named; {with_head} do if the unembedding is adapted too, which is not said: "
-        f"{'; '.join(words)}. So attention only is not attention only.",
+        f"{'; '.join(words)}.",
         Effect(float(len(printed) - plain), "counts that need an unstated setting", n=len(printed)),
     )
 
