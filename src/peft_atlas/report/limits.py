@@ -62,9 +62,10 @@ def _resolution(material: Material) -> str:
     contrasts = material.tables["contrasts"]
     rows = contrasts[contrasts["reference"].str.startswith("full") & contrasts["detectable"].notna()]
     rows = rows[(rows["metric"] == "test_accuracy") & ~rows["method"].isin([*CONTROLS, "head only"])]
-    if rows.empty:
+    shown = [name for name in material.studies if name in set(rows["study"])]
+    if not shown:
         return ""
-    first = rows[rows["study"] == next(name for name in material.studies if name in set(rows["study"]))]
+    first = rows[rows["study"] == shown[0]]
     sizes = 100 * first["detectable"].astype(float).clip(upper=1.0)
     seeds = first["n"].astype(int)
     return (
