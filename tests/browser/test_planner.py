@@ -60,7 +60,8 @@ def by_the_library(chosen):
     """Return what the library plans for an input of the page, under the page's names; None where it refuses."""
     targets = (chosen["targets"],) if chosen["targets"] else ()
     settings = {"micro_batch": chosen["batch"], **{key: chosen[key] for key in ("sequence", "optimizer")}}
-    settings |= {"checkpointing": chosen["checkpointing"], **PRECISIONS[chosen["precision"]][1]}
+    _, precision, base = PRECISIONS[chosen["precision"]]
+    settings |= {"checkpointing": chosen["checkpointing"], "precision": precision, "quantization": base}
     try:
         found = plan(chosen["model"], chosen["method"], rank=chosen["rank"], targets=targets, gpu_gb=chosen["card"],
                      **settings)  # fmt: skip

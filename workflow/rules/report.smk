@@ -9,7 +9,7 @@ PAPER_FILES = expand(
 REPORTS += ["results/gallery.html", "results/paper/numbers.tex", *PAPER_FILES]
 REPORT_TABLES = [
     *("runs", "curves", "summary", "contrasts", "published", "parameters", "memory"),
-    *("conflicts", "comparison", "findings", "application_verdicts", "references"),
+    *("predictions", "conflicts", "comparison", "findings", "application_verdicts", "references"),
     "costs",
 ]
 TEMPLATES = [
@@ -24,6 +24,7 @@ use rule _light_step as render_report with:
         **results(*REPORT_TABLES),
         figures=FIGURE_FILES,
         templates=TEMPLATES,
+        planning=PLANNING_FILES,
     output:
         html=report(
             "results/report.html",

@@ -65,8 +65,8 @@ class Explorer:
 class PlannerAnswer:
     """One answer of the planner, for readers without a script: sentence, verdict, and what they rest on.
 
-    ``peak`` is in gigabytes, as text. ``facts`` are pairs of name and text; ``bars`` name, gigabytes, and start and width in percent of the peak; ``ways``
-    name, peak with interval, verdict and largest micro-batch.
+    ``peak`` is in gigabytes, as text. ``facts`` are pairs of name and text; ``bars`` name, gigabytes, and start and
+    width in percent of the peak; ``ways`` name, peak with interval, verdict and largest micro-batch.
     """
 
     sentence: str

@@ -30,7 +30,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "published": ("base_model", "method", "task", "metric", "printed", "source", "locator", "table", "line"),
     "parameters": ("base_model", "method", "setting", "way", "trainable_params", "percent_with_adapter"),
-    "memory": ("base_model", "method", "setting", "precision", "total_bytes"),
+    "memory": ("base_model", "method", "setting", "precision", "total_bytes", "peak_bytes"),
+    "predictions": ("source", "record", "model", "method", "setting", "predicted_gb", "measured_gb", "verdict"),
     "conflicts": ("base_model", "method", "task", "metric", "readings", "verdict"),
     "findings": ("kind", "id", "statement", "source", "verdict"),
 }

@@ -22,20 +22,22 @@ from peft_atlas.planning.shapes import find_architecture, names
 from peft_atlas.planning.stacks import EAGER_ONLY, RULES
 from peft_atlas.planning.targets import KINDS, of_kind
 from peft_atlas.planning.verdict import CONTEXT_BYTES, GIB, LARGEST_SHARE, LEAST_SHARE
-from peft_atlas.report.content import Planner, PlannerAnswer
+from peft_atlas.report.content import Paragraph, Planner, PlannerAnswer, Section
+from peft_atlas.report.material import Material
+from peft_atlas.report.memory_section import accuracy_in_words
 
 STACK = "transformers"
 # What the page opens with: a question that people ask.
 MODEL, METHOD, CARD, BATCH, SEQUENCE = "Llama-3-8B", "lora", 24, 4, 1024
 CARDS = (8, 12, 16, 24, 32, 40, 48, 80, 96, 141)
-# What the page calls a precision, and the settings that it stands for.
-PRECISIONS: Mapping[str, tuple[str, dict[str, str]]] = {
-    "bf16": ("bf16", {"precision": "bf16"}),
-    "bf16-mixed": ("bf16 mixed: fp32 weights, autocast", {"precision": "bf16-mixed"}),
-    "fp32": ("fp32", {"precision": "fp32"}),
-    "int8": ("bf16 over an 8-bit base", {"precision": "bf16", "quantization": "int8"}),
-    "nf4": ("bf16 over a 4-bit base (nf4)", {"precision": "bf16", "quantization": "nf4"}),
-    "nf4-dq": ("bf16 over a 4-bit base, doubly quantised", {"precision": "bf16", "quantization": "nf4-dq"}),
+# What the page calls a precision, and the precision and quantisation that it stands for.
+PRECISIONS: Mapping[str, tuple[str, str, str]] = {
+    "bf16": ("bf16", "bf16", "none"),
+    "bf16-mixed": ("bf16 mixed: fp32 weights, autocast", "bf16-mixed", "none"),
+    "fp32": ("fp32", "fp32", "none"),
+    "int8": ("bf16 over an 8-bit base", "bf16", "int8"),
+    "nf4": ("bf16 over a 4-bit base (nf4)", "bf16", "nf4"),
+    "nf4-dq": ("bf16 over a 4-bit base, doubly quantised", "bf16", "nf4-dq"),
 }
 METHOD_NAMES = {
     "full": "full fine-tuning", "lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "lora-fa": "LoRA-FA",
@@ -62,6 +64,18 @@ WAYS: tuple[tuple[str, bool | None, str | None], ...] = (
     ("over a 4-bit base", None, "nf4-dq"),
     ("with both", True, "nf4-dq"),
 )
+
+
+def planner_section(material: Material) -> Section:
+    """Return the planner with what it rests on, as a section of the report."""
+    intro = Paragraph(
+        f"Memory of one training step on one GPU, by the closed form of peft-atlas plan: {STACK} with peft, fused "
+        "attention where the model has it, adapters in fp32, one micro-batch per step, the loss over all tokens at "
+        "once. "
+        f"{accuracy_in_words(material.tables['predictions'])}",
+        "predictions: predicted_gb, measured_gb, relative_error",
+    )
+    return Section("fit", "Will it fit?", [planner(), intro])
 
 
 def planner() -> Planner:
@@ -124,7 +138,9 @@ def _ways(found: Plan) -> Iterator[tuple[str, str, str, str]]:
     seen = set()
     for name, checkpointing, precision in WAYS:
         settings = found.settings if checkpointing is None else replace(found.settings, checkpointing=checkpointing)
-        settings = settings if precision is None else replace(settings, **PRECISIONS[precision][1])
+        if precision is not None:
+            _, weights, base = PRECISIONS[precision]
+            settings = replace(settings, precision=weights, quantization=base)
         if settings not in seen:
             seen.add(settings)
             one = plan(found.model, found.method, rank=found.rank, gpu_gb=found.card_gb, settings=settings)
@@ -164,8 +180,8 @@ def _ends(group: str) -> tuple[float, float]:
 
 def _precision(key: str) -> dict[str, Any]:
     """Return a precision as bytes of a weight, of a product's entry, of a quantised entry, and whether it casts."""
-    name, chosen = PRECISIONS[key]
-    settings = Settings(**chosen)  # type: ignore[arg-type]
+    name, precision, quantization = PRECISIONS[key]
+    settings = Settings(precision=precision, quantization=quantization)
     return {
         "key": key, "name": name, "weight": settings.weight_bytes, "compute": settings.compute_bytes,
         "adapter": settings.adapter_bytes, "casts": settings.casts,

@@ -11,6 +11,8 @@ from peft_atlas.report.answers import answers_section
 from peft_atlas.report.content import Block, Code, Paragraph, Section, table
 from peft_atlas.report.explorer import explorer
 from peft_atlas.report.material import Material
+from peft_atlas.report.memory_section import memory_section
+from peft_atlas.report.planner_panel import planner_section
 from peft_atlas.report.tables import memory_table, parameters_table
 from peft_atlas.rng import ROLES
 from peft_atlas.studies.study import Study, all_studies
@@ -22,9 +24,11 @@ def build_sections(material: Material) -> list[Section]:
     return [
         *_missing(material),
         answers_section(material, studies),
+        planner_section(material),
         _explore(material, studies),
         *(_study(study, material) for study in studies),
         _recomputed(material),
+        memory_section(material),
         _conflicts(material),
         _claims(material),
         _errata(material),

@@ -14,7 +14,7 @@ from peft_atlas.tables.contract import read_table
 from peft_atlas.tables.schemas import FINDINGS
 
 MEASUREMENTS = ("runs", "curves", "summary", "contrasts")
-LITERATURE = ("published", "parameters", "references", "application_verdicts", "memory", "conflicts")
+LITERATURE = ("published", "parameters", "references", "application_verdicts", "memory", "predictions", "conflicts")
 
 
 @dataclass(frozen=True)
