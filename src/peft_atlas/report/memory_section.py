@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from peft_atlas.planning.verdict import CANNOT_TELL, DOES_NOT_FIT, FITS
 from peft_atlas.report.content import Block, Paragraph, Section, Table, table
 from peft_atlas.report.material import Material
 
@@ -58,8 +59,9 @@ def _out_of_memory(rows: pd.DataFrame) -> str:
     lost = rows[rows["out_of_memory"].fillna(value=False) & rows["verdict"].notna()]
     if lost.empty:
         return ""
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in lost["verdict"].value_counts().items())
-    return f"Of {len(lost)} runs that ran out of memory on a known card the prediction says: {counts}."
+    counts = lost["verdict"].value_counts()
+    said = ", ".join(f"“{verdict}” for {counts.get(verdict, 0)}" for verdict in (FITS, DOES_NOT_FIT, CANNOT_TELL))
+    return f"For {len(lost)} runs that ran out of memory on a known card the planner says {said}."
 
 
 def _errors(caption: str, held: pd.DataFrame, by: str) -> Table:
@@ -106,8 +108,9 @@ def _impossible(rows: pd.DataFrame) -> list[Block]:
         "Printed peaks that cannot hold as stated: they are below weights, gradients and moments of their own setting. "
         "They are in no error above."
     )
-    columns = ["source", "record", "model", "method", "setting", "measured_gb", "floor_gb", "predicted_gb"]
-    return [table(caption, wrong[columns], dict.fromkeys(columns[-3:], ".2f"))]
+    names = {"measured_gb": "printed (GB)", "floor_gb": "needed at least (GB)", "predicted_gb": "predicted (GB)"}
+    shown = wrong[["source", "record", "model", "method", "setting", *names]].rename(columns=names)
+    return [table(caption, shown, dict.fromkeys(names.values(), ".2f"))]
 
 
 def _excluded(rows: pd.DataFrame) -> Table:
