@@ -9,8 +9,8 @@ PAPER_FILES = expand(
 REPORTS += ["results/gallery.html", "results/paper/numbers.tex", *PAPER_FILES]
 REPORT_TABLES = [
     *("runs", "curves", "summary", "contrasts", "published", "parameters", "memory"),
-    *("predictions", "conflicts", "comparison", "findings", "application_verdicts", "references"),
-    "costs",
+    *("predictions", "conflicts", "comparison", "findings"),
+    *("application_verdicts", "references", "costs"),
 ]
 TEMPLATES = [
     source(path) for path in sorted((SOURCES / "peft_atlas/report/templates").iterdir())
