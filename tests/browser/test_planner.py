@@ -110,6 +110,7 @@ def test_its_fields_change_the_answer_and_refuse_in_words(open_planner):
     expected = plan("Llama-3.2-3B", "full", micro_batch=4, sequence=768, gpu_gb=80)
     assert f"the predicted peak is {expected.peak_bytes / 1e9:.1f} GB" in answer.inner_text()
     assert f"{expected.counts.trained:,}" in page.locator("dl").inner_text()
+    assert page.locator("dd").first.inner_text() == "bf16, adamw, no checkpointing"
     assert field("Rank").is_disabled()
     field("Precision").select_option("bf16 over a 4-bit base (nf4)")
     assert "integers are not trained" in answer.inner_text()

@@ -111,11 +111,23 @@ def _gb(size: float, digits: int = 1) -> str:
 
 def _facts(found: Plan) -> Iterator[tuple[str, str]]:
     """Yield what is listed under the sentence."""
+    yield "Setting", _setting(found)
     yield "Trained parameters", f"{found.counts.trained:,} ({found.counts.percent_of_base:.3g} % of the base)"
     yield "Largest micro-batch that fits", _largest(found.largest_micro_batch)
     yield "Longest sequence that fits", _largest(found.longest_sequence)
     yield "To save", f"{found.file_bytes / 1e6:,.1f} MB"
     yield "Peak is when", found.moment
+
+
+def _setting(found: Plan) -> str:
+    """Return the rest of the setting, as the page's fields have it."""
+    settings, method = found.settings, find_method(found.method)
+    chosen = (settings.precision, settings.quantization)
+    words = [next(name for name, *pair in PRECISIONS.values() if tuple(pair) == chosen), settings.optimizer]
+    if method.rank_name != "unused" and method.acts_on in ("linear", "tokens"):
+        words.append(f"{method.rank_name} {found.rank:,}")
+    words += [f"on {' '.join(found.targets)}"] if method.acts_on == "linear" else []
+    return ", ".join([*words, f"{'' if settings.checkpointing else 'no '}checkpointing"])
 
 
 def _largest(value: int | None) -> str:

@@ -284,8 +284,18 @@
     card: numberOf("card", data.limits.card), rank: numberOf("rank", data.limits.rank), batch: numberOf("batch", data.limits.batch),
     sequence: numberOf("sequence", data.limits.sequence), checkpointing: field("checkpointing").checked,
   });
-  const showFacts = (found) => {
+  const usesRank = ({ acts, unit }) => unit !== "unused" && ["linear", "tokens"].includes(acts);
+  // What the fields say, for paper, on which they are not.
+  const setting = (input) => {
+    const method = methods.get(input.method);
+    return [
+      precisions.get(input.precision).name, input.optimizer, ...(usesRank(method) ? [`${method.unit} ${count(input.rank)}`] : []),
+      ...(method.acts === "linear" ? [`on ${input.targets || method.targets}`] : []), `${input.checkpointing ? "" : "no "}checkpointing`,
+    ].join(", ");
+  };
+  const showFacts = (input, found) => {
     const facts = [
+      ["Setting", setting(input)],
       ["Trained parameters", `${count(found.trained)} (${Number(found.percent.toPrecision(3))} % of the base)`],
       ["Largest micro-batch that fits", largest(found.batch)], ["Longest sequence that fits", largest(found.sequence)],
       ["To save", `${(found.file / 1e6).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} MB`], ["Peak is when", found.moment],
@@ -326,7 +336,7 @@
     try {
       const input = inputOf(), found = plan(input);
       say(sentence(input, found), found.verdict);
-      showFacts(found);
+      showFacts(input, found);
       showParts(found);
       showWays(input);
     } catch (problem) { say(problem.message, ""); }
@@ -335,7 +345,7 @@
   const fit = () => {
     const method = methods.get(field("method").value), { tokens } = models.get(field("model").value);
     field("rank").labels[0].textContent = method.unit === "rank" || method.unit === "unused" ? "Rank" : method.unit[0].toUpperCase() + method.unit.slice(1);
-    field("rank").disabled = method.unit === "unused" || !["linear", "tokens"].includes(method.acts);
+    field("rank").disabled = !usesRank(method);
     field("targets").disabled = method.acts !== "linear";
     field("sequence").disabled = Boolean(tokens);
   };
