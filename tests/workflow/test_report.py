@@ -112,7 +112,16 @@ def test_answers_come_first_and_every_finding_is_told(page, smoked):
     expected = [
         *("In short", "All methods, tuned alike", "Will it fit?", "Questions and answers", "Explore"),
         *("What the field has measured since", "Published"),
-        *("Recomputed", "Conflicts", "Checks", "Failures", "Cost", "For a paper", "My model and data"),
+        *(
+            "Recomputed",
+            "Memory: predicted against measured",
+            "Conflicts",
+            "Checks",
+            "Failures",
+            "Cost",
+            "For a paper",
+            "My model and data",
+        ),
         *("How to rerun this", "Versions, seeds and configuration", "The notebook: where this project began"),
         *("The notebook's claims", "The notebook's errors, and what fixing them changes"),
         "Further figures",

@@ -1,11 +1,22 @@
 """The report, and a tiny study through every rule."""
 
 REPORTS = ["results/report.html", "results/report.md", "results/headlines.txt"]
-PAPER_TABLES = ["comparison", "contrasts", "findings", "parameters", "memory", "published"]
+PAPER_TABLES = [
+    "comparison",
+    "contrasts",
+    "findings",
+    "parameters",
+    "memory",
+    "published",
+]
 PAPER_FILES = expand(
     "results/paper/{name}.tex",
     name=[
-        *(f"{kind}_{study}" for kind in ("measured", "differences") for study in CONFIG.studies),
+        *(
+            f"{kind}_{study}"
+            for kind in ("measured", "differences")
+            for study in CONFIG.studies
+        ),
         *("parameters", "memory"),
     ],
 )
@@ -17,7 +28,14 @@ REPORTS += [
 ]
 REPORT_TABLES = [
     *("runs", "curves", "summary", "contrasts", "published", "parameters", "memory"),
-    *("conflicts", "comparison", "findings", "application_verdicts", "references"),
+    *(
+        "predictions",
+        "conflicts",
+        "comparison",
+        "findings",
+        "application_verdicts",
+        "references",
+    ),
     "costs",
     *RECORD,
 ]
@@ -33,6 +51,7 @@ use rule _light_step as render_report with:
         **results(*REPORT_TABLES),
         figures=FIGURE_FILES,
         templates=TEMPLATES,
+        planning=PLANNING_FILES,
     output:
         html=report(
             "results/report.html",

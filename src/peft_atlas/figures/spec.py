@@ -30,7 +30,7 @@ class FigureSpec:
 
     name: str
     title: str
-    section: Literal["measured", "published", "recomputed"]
+    section: Literal["measured", "memory", "published", "recomputed"]
     study: str
     order: int
     tables: tuple[str, ...]

@@ -144,10 +144,10 @@ def rc_params(style: FigureStyle) -> dict[str, Any]:
 def method_mark(method: str, style: FigureStyle) -> Mark:
     """Look up a method's colour and marker; a variant ``X (...)`` shares those of X unless it has its own."""
     colour, marker = _MARKS.get(method) or _MARKS.get(method.split(" (")[0]) or mark_of_name(method, _OF_PEFT)
-    return Mark(_grey(colour) if style.palette == "grey" else colour, marker)
+    return Mark(as_grey(colour) if style.palette == "grey" else colour, marker)
 
 
-def _grey(colour: str) -> str:
+def as_grey(colour: str) -> str:
     """Convert a colour to the grey of equal luma (ITU-R BT.601)."""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return "#" + 3 * f"{round(0.299 * red + 0.587 * green + 0.114 * blue):02x}"

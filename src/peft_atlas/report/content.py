@@ -69,6 +69,31 @@ class Explorer:
 
 
 @dataclass(frozen=True)
+class PlannerAnswer:
+    """One answer of the planner, for readers without a script: sentence, verdict, and what they rest on.
+
+    ``peak`` is in gigabytes, as text. ``facts`` are pairs of name and text; ``bars`` name, gigabytes, and start and
+    width in percent of the peak; ``ways`` name, peak with interval, verdict and largest micro-batch.
+    """
+
+    sentence: str
+    verdict: str
+    peak: str
+    facts: tuple[tuple[str, str], ...]
+    bars: tuple[tuple[str, str, float, float], ...]
+    ways: tuple[tuple[str, str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Planner:
+    """The planner of training memory: what its script computes with, and the answer that it opens with."""
+
+    data: Mapping[str, Any]
+    answer: PlannerAnswer
+    kind: str = "planner"
+
+
+@dataclass(frozen=True)
 class EvidenceBlock:
     """Result rows that support a statement; ``rows`` holds the first few of ``total``."""
 
@@ -233,6 +258,7 @@ Block = (
     | FigureBlock
     | Code
     | Explorer
+    | Planner
     | EvidenceBlock
     | Cards
     | Limits

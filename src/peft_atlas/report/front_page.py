@@ -9,11 +9,11 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS
 from peft_atlas.report.content import Block, Card, Cards, Door, Doors, Limits, Paragraph, Section
-from peft_atlas.report.fit import fit_section
 from peft_atlas.report.glossary import words
 from peft_atlas.report.limits import limits
 from peft_atlas.report.material import Material
 from peft_atlas.report.method_table import method_table
+from peft_atlas.report.planner_panel import planner_section
 from peft_atlas.studies.study import TOPICS, Study
 
 # Findings that a run ends with on the terminal.
@@ -38,7 +38,7 @@ def front_sections(material: Material, studies: Sequence[Study]) -> list[Section
     if shown is not None:
         blocks: list[Block] = [shown, words(shown)]
         sections.append(Section("methods", "All methods, tuned alike", blocks))
-    return [*sections, fit_section(material)]
+    return [*sections, planner_section(material)]
 
 
 def cards(findings: pd.DataFrame, studies: Iterable[Study]) -> list[Card]:

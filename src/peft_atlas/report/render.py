@@ -70,7 +70,10 @@ def render_html(sections: Sequence[Section], tables: Mapping[str, pd.DataFrame])
     """
     environment = _environment(escape=True)
     environment.filters["json"] = _json
-    program, style = (_template(name) for name in ("report.js", "report.css"))
+    # The planner comes first: it shows an answer before the explorer, which takes longer, draws its points.
+    program, style = (
+        "".join(map(_template, names)) for names in (("planner.js", "report.js"), ("report.css", "planner.css"))
+    )
     return environment.get_template("report.html.j2").render(
         title=QUESTION, sections=sections, evidence=Evidence(tables), shown=SHOWN, script=program, style=style
     )

@@ -13,6 +13,7 @@ from peft_atlas.report.doubts import claims_section, conflicts_section, errata_s
 from peft_atlas.report.explorer import explorer
 from peft_atlas.report.front_page import cards, front_sections
 from peft_atlas.report.material import Material
+from peft_atlas.report.memory_section import memory_section
 from peft_atlas.report.tables import memory_table, parameters_table
 from peft_atlas.report.uses import use_sections
 from peft_atlas.rng import ROLES
@@ -30,6 +31,7 @@ def build_sections(material: Material) -> list[Section]:
         _explore(material, studies),
         *(_study(study, material) for study in studies if not study.chapter),
         _recomputed(material),
+        memory_section(material),
         conflicts_section(material),
         _checks(material),
         _failures(material),

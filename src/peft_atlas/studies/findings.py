@@ -15,7 +15,7 @@ from peft_atlas.tables.names import RECORD
 from peft_atlas.tables.schemas import FINDINGS
 
 MEASUREMENTS = ("runs", "curves", "summary", "contrasts")
-LITERATURE = ("published", "parameters", "references", "application_verdicts", "memory", "conflicts")
+LITERATURE = ("published", "parameters", "references", "application_verdicts", "memory", "predictions", "conflicts")
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,7 @@ PARAMETERS = Contract(
 )
 MEMORY = Contract(
     "memory",
-    1,
+    2,
     ("base_model", "method", "setting", "precision"),
     (
         _text("base_model", "model that is trained"),
@@ -253,6 +253,42 @@ MEMORY = Contract(
             Column(f"fits_{size}gb", FLAG, f"whether the total is at most {size} * 10^9 bytes", required=True)
             for size in (24, 40, 80)
         ),
+        _integer("micro_batch", "sequences of the step whose peak is predicted; null if the method is not modelled"),
+        _integer("sequence", "tokens of each of them", "tokens"),
+        _integer("peak_bytes", "predicted peak of that step, activations included", "bytes"),
+        _integer("peak_low_bytes", "lower end of its 90 % interval from measured runs", "bytes"),
+        _integer("peak_high_bytes", "upper end of its 90 % interval from measured runs", "bytes"),
+    ),
+)
+_GB = "10^9 bytes"
+PREDICTIONS = Contract(
+    "predictions",
+    1,
+    ("source", "record", "origin"),
+    (
+        _text("source", "whose run it is"),
+        _text("record", "the run, as the source or our table names it"),
+        _text("model", "model that was trained", required=False),
+        _text("method", "fine-tuning method; full means full fine-tuning; null if not modelled", required=False),
+        _text("setting", "how the model was trained; null if the run is not predicted", required=False),
+        _number("predicted_gb", "predicted peak; null if it cannot be predicted", _GB),
+        _number("low_gb", "lower end of the 90 % interval from the errors on all other sources", _GB),
+        _number("high_gb", "upper end of that interval", _GB),
+        _number("measured_gb", "printed peak; null if the run ran out of memory or prints none", _GB),
+        Column("out_of_memory", FLAG, "whether the run did not fit its card"),
+        _text("verdict", "prediction for the card; null if the card is not known", required=False),
+        _text("fitted_without_source", "what the interval rests on", required=False),
+        _number("relative_error", "predicted / measured - 1", "fraction"),
+        _number("card_gb", "memory of the card as on its label", "GB"),
+        _text("measure", "what the source measured: allocated, reserved, or unstated", required=False),
+        _text("moment", "moment of the step at which the peak is predicted", required=False),
+        _number("predicted_with_all_rules_gb", "the same with the rules read off the same source's peaks", _GB),
+        _number("floor_gb", "weights, gradients and moments by the stated setting, where the peak is below it", _GB),
+        _text("finding", "why a printed peak cannot hold; null if it can", required=False),
+        _number("full_gb", "of LoRA: measured peak of full fine-tuning at the same setting of the source", _GB),
+        _text("assumed", "what the source leaves open, and how it was set", required=False),
+        _text("excluded", "why the run cannot be predicted; null if it can", required=False),
+        _text("origin", "repository, commit, file and line"),
     ),
 )
 CONFLICTS = Contract(
@@ -352,7 +388,7 @@ COSTS = Contract(
 CONTRACTS = {
     contract.name: contract
     for contract in (
-        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, CONFLICTS,
-        COMPARISON, FINDINGS, COSTS, ITEMS, *RECORD_CONTRACTS,
+        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, PREDICTIONS,
+        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, *RECORD_CONTRACTS,
     )
 }  # fmt: skip

@@ -9,6 +9,7 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS, POINTS, SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.studies.literature.jobs import NAME
+from peft_atlas.studies.literature.memory_findings import peak_in_words, step_in_words
 from peft_atlas.studies.literature.published_tables import (
     LORA,
     NO_INTERVAL,
@@ -70,7 +71,8 @@ def _cost(tables: PublishedTables) -> Finding:
         for r in rows.itertuples()
     ]
     memory = tables.training_bytes()
-    needed = memory.loc[(memory["method"] == LORA) & memory["base_model"].isin(tables.models), "total_bytes"]
+    lora = memory[(memory["method"] == LORA) & memory["base_model"].isin(tables.models)]
+    peaks = [peak_in_words(row) for _, row in lora.iterrows()]
     return Finding(
         "answer",
         "published_cost",
@@ -80,7 +82,8 @@ def _cost(tables: PublishedTables) -> Finding:
         "recomputed",
         "parameters: method=LoRA; memory: method=LoRA, precision=bf16_mixed",
         f"With {both(list(dict.fromkeys(rows['setting'])))} it trains {both(counts)}; weights, gradients and optimiser "
-        f"states take {both(list(map(gigabytes, needed)))} in bf16 mixed precision, before activations.",
+        f"states take {both(list(map(gigabytes, lora['total_bytes'])))} in bf16 mixed precision. With activations, a "
+        f"step of {step_in_words(lora)} is predicted to peak at {both(peaks)}.",
         effect=Effect(
             float(rows["percent_with_adapter"].max()), "percent of the model's parameters, the largest", n=len(rows)
         ),

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from peft_atlas.analysis.finding import Effect, Finding
 from peft_atlas.studies.literature.claims_speed import faster_claim
 from peft_atlas.studies.literature.judging import Measured, decide, takeaway_claim
+from peft_atlas.studies.literature.memory_findings import Saving, predicted_saving, step_in_words
 from peft_atlas.studies.literature.published_tables import (
     FULL,
     LORA,
     PublishedTables,
     both,
-    gigabytes,
     of_other_sources,
 )
 from peft_atlas.studies.literature.recomputation import PERCENT
@@ -70,21 +70,23 @@ def _below_one_percent_here(measured: Measured) -> Iterator[Finding]:
 
 
 def _less_memory(tables: PublishedTables, measured: Finding | None) -> Finding:
-    """Return whether LoRA needs less memory, by how much at most, and what was measured."""
-    pairs = _memory_pairs(tables)
-    counted = [f"{gigabytes(full)} against {gigabytes(lora)} on {model}" for model, full, lora in pairs]
+    """Return whether LoRA needs less memory, by what others measured on one GPU, and by what is predicted."""
+    pairs, saving = _memory_pairs(tables), Saving.of(tables.predictions)
     at_most = max(full / lora for _, full, lora in pairs)
+    training = tables.training_bytes()
     seen = f" Measured: {measured.detail}" if measured is not None and measured.detail else ""
     also = f"; findings: kind=answer, id={measured.id}" if measured is not None else ""
     return takeaway_claim(
         1,
         "less_memory",
         "LoRA needs less memory to train than full fine-tuning",
-        decide(all(lora < full for _, full, lora in pairs)),
-        f"memory: method=full and LoRA, precision=bf16_mixed, total_bytes{also}",
-        f"Weights, gradients and optimiser states in bf16 mixed precision: {both(counted)}. That is at most "
-        f"{at_most:.1f} times less: activations, which both need, are not included and reduce the ratio.{seen}",
-        effect=Effect(at_most, "times less, at most, without activations", n=len(pairs)),
+        decide(bool((saving.rows["ratio"] > 1).all())),
+        f"predictions: method=lora, measured_gb, full_gb; memory: method=full and LoRA, precision=bf16_mixed, "
+        f"peak_bytes{also}",
+        f"{saving.in_words} Predicted for bf16 mixed precision at {step_in_words(training)}, activations included: "
+        f"{'; '.join(predicted_saving(training))}. Without activations, which both need, it would be up to "
+        f"{at_most:.1f} times less.{seen}",
+        effect=saving.effect,
     )
 
 

@@ -11,6 +11,7 @@ from peft_atlas.studies.literature.answers import published_answers
 from peft_atlas.studies.literature.checks import published_checks
 from peft_atlas.studies.literature.claims import claims
 from peft_atlas.studies.literature.errata import published_errata
+from peft_atlas.studies.literature.memory_findings import memory_checks
 from peft_atlas.studies.literature.published_tables import PublishedTables
 
 # The question of the contrasts whose margin decides whether LoRA reaches the full model.
@@ -30,6 +31,7 @@ def findings(given: Given) -> list[Finding]:
     checks = published_checks(
         tables.published, tables.parameters, tables.conflicts, tables.application_verdicts, tables.references
     )
+    checks += memory_checks(tables.predictions)
     judged = claims(tables, measured, _margin(given.tables["contrasts"]))
     elsewhere = [finding for finding in given.so_far if finding.kind == "claim"]
     answers = published_answers(tables, [*elsewhere, *judged, *checks])

@@ -26,6 +26,7 @@ class PublishedTables:
     published: pd.DataFrame
     parameters: pd.DataFrame
     memory: pd.DataFrame
+    predictions: pd.DataFrame
     conflicts: pd.DataFrame
     application_verdicts: pd.DataFrame
     references: pd.DataFrame
