@@ -29,7 +29,7 @@ def test_every_run_of_the_grid_is_a_row(smoked):
     runs = read_table(RUNS, smoked.folder / "results/runs.parquet")
     notebook = runs[runs["study"] == "notebook"]
     counts = notebook.groupby("experiment").size().to_dict()
-    assert counts == {"baseline": 2 * 2 * 3, "dropout_after_A": 3, "sweep": 2 * 2 * 3}
+    assert counts == {"baseline": 2 * 2 * 3, "dropout_after_A": 3, "sweep": 2 * 2 * 3, "tuned": 2 * 2 * 3}
     assert set(notebook["seed"]) == {0, 1, 2}
 
 

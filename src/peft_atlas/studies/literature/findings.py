@@ -13,7 +13,7 @@ from peft_atlas.studies.literature.errata import published_errata
 from peft_atlas.studies.literature.published_tables import PublishedTables
 
 # The question of the contrasts whose margin decides whether LoRA reaches the full model.
-NON_INFERIORITY = "lora_against_full_stopped"
+NON_INFERIORITY = "lora_against_full_tuned"
 
 
 def findings(given: Given) -> list[Finding]:
