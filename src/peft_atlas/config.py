@@ -98,10 +98,15 @@ class StudyConfig(Section):
             ("shift_ranks", own.shift_ranks[-1]),
             ("method_shift_ranks", own.method_shift_ranks[-1]),
             ("alpha_sweep.shift_rank", own.alpha_sweep.shift_rank),
+            ("placement.shift_rank", own.placement.shift_rank),
         ):
             if rank > full:
                 allowed = f"at most {full}, the full rank of the shifted weight"
                 raise ValueError(f"adaptation.{key} = {rank}: allowed: {allowed}")
+        second = min(own.data.hidden_features, own.data.classes)
+        if own.placement.shift_rank > second:
+            allowed = f"at most {second}, the full rank of the second weight"
+            raise ValueError(f"adaptation.placement.shift_rank = {own.placement.shift_rank}: allowed: {allowed}")
         return self
 
 

@@ -12,7 +12,7 @@ from peft_atlas.analysis.finding import ATLAS, INDISTINGUISHABLE, POINTS, Effect
 from peft_atlas.analysis.power import equivalence_power
 from peft_atlas.analysis.statistics import Estimate, mean_interval
 from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA, FORGETTING, POOLED_FORGETTING
-from peft_atlas.studies.adaptation.edges import HIGHEST, LOWEST, at_edge, chosen_ends
+from peft_atlas.studies.adaptation.edges import HIGHEST, LOWEST, at_edge, chosen_ends, common_rates
 from peft_atlas.studies.adaptation.jobs import NAME, NO_ADAPTATION
 from peft_atlas.studies.adaptation.rank_answers import rank_answers
 
@@ -49,7 +49,7 @@ def _alpha(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> Fi
     rows = contrasts[contrasts["question"] == ALPHA]
     worse = differing(rows)
     alphas = runs[runs["experiment"] == "alphas"]
-    rates = sorted(alphas["learning_rate"].unique())
+    rates = common_rates(alphas)
     rate = rates[len(rates) // 2]
     tuned = points(_alpha_range(alphas[alphas["selected"]], confidence), confidence)
     fixed = points(_alpha_range(alphas[alphas["learning_rate"] == rate], confidence), confidence)

@@ -8,6 +8,10 @@ from pydantic import BeforeValidator, Field
 
 from peft_atlas.config_types import Alphas, Count, Epochs, Rank, Ranks, Rates, Section, sorted_unique
 
+# Kinds of shifts besides that of the first weight with equal singular values: of the second weight, of the first with
+# a full rank and a decaying spectrum, and of both weights with that.
+SHIFT_KINDS = ("second", "decaying", "both")
+
 
 class ShiftedDataConfig(Section):
     """The adaptation study's tasks and the network that is pretrained and adapted."""
@@ -45,6 +49,13 @@ class AlphaSweepConfig(Section):
     alphas: Alphas = Field((1.0, 4.0, 16.0, 64.0), description="alphas")
 
 
+class PlacementConfig(Section):
+    """LoRA on the first layer, the second or both, with equally many parameters, whichever weight was shifted."""
+
+    shift_rank: Rank = Field(4, description="rank of the shifts that have one")
+    decay: float = Field(1.0, ge=0, le=10, description="singular value i of a full-rank shift is i to the power -decay")
+
+
 class AdaptationConfig(Section):
     """The adaptation study: a pretrained network, and target tasks that differ by a weight shift of known rank."""
 
@@ -61,20 +72,28 @@ class AdaptationConfig(Section):
     learning_rates: Rates = Field(
         (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2), description="the grid that every method searches"
     )
+    extensions: int = Field(2, ge=0, le=10, description="how often a grid grows where the chosen rate is at its end")
     sizes: AdapterSizesConfig = AdapterSizesConfig()
     ranks: Ranks = Field((1, 2, 4, 8, 16, 32), description="ranks r of LoRA in the rank sweep")
     alpha_sweep: AlphaSweepConfig = AlphaSweepConfig()
+    placement: PlacementConfig = PlacementConfig()
     equivalence_margin: float = Field(
         0.01, gt=0, lt=1, description="difference in accuracy within which two methods count as equivalent"
     )
 
-    def targets(self) -> dict[str, list[tuple[int, int]]]:
-        """Return the target tasks of each part of the study, as (rank of the shift, training examples)."""
-        sweep = self.alpha_sweep
-        control = (self.method_shift_ranks[0], self.train_examples[-1])
+    def targets(self) -> dict[str, list[tuple[str, int]]]:
+        """Return the target tasks of each part of the study, as (shift, training examples).
+
+        A shift is its rank, which moves the first weight, or rank and kind, such as ``4-second``; see `SHIFT_KINDS`.
+        """
+        sweep, full = self.alpha_sweep, min(self.data.features, self.data.hidden_features)
+        place = self.placement.shift_rank
+        placed = [f"{place}", f"{place}-second", f"{full}-decaying", f"{full}-both"]
+        control = (str(self.method_shift_ranks[0]), self.train_examples[-1])
         return {
-            "methods": [(rank, examples) for rank in self.method_shift_ranks for examples in self.train_examples],
-            "ranks": [(rank, examples) for rank in self.shift_ranks for examples in self.train_examples],
-            "alphas": [(sweep.shift_rank, sweep.train_examples)],
+            "methods": [(str(rank), examples) for rank in self.method_shift_ranks for examples in self.train_examples],
+            "ranks": [(str(rank), examples) for rank in self.shift_ranks for examples in self.train_examples],
+            "alphas": [(str(sweep.shift_rank), sweep.train_examples)],
+            "placement": [(shift, examples) for shift in placed for examples in self.train_examples],
             "shuffled_labels": [control],
         }
