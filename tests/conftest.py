@@ -22,6 +22,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from peft_atlas.figures.spec import all_figures
+from peft_atlas.studies.study import all_studies
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile("atlas", deadline=None, derandomize=True)
@@ -150,7 +151,18 @@ class Project:
         done = self.snakemake("--quiet", "rules", "--dry-run", *words, **options)
         assert done.returncode == 0, done.stdout
         stats = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], flags=re.MULTILINE)
-        targets = {"total", "all", "notebook", "encoder", "adaptation", "literature", "figures", "report", "job"}
+        targets = {
+            "total",
+            "all",
+            "notebook",
+            "encoder",
+            "adaptation",
+            "laboratory",
+            "literature",
+            "figures",
+            "report",
+            "job",
+        }
         return {rule: int(count) for rule, count in stats if rule not in targets}
 
     def copy(self, folder: Path) -> Project:

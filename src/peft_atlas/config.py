@@ -15,8 +15,9 @@ from peft_atlas.config_types import Formats, Section, Seeds, sorted_unique
 from peft_atlas.errors import AtlasError
 from peft_atlas.studies.adaptation.config import AdaptationConfig
 from peft_atlas.studies.encoder.config import EncoderConfig
+from peft_atlas.studies.laboratory.config import LaboratoryConfig
 from peft_atlas.studies.notebook.config import NotebookConfig
-from peft_atlas.studies.study import measured_studies
+from peft_atlas.studies.study import default_studies, measured_studies
 
 # Maximum number of faults in one message: a list of ten thousand wrong seeds should not print as many lines.
 _MAX_FAULTS = 5
@@ -79,7 +80,7 @@ class StudyConfig(Section):
     """The whole configuration."""
 
     studies: Annotated[tuple[StudyName, ...], BeforeValidator(sorted_unique), Field(min_length=1, strict=False)] = (
-        Field(STUDIES, description="measured studies in a default run; the published tables are always included")
+        Field(default_studies(), description="measured studies of a run; the published tables are always included")
     )
     seeds: Seeds = Field(20, validate_default=True, description="number of seeds, or a list of them")
     device: Literal["auto", "cpu", "cuda"] = Field("cpu", description="where training runs")
@@ -87,6 +88,7 @@ class StudyConfig(Section):
     notebook: NotebookConfig = NotebookConfig()
     encoder: EncoderConfig = EncoderConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
+    laboratory: LaboratoryConfig = LaboratoryConfig()
     figures: FiguresConfig = FiguresConfig()
 
     @model_validator(mode="after")

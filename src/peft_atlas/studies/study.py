@@ -84,6 +84,8 @@ class Study:
         The task that the explorer opens with, if not the first.
     measured
         Whether it trains anything; a study that does not is part of every run.
+    opt_in
+        Whether a default run leaves it out.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Study:
     headlines: tuple[str, ...] = ()
     first_task: str = ""
     measured: bool = True
+    opt_in: bool = False
 
     def part(self, name: str) -> ModuleType:
         """Import one of the study's modules, for example ``contrasts``."""
@@ -153,6 +156,11 @@ def all_studies() -> tuple[Study, ...]:
 def measured_studies() -> tuple[str, ...]:
     """Name the studies that train, sorted; these can be left out of a run."""
     return tuple(sorted(study.name for study in all_studies() if study.measured))
+
+
+def default_studies() -> tuple[str, ...]:
+    """Name the studies that train in a default run, sorted."""
+    return tuple(sorted(study.name for study in all_studies() if study.measured and not study.opt_in))
 
 
 def studies_of(names: tuple[str, ...]) -> tuple[Study, ...]:

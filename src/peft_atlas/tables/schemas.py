@@ -138,6 +138,18 @@ SUMMARY = Contract(
         *_INTERVAL,
     ),
 )
+BEST_RATES = Contract(
+    "best_rates",
+    1,
+    ("method", "setting", "rank", "seed"),
+    (
+        _text("method", "fine-tuning method"),
+        _text("setting", "rule by which alpha follows the rank; null if the method has none", required=False),
+        _integer("rank", "rank r; null if the method has none"),
+        _integer("seed", "seed of the runs", required=True),
+        _number("best_rate", "learning rate with the best validation accuracy, between the rates of the grid"),
+    ),
+)
 CONTRASTS = Contract(
     "contrasts",
     3,
@@ -367,6 +379,6 @@ CONTRACTS = {
     contract.name: contract
     for contract in (
         RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, CONFLICTS,
-        COMPARISON, FINDINGS, COSTS, ITEMS,
+        COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES,
     )
 }  # fmt: skip

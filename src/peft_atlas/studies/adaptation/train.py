@@ -74,21 +74,47 @@ def train_target(
     experiment
         Part of the study, a key of `AdaptationConfig.targets`.
     """
+    wanted = {"unadapted": experiment == "methods", "shuffle": experiment == "shuffled_labels"}
+    runs, costs = train_cells(study, base, target, cells(study.config, experiment), **wanted)
+    return runs, last_points(runs), costs
+
+
+def train_cells(
+    study: Study,
+    base: Mapping[str, Tensor],
+    target: Target,
+    trained: Sequence[Cell],
+    *,
+    unadapted: bool = False,
+    shuffle: bool = False,
+) -> tuple[list[Row], list[Row]]:
+    """Return runs and costs of some cells on one target task.
+
+    Parameters
+    ----------
+    study, base, target
+        As `train_target` takes them.
+    trained
+        The cells.
+    unadapted
+        Whether the network as it is comes first, as a run per seed.
+    shuffle
+        Whether the training labels say nothing.
+    """
     device = resolve_device(study.device)
     model = study.network
     model.load_state_dict(dict(base))
     model.to(device)
     task, source = study.data(base, target), source_task(study.sizes, study.seeds)
-    if experiment == "shuffled_labels":
-        task = shuffled(task, study.seeds)
+    task = shuffled(task, study.seeds) if shuffle else task
     before = evaluate(model, source.test, (len(study.seeds), 1))[1][:, 0]
-    runs = _unadapted(study, model, task, target, before) if experiment == "methods" else []
+    runs = _unadapted(study, model, task, target, before) if unadapted else []
     costs, job = [], _Job(study, model, task, source, target, before)
-    for cell in cells(study.config, experiment):
-        trained, spent = _search(job, cell)
-        runs += trained
+    for cell in trained:
+        found, spent = _search(job, cell)
+        runs += found
         costs += spent
-    return runs, last_points(runs), costs
+    return runs, costs
 
 
 def _search(job: _Job, cell: Cell) -> tuple[list[Row], list[Row]]:
