@@ -151,18 +151,7 @@ class Project:
         done = self.snakemake("--quiet", "rules", "--dry-run", *words, **options)
         assert done.returncode == 0, done.stdout
         stats = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], flags=re.MULTILINE)
-        targets = {
-            "total",
-            "all",
-            "notebook",
-            "encoder",
-            "adaptation",
-            "laboratory",
-            "literature",
-            "figures",
-            "report",
-            "job",
-        }
+        targets = {"total", "all", "figures", "report", "job", *(study.name for study in all_studies())}
         return {rule: int(count) for rule, count in stats if rule not in targets}
 
     def copy(self, folder: Path) -> Project:

@@ -160,7 +160,6 @@ def _placements(runs: pd.DataFrame, margin: float) -> Iterator[Comparison]:
     """
     for task, shift, examples, group in _targets(runs):
         full = by_seed(group[group["method"] == "full"])
-        where = {"shift_rank": shift, "train_examples": examples}
         for (method, setting), cell in group[group["method"] != "full"].groupby(["method", "setting"], dropna=False):
             first = cell.iloc[0]
             named = None if pd.isna(setting) else str(setting)
@@ -168,7 +167,8 @@ def _placements(runs: pd.DataFrame, margin: float) -> Iterator[Comparison]:
             yield Comparison(
                 *(PLACEMENT, task, str(method), None if size[0] is None else int(size[0]), size[1], FULL),
                 *(by_seed(cell), full, named),
-                **where,
+                shift_rank=shift,
+                train_examples=examples,
                 margin=margin,
                 role=PRIMARY if named == BOTH else EXPLORATORY,
             )
@@ -178,7 +178,8 @@ def _placements(runs: pd.DataFrame, margin: float) -> Iterator[Comparison]:
             yield Comparison(
                 *(LAYERS, task, "LoRA", int(second["rank"]), float(second["alpha"]), "LoRA on the first layer"),
                 *(by_seed(cells[SECOND]), by_seed(cells[FIRST]), SECOND),
-                **where,
+                shift_rank=shift,
+                train_examples=examples,
                 role=EXPLORATORY,
             )
 

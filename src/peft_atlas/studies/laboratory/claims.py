@@ -165,7 +165,8 @@ def _answer(rates: Rates) -> Finding:
         "measured",
         _evidence(SCALING),
         f"From r = {ranks[0]} to {ranks[-1]} the best rate moves as a power of the rank, with the exponent, by rule "
-        f"for alpha: {words} (0 means that one rate fits all ranks, -0.5 that a fourfold rank halves it).{edges} {SCOPE}",
+        f"for alpha: {words} (0 means that one rate fits all ranks, -0.5 that a fourfold rank halves it).{edges} "
+        f"{SCOPE}",
         effects["two"],
     )
 

@@ -55,10 +55,10 @@ def part_of(name: str, own: LaboratoryConfig, networks: AdaptationConfig) -> Par
         return Part(name, (*pair, _lora(kind, "root", rank, own), *others), own.train_examples, {})
     if kind == BATCH:
         # As many passes for every size, so that all see the same examples.
-        size = int(value)
+        batch = int(value)
         passes = -(-networks.steps // -(-own.train_examples // networks.batch_size))
-        steps = passes * -(-own.train_examples // size)
-        return Part(name, pair, own.train_examples, {"batch_size": size, "steps": steps}, f", batches of {size}")
+        steps = passes * -(-own.train_examples // batch)
+        return Part(name, pair, own.train_examples, {"batch_size": batch, "steps": steps}, f", batches of {batch}")
     if kind == CAPACITY:
         loras = tuple(_lora(kind, "two", rank, own) for rank in own.capacity_ranks)
         return Part(name, (*loras, pair[1]), int(value), {})

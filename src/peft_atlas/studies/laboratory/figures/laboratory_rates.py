@@ -102,6 +102,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     caption = (
         "Best rate of each seed at the top of a parabola through the rates around its best one on validation; "
         f"geometric means over {int(plotted['n'].max())} seeds; bars and band: {plotted['interval'].iloc[0]}. "
-        "Without a rank in alpha, alpha is fixed. A full-rank shift with decaying spectrum, LoRA on the layer that was shifted."
+        "Without a rank in alpha, alpha is fixed. A full-rank shift with decaying spectrum, LoRA on the layer that was "
+        "shifted."
     )
     return Description(caption, finding)
