@@ -76,7 +76,7 @@ def _alpha(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> Fi
         "each picked on other seeds, averaged over ranks; equal factors of both scalings count once). On test "
         f"{len(worse)} of {len(rows)} distinct alphas differ from the one that validation selects{sizes} "
         f"({_adjustment(rows)}; for the others up to {_largest_detectable(rows)} points are detectable with 80 % "
-        "power). One target task.",
+        "power). One target task; another could change it.",
         tuned,
     )
 
@@ -140,7 +140,8 @@ def _against_full(contrasts: pd.DataFrame, edges: set[tuple[str, int, int]], con
         f"LoRA (r = {rows['rank'].iloc[0]}) adapts exactly the layer that was shifted. Against full fine-tuning it is "
         f"{'; '.join(part for part in parts if part)} (intervals are per task, verdicts by {_adjustment(rows)}). It is "
         f"equivalent within ±{margin:g} point on {equal} (two one-sided tests, not adjusted; if there were no "
-        f"difference, their power would be {_powers(rows, confidence)}).",
+        f"difference, their power would be {_powers(rows, confidence)}). Adapters that are not on the shifted layer, "
+        "or shifts that are not random, could change it.",
         Effect.of_contrast(rows.loc[rows["difference"].abs().idxmax()]),
     )
 
@@ -163,7 +164,8 @@ def _placement(contrasts: pd.DataFrame) -> list[Finding]:
         f"LoRA on both layers is better than full fine-tuning on {len(better)} and worse on {len(worse)} of "
         f"{len(both)} target tasks ({_adjustment(both)}; up to {_largest_detectable(both)} points are detectable with "
         f"80 % power), and not inferior by more than {margin:g} point on {kept}. With as many parameters in one layer "
-        f"instead ({int(largest['train_examples'].iloc[0]):,} examples, points against full fine-tuning): {listed}.",
+        f"instead ({int(largest['train_examples'].iloc[0]):,} examples, points against full fine-tuning): {listed}. "
+        "Networks of more layers could change it.",
         Effect.of_contrast(both.loc[both["difference"].abs().idxmax()]),
     )
     return [answer]

@@ -7,8 +7,8 @@ STUDY = Study(
     title="Measured: adaptation from a pretrained base",
     label="Measured on a pretrained network that is adapted to a shift of known rank",
     about=(
-        "A pretrained network is adapted by every method to targets that differ by a weight shift of known rank and "
-        "place, learning rates chosen on validation."
+        "A pretrained network is adapted by every method to targets that differ by a weight shift of known rank, "
+        "learning rates chosen on validation."
     ),
     order=2,
     answers=(
@@ -19,5 +19,5 @@ STUDY = Study(
         AnswerPart("alpha", "adaptation_alpha", "adaptation_alpha", 2),
         AnswerPart("choice", "adaptation_choice", "adaptation_methods", 2),
     ),
-    headlines=("adaptation_equivalence", "adaptation_placement", "adaptation_forgetting", "adaptation_saturation_*"),
+    headlines=("adaptation_equivalence", "adaptation_forgetting", "adaptation_saturation_*"),
 )

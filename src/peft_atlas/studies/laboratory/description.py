@@ -12,6 +12,5 @@ STUDY = Study(
     ),
     order=4,
     answers=(AnswerPart("rank", "laboratory_best_rate", "laboratory_rates"),),
-    headlines=("laboratory_best_rate",),
     opt_in=True,
 )

@@ -82,7 +82,8 @@ def _gain(study: pd.DataFrame, contrasts: pd.DataFrame) -> Finding:
         f"With learning rate and epoch of each chosen on validation, LoRA's test accuracy less the full model's is "
         f"{effect.in_words()}: {standing(effect, margin)} ({effect.detectable_in_words()}). {_chosen_rates(study)} At "
         f"the notebook's rate of {rate:g} for both the difference depends on how long they train: {words[0]} stopped "
-        f"by validation, {words[1]} against the {fixed[1]['reference']}, {words[2]} after the last epoch.",
+        f"by validation, {words[1]} against the {fixed[1]['reference']}, {words[2]} after the last epoch. The frozen "
+        "base is random; a pretrained one could change it.",
         effect,
     )
 
