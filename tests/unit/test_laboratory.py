@@ -4,19 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
 from peft_atlas.analysis.contrasts import Levels
 from peft_atlas.config import load_config
 from peft_atlas.studies.adaptation.cells import Study
 from peft_atlas.studies.adaptation.train import pretrain
-from peft_atlas.studies.laboratory.best_rates import best_rate, best_rates
+from peft_atlas.studies.laboratory.best_rates import best_rate, best_rates, mean_rates
 from peft_atlas.studies.laboratory.claims import exponent, laboratory_claims, negative, within
 from peft_atlas.studies.laboratory.contrasts import contrasts
-from peft_atlas.studies.laboratory.jobs import RULES, parts
+from peft_atlas.studies.laboratory.jobs import QUESTIONS, RULES
 from peft_atlas.studies.laboratory.judge import page
-from peft_atlas.studies.laboratory.train import part_of, train_part
+from peft_atlas.studies.laboratory.train import part_of, parts_of, train_part
 from peft_atlas.tables.contract import read_table, write_table
-from peft_atlas.tables.schemas import CONTRASTS, RUNS
+from peft_atlas.tables.schemas import BEST_RATES, CONTRASTS, RUNS
 
 RATES = tuple(float(rate) for rate in np.logspace(-5, 0, 21))
 LAWS = {"fixed": 0.0, "one": -0.4, "two": -0.5, "root": -1.0}
@@ -91,6 +92,17 @@ def test_exponents_are_those_that_were_simulated():
         assert found.low < power < found.high or abs(found.mean - power) < 0.02
 
 
+def test_mean_rates_are_geometric_and_fit_their_contract(tmp_path):
+    table = best_rates(simulated().query("experiment == 'scaling'"))
+    write_table(BEST_RATES, mean_rates(table, 0.9), tmp_path / "best_rates.parquet")
+    rows = read_table(BEST_RATES, tmp_path / "best_rates.parquet")
+    one = rows[(rows["setting"] == RULES["root"]) & (rows["rank"] == 16)].iloc[0]
+    own = table[(table["setting"] == RULES["root"]) & (table["rank"] == 16)]["best_rate"]
+    assert one["best_rate"] == pytest.approx(stats.gmean(own))
+    ends = stats.ttest_1samp(np.log10(own), 0).confidence_interval(0.9)
+    assert (one["low"], one["high"]) == pytest.approx((10**ends.low, 10**ends.high))
+
+
 def test_verdicts_follow_what_was_simulated(tmp_path):
     claims = judged(tmp_path)
     verdicts = {name: claim.verdict for name, claim in claims.items()}
@@ -147,7 +159,7 @@ def test_every_part_trains_what_its_name_says(root):
     config = load_config(yaml.safe_load((root / "workflow/smoke.yaml").read_text(encoding="utf-8")))
     networks, own, seeds = config.adaptation, config.laboratory, (0, 1)
     base = pretrain(Study(networks, seeds, "cpu"))[0]
-    names = parts(config)
+    names = [name for question in QUESTIONS for name in parts_of(question, own)]
     assert len(names) == len(set(names)) == 4 + 1 + 2 + 2
     runs = []
     for name in names:

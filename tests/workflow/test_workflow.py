@@ -271,7 +271,7 @@ def test_training_rules_ask_for_a_gpu_only_when_configured(project):
     assert rules_with_gpu("cpu") == set()
     assert rules_with_gpu("auto") == set()
     assert rules_with_gpu("cuda") == {
-        *("train_baseline", "train_sweep", "check_notebook"),
+        *("train_baseline", "train_sweep", "train_tuned", "check_notebook", "train_laboratory"),
         *("train_setting", "train_rank", "train_budget", "train_random_init"),
         *("pretrain_adaptation", "train_adaptation"),
     }
@@ -279,7 +279,7 @@ def test_training_rules_ask_for_a_gpu_only_when_configured(project):
 
 def test_smoke_runs_the_tiny_study_beside_the_real_one(project):
     # One study shows what the rule does; all of them run in the fixture.
-    project.edit("workflow/smoke.yaml", "\nseeds: 3\nnotebook:", "\nstudies: [notebook]\nseeds: 3\nnotebook:")
+    project.edit("workflow/smoke.yaml", "[adaptation, encoder, laboratory, notebook]", "[notebook]")
     done = project.snakemake("smoke", base="config.yaml")
     assert done.returncode == 0, done.stdout
     assert (project.folder / "results/smoke/results/report.html").is_file()

@@ -1,11 +1,11 @@
-"""The claims laboratory: a job per question and setting on the adaptation study's networks, then the verdicts."""
+"""The claims laboratory: a job per question on the adaptation study's networks, then the verdicts."""
 
 from peft_atlas.studies.adaptation import jobs as adaptation_jobs
 from peft_atlas.studies.laboratory import jobs as laboratory_jobs
 
 
 wildcard_constraints:
-    part="[a-z]+(-[a-z0-9]+)?",
+    question="|".join(laboratory_jobs.QUESTIONS),
 
 
 use rule _heavy_step as train_laboratory with:
@@ -14,7 +14,7 @@ use rule _heavy_step as train_laboratory with:
     output:
         **trained(laboratory_jobs.STEM),
     log:
-        "logs/train_laboratory/{part}.log",
+        "logs/train_laboratory/{question}.log",
     benchmark:
         laboratory_jobs.BENCHMARK
     resources:
@@ -27,7 +27,7 @@ use rule _heavy_step as train_laboratory with:
         seeds=adaptation_jobs.seeds(CONFIG),
         device=CONFIG.device,
     message:
-        "laboratory: {wildcards.part}"
+        "laboratory: {wildcards.question}"
 
 
 use rule _light_step as judge_laboratory with:

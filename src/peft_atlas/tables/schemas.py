@@ -141,13 +141,14 @@ SUMMARY = Contract(
 BEST_RATES = Contract(
     "best_rates",
     1,
-    ("method", "setting", "rank", "seed"),
+    ("method", "setting", "rank"),
     (
         _text("method", "fine-tuning method"),
         _text("setting", "rule by which alpha follows the rank; null if the method has none", required=False),
         _integer("rank", "rank r; null if the method has none"),
-        _integer("seed", "seed of the runs", required=True),
-        _number("best_rate", "learning rate with the best validation accuracy, between the rates of the grid"),
+        _number("best_rate", "learning rate that is best on validation, geometric mean over seeds"),
+        *_INTERVAL,
+        _integer("n", "seeds", required=True),
     ),
 )
 CONTRASTS = Contract(

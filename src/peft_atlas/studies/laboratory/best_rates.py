@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+
+from peft_atlas.analysis.statistics import interval_name, mean_interval
 
 # Rates on each side of the best one that a parabola is fitted to.
 _REACH = 2
@@ -59,6 +63,28 @@ def best_rates(runs: pd.DataFrame) -> pd.DataFrame:
         for cell, rows in ordered.groupby(keys, dropna=False, sort=True)
     ]
     return pd.DataFrame(found, columns=[*keys, "best_rate"])
+
+
+def mean_rates(table: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
+    """Return the geometric mean over seeds of each cell's best rate, as rows of the contract ``best_rates``.
+
+    Parameters
+    ----------
+    table
+        Best rates by seed, as `best_rates` returns them.
+    confidence
+        Confidence level of the intervals, which are Student's of the logarithms.
+    """
+    rows = []
+    for cell, rates in table.groupby(["method", "setting", "rank"], dropna=False, sort=True)["best_rate"]:
+        found = mean_interval(np.log10(rates.astype(float)), confidence)
+        method, setting, rank = (None if pd.isna(value) else value for value in cell)
+        mean, low, high = (None if value is None else 10**value for value in (found.mean, found.low, found.high))
+        rows.append(
+            {"method": method, "setting": setting, "rank": rank, "best_rate": mean, "low": low, "high": high}
+            | {"interval": f"{interval_name(confidence)}, of logarithms", "n": found.n}
+        )
+    return rows
 
 
 def _accuracy(rows: pd.DataFrame) -> ArrayLike:

@@ -334,7 +334,7 @@ def _attention() -> Finding:
         "LoRA on attention alone is worse than on all modules at equal parameters",
         ATTENTION,
         "not_testable",
-        "studies/adaptation: placement",
+        "studies/adaptation/cells.py: equal_ranks",
         "The network has no attention. What it can test is one layer against the other at equal parameters, which is "
         "reported with the adaptation study (placement).",
         None,

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from peft_atlas.config import StudyConfig
 
 NAME = "laboratory"
-STEM = "results/runs/laboratory/{part}"
-BENCHMARK = "results/benchmarks/train_laboratory/{part}.tsv"
-# Names of the rules by which alpha follows the rank, as tables and figures have them, by part of a job's name.
+STEM = "results/runs/laboratory/{question}"
+BENCHMARK = "results/benchmarks/train_laboratory/{question}.tsv"
+# Names of the rules by which alpha follows the rank, as tables and figures have them.
 RULES = {"fixed": "alpha fixed", "one": "alpha = r", "two": "alpha = 2r", "root": "alpha / sqrt(r)"}
 SCALING, VARIANTS, BATCH, CAPACITY = "scaling", "variants", "batch", "capacity"
 FINDINGS = "results/findings/laboratory.parquet"
@@ -20,15 +20,7 @@ PAGE = "results/laboratory.md"
 FIGURE = "figures/laboratory_rates.svg"
 
 
-def parts(config: StudyConfig) -> list[str]:
-    """Return the names of the jobs."""
-    own = config.laboratory
-    return [
-        *(f"{SCALING}-{rule}" for rule in RULES),
-        VARIANTS,
-        *(f"{BATCH}-{size}" for size in own.batch_sizes),
-        *(f"{CAPACITY}-{examples}" for examples in own.capacity_examples),
-    ]
+QUESTIONS = (SCALING, VARIANTS, BATCH, CAPACITY)
 
 
 def part_config(config: StudyConfig) -> dict[str, Any]:
@@ -42,14 +34,14 @@ def part_config(config: StudyConfig) -> dict[str, Any]:
 
 def outputs(config: StudyConfig) -> Outputs:
     """Return the files that the jobs write."""
-    stems = [STEM.format(part=part) for part in parts(config)]
+    stems = [STEM.format(question=question) for question in QUESTIONS]
     return Outputs(
         runs=tuple(f"{stem}.runs.parquet" for stem in stems),
         curves=tuple(f"{stem}.curves.parquet" for stem in stems),
         run_costs=tuple(f"{stem}.costs.parquet" for stem in stems),
         checks=(FINDINGS,),
         benchmarks=(
-            *(BENCHMARK.format(part=part) for part in parts(config)),
+            *(BENCHMARK.format(question=question) for question in QUESTIONS),
             "results/benchmarks/judge_laboratory/all.tsv",
         ),
         tables=(PAGE, FIGURE),

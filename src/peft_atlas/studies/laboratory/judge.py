@@ -8,7 +8,7 @@ from peft_atlas.analysis.contrasts import Levels
 from peft_atlas.analysis.finding import Finding, as_rows
 from peft_atlas.files import write_text
 from peft_atlas.step import Step
-from peft_atlas.studies.laboratory.best_rates import best_rates
+from peft_atlas.studies.laboratory.best_rates import best_rates, mean_rates
 from peft_atlas.studies.laboratory.claims import laboratory_claims
 from peft_atlas.studies.laboratory.contrasts import contrasts
 from peft_atlas.studies.laboratory.jobs import SCALING, VARIANTS
@@ -30,6 +30,7 @@ def judge_step(step: Step) -> None:
     levels = Levels(step.params["confidence"], step.params["margin"])
     compared = pd.DataFrame(contrasts(runs, pd.DataFrame(), levels), columns=CONTRASTS.schema().names)
     findings = laboratory_claims(runs, compared, levels)
-    step.write("best_rates", best_rates(runs[runs["experiment"].isin((SCALING, VARIANTS))]))
+    rates = best_rates(runs[runs["experiment"].isin((SCALING, VARIANTS))])
+    step.write("best_rates", mean_rates(rates, levels.confidence))
     step.write("findings", as_rows(findings))
     write_text(step.output("page"), page(findings))

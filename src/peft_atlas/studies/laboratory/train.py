@@ -27,7 +27,7 @@ _LAYER = ("fc1",)
 
 @dataclass(frozen=True)
 class Part:
-    """A job: its cells, its training examples, and what it changes of how the adaptation study trains."""
+    """Cells that share a task, and what they change of how the adaptation study trains."""
 
     name: str
     cells: tuple[Cell, ...]
@@ -36,8 +36,17 @@ class Part:
     remark: str = ""
 
 
+def parts_of(question: str, own: LaboratoryConfig) -> list[str]:
+    """Return the names of the parts that answer a question, one of `jobs.QUESTIONS`."""
+    values: dict[str, Sequence[object]] = {
+        **{SCALING: list(RULES), BATCH: own.batch_sizes},
+        CAPACITY: own.capacity_examples,
+    }
+    return [f"{question}-{value}" for value in values[question]] if question in values else [question]
+
+
 def part_of(name: str, own: LaboratoryConfig, networks: AdaptationConfig) -> Part:
-    """Return a job by its name, one of `jobs.parts`.
+    """Return a part by its name, one of `parts_of`.
 
     Raises
     ------
@@ -80,7 +89,7 @@ def train_part(
     Parameters
     ----------
     part
-        The job.
+        Its cells, task and changes.
     own, networks
         The laboratory's section, and the adaptation study's, whose networks and tasks these are.
     seeds
@@ -108,13 +117,16 @@ def _named(row: Row, part: Part, *columns: str) -> Row:
 
 
 def laboratory_step(step: Step) -> None:
-    """Train one part of the laboratory."""
+    """Train what answers one question of the laboratory."""
     config = step.params["config"]
     own = LaboratoryConfig.model_validate(config["own"])
     networks = AdaptationConfig.model_validate(config["networks"])
-    part = part_of(step.wildcards["part"], own, networks)
-    base = load_file(step.path("base"))
-    runs, costs = train_part(part, own, networks, step.params["seeds"], base, step.params["device"])
+    base, runs, costs = load_file(step.path("base")), list[Row](), list[Row]()
+    for name in parts_of(step.wildcards["question"], own):
+        part = part_of(name, own, networks)
+        trained, spent = train_part(part, own, networks, step.params["seeds"], base, step.params["device"])
+        runs += trained
+        costs += spent
     step.write("runs", runs)
     step.write("curves", last_points(runs))
     step.write("costs", costs)

@@ -30,7 +30,7 @@ def findings(given: Given) -> list[Finding]:
         tables.published, tables.parameters, tables.conflicts, tables.application_verdicts, tables.references
     )
     judged = claims(tables, measured, _margin(given.tables["contrasts"]))
-    elsewhere = [finding for finding in given.so_far if finding.kind == "claim"]
+    elsewhere = [finding for finding in (*given.so_far, *_from_jobs(given.checks)) if finding.kind == "claim"]
     answers = published_answers(tables, [*elsewhere, *judged, *checks])
     return [*answers, *judged, *published_errata(tables, checks), *checks]
 

@@ -24,29 +24,13 @@ SPEC = FigureSpec(
     height=0.55,
 )
 _MARKERS = "osD^"
-_CONFIDENCE = 0.95
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the geometric mean of the best rate over seeds with its interval, by rule and rank."""
-    import numpy as np
-    import pandas as pd
-
-    from peft_atlas.analysis.statistics import interval_name, mean_interval
-
+    """Return the best rate with its interval, by rule and rank, and that of full fine-tuning."""
     table = tables["best_rates"]
-    wanted = table[table["method"].isin(("LoRA", "full"))]
-    rows = []
-    for (method, setting, rank), cell in wanted.groupby(["method", "setting", "rank"], dropna=False, sort=True):
-        found = mean_interval(np.log10(cell["best_rate"].astype(float)), _CONFIDENCE)
-        ends = [np.nan if value is None else 10**value for value in (found.mean, found.low, found.high)]
-        names = ("mean", "low", "high")
-        rows.append(
-            {"method": method, "setting": None if pd.isna(setting) else setting, "rank": rank, "n": found.n}
-            | dict(zip(names, ends, strict=True))
-        )
-    interval = f"{interval_name(_CONFIDENCE)}, of logarithms"
-    return pd.DataFrame(rows).assign(unit="learning rate", interval=interval)
+    wanted = table[table["method"].isin(("LoRA", "full"))].rename(columns={"best_rate": "mean"})
+    return wanted.assign(unit="learning rate").reset_index(drop=True)
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
