@@ -34,9 +34,9 @@ use rule _light_step as judge_laboratory with:
     input:
         runs=OUTPUTS["laboratory"].runs,
     output:
+        **results("best_rates"),
         findings=laboratory_jobs.FINDINGS,
         page=laboratory_jobs.PAGE,
-        **results("best_rates"),
     log:
         "logs/judge_laboratory.log",
     benchmark:
