@@ -267,3 +267,14 @@ def test_every_cell_has_the_ends_of_its_own_grid():
     assert (found["a"], found["c"]) == ("highest", "lowest")
     assert pd.isna(found["b"])
     assert common_rates(rows) == [1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize(("gap", "verdict"), [(0.1, "supported"), (-0.1, "contradicted")])
+def test_that_lora_forgets_less_is_judged_at_equal_learning(tmp_path, gap, verdict):
+    runs, _ = made_up(tmp_path, saturating)
+    lora = (runs["experiment"] == "methods") & (runs["method"] == "LoRA")
+    runs.loc[lora, "source_accuracy"] = 0.5 + gap
+    contrasts = pd.DataFrame(adaptation_contrasts(runs, pd.DataFrame(), Levels(0.95, 0.01)))
+    claim = {claim.id: claim for claim in adaptation_claims(runs, contrasts, 0.95)}["adaptation_forgets_less"]
+    assert claim.verdict == verdict
+    assert claim.effect.size == pytest.approx(100 * gap, abs=0.1)

@@ -137,5 +137,5 @@ def test_an_opt_in_study_runs_only_where_it_is_named():
 
 
 def test_a_shift_of_the_second_weight_must_fit_it():
-    with pytest.raises(AtlasError, match="adaptation.placement.shift_rank = 11: allowed: at most 10"):
+    with pytest.raises(AtlasError, match=r"adaptation\.placement\.shift_rank = 11: allowed: at most 10"):
         load_config({"adaptation": {"placement": {"shift_rank": 11}}})

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from peft_atlas.config_types import Alphas, Count, Epochs, Rank, Ranks, Rates, Section, sorted_unique
 
+Budgets = Annotated[tuple[Count, ...], BeforeValidator(sorted_unique), Field(min_length=1, strict=False)]
 # Kinds of shifts besides that of the first weight with equal singular values: of the second weight, of the first with
 # a full rank and a decaying spectrum, and of both weights with that.
 SHIFT_KINDS = ("second", "decaying", "both")
@@ -53,6 +54,7 @@ class PlacementConfig(Section):
     """LoRA on the first layer, the second or both, with equally many parameters, whichever weight was shifted."""
 
     shift_rank: Rank = Field(4, description="rank of the shifts that have one")
+    train_examples: Budgets = Field((400, 4000), description="training examples of the target tasks, a budget each")
     decay: float = Field(1.0, ge=0, le=10, description="singular value i of a full-rank shift is i to the power -decay")
 
 
@@ -64,9 +66,7 @@ class AdaptationConfig(Section):
     pretraining: PretrainingConfig = PretrainingConfig()
     shift_ranks: Ranks = Field((1, 2, 4, 8, 16, 64), description="ranks of the shift in the rank sweep")
     method_shift_ranks: Ranks = Field((1, 4, 16), description="ranks of the shift that all methods are tried on")
-    train_examples: Annotated[tuple[Count, ...], BeforeValidator(sorted_unique), Field(min_length=1, strict=False)] = (
-        Field((400, 4000), description="training examples of the target tasks, a budget each")
-    )
+    train_examples: Budgets = Field((400, 4000), description="training examples of the target tasks, a budget each")
     steps: Count = Field(400, description="optimiser steps of every run, whatever its budget")
     batch_size: Count = Field(64, description="examples in one optimiser step")
     learning_rates: Rates = Field(
@@ -94,6 +94,6 @@ class AdaptationConfig(Section):
             "methods": [(str(rank), examples) for rank in self.method_shift_ranks for examples in self.train_examples],
             "ranks": [(str(rank), examples) for rank in self.shift_ranks for examples in self.train_examples],
             "alphas": [(str(sweep.shift_rank), sweep.train_examples)],
-            "placement": [(shift, examples) for shift in placed for examples in self.train_examples],
+            "placement": [(shift, examples) for shift in placed for examples in self.placement.train_examples],
             "shuffled_labels": [control],
         }
