@@ -22,6 +22,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from peft_atlas.figures.spec import all_figures
+from peft_atlas.studies.study import all_studies
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile("atlas", deadline=None, derandomize=True)
@@ -150,18 +151,7 @@ class Project:
         done = self.snakemake("--quiet", "rules", "--dry-run", *words, **options)
         assert done.returncode == 0, done.stdout
         stats = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], flags=re.MULTILINE)
-        targets = {
-            "total",
-            "all",
-            "notebook",
-            "encoder",
-            "adaptation",
-            "literature",
-            "record",
-            "figures",
-            "report",
-            "job",
-        }
+        targets = {"total", "all", "figures", "report", "job", *(study.name for study in all_studies())}
         return {rule: int(count) for rule, count in stats if rule not in targets}
 
     def copy(self, folder: Path) -> Project:

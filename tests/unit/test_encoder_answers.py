@@ -17,7 +17,7 @@ from peft_atlas.figures.more_marks import PEFT_METHODS
 from peft_atlas.figures.render import build, draw_figure, settings
 from peft_atlas.figures.spec import load_figure
 from peft_atlas.studies.encoder import contrasts, item_contrasts
-from peft_atlas.studies.encoder.answers import encoder_answers
+from peft_atlas.studies.encoder.answers import encoder_answers, seeds_for
 from peft_atlas.studies.encoder.costs import cost_answers
 from peft_atlas.studies.literature.data import load_published
 from peft_atlas.tables.contract import read_table, write_table
@@ -142,6 +142,13 @@ def test_answers_say_scope_interval_and_what_could_be_detected(study):
     )
     for finding in found.values():
         assert rows_of(finding.evidence, study)
+
+
+def test_the_seeds_that_an_aim_takes_follow_from_what_is_detectable():
+    assert seeds_for(1.2, 1.2, 8) == 8
+    assert seeds_for(0.6, 1.2, 8) == 32
+    # Simulated from the components of a default run: 8 seeds detect 2.1 points on one task, 12 detect 1.7.
+    assert seeds_for(1.7, 2.06, 8) == 12
 
 
 def test_no_difference_reads_as_equivalent_or_with_what_could_be_detected(tmp_path):

@@ -29,7 +29,7 @@ def test_every_run_of_the_grid_is_a_row(smoked):
     runs = read_table(RUNS, smoked.folder / "results/runs.parquet")
     notebook = runs[runs["study"] == "notebook"]
     counts = notebook.groupby("experiment").size().to_dict()
-    assert counts == {"baseline": 2 * 2 * 3, "dropout_after_A": 3, "sweep": 2 * 2 * 3}
+    assert counts == {"baseline": 2 * 2 * 3, "dropout_after_A": 3, "sweep": 2 * 2 * 3, "tuned": 2 * 2 * 3}
     assert set(notebook["seed"]) == {0, 1, 2}
 
 
@@ -277,7 +277,7 @@ def test_training_rules_ask_for_a_gpu_only_when_configured(project):
     assert rules_with_gpu("cpu") == set()
     assert rules_with_gpu("auto") == set()
     assert rules_with_gpu("cuda") == {
-        *("train_baseline", "train_sweep", "check_notebook"),
+        *("train_baseline", "train_sweep", "train_tuned", "check_notebook", "train_laboratory"),
         *("train_setting", "train_rank", "train_budget", "train_random_init"),
         *("pretrain_adaptation", "train_adaptation"),
     }
@@ -285,7 +285,7 @@ def test_training_rules_ask_for_a_gpu_only_when_configured(project):
 
 def test_smoke_runs_the_tiny_study_next_to_the_real_one(project):
     # One study shows what the rule does; all of them run in the fixture.
-    project.edit("workflow/smoke.yaml", "\nseeds: 3\nnotebook:", "\nstudies: [notebook]\nseeds: 3\nnotebook:")
+    project.edit("workflow/smoke.yaml", "[adaptation, encoder, laboratory, notebook]", "[notebook]")
     done = project.snakemake("smoke", base="config.yaml")
     assert done.returncode == 0, done.stdout
     assert (project.folder / "results/smoke/results/report.html").is_file()

@@ -103,6 +103,8 @@ class Study:
         Whether it trains anything; a study that does not is part of every run.
     chapter
         Whether it is a chapter of its own at the end of the report, which then holds its answers too.
+    opt_in
+        Whether a default run leaves it out.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Study:
     first_task: str = ""
     measured: bool = True
     chapter: bool = False
+    opt_in: bool = False
 
     def part(self, name: str) -> ModuleType:
         """Import one of the study's modules, for example ``contrasts``."""
@@ -173,6 +176,11 @@ def all_studies() -> tuple[Study, ...]:
 def measured_studies() -> tuple[str, ...]:
     """Name the studies that train, sorted; these can be left out of a run."""
     return tuple(sorted(study.name for study in all_studies() if study.measured))
+
+
+def default_studies() -> tuple[str, ...]:
+    """Name the studies that train in a default run, sorted."""
+    return tuple(sorted(study.name for study in all_studies() if study.measured and not study.opt_in))
 
 
 def studies_of(names: tuple[str, ...]) -> tuple[Study, ...]:

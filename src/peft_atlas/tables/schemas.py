@@ -124,6 +124,19 @@ SUMMARY = Contract(
         *_INTERVAL,
     ),
 )
+BEST_RATES = Contract(
+    "best_rates",
+    1,
+    ("method", "setting", "rank"),
+    (
+        _text("method", "fine-tuning method"),
+        _text("setting", "rule by which alpha follows the rank; null if the method has none", required=False),
+        _integer("rank", "rank r; null if the method has none"),
+        _number("best_rate", "learning rate that is best on validation, geometric mean over seeds"),
+        *_INTERVAL,
+        _integer("n", "seeds", required=True),
+    ),
+)
 CONTRASTS = Contract(
     "contrasts",
     3,
@@ -389,6 +402,6 @@ CONTRACTS = {
     contract.name: contract
     for contract in (
         RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, PREDICTIONS,
-        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, *RECORD_CONTRACTS,
+        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES, *RECORD_CONTRACTS,
     )
 }  # fmt: skip

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from peft_atlas.accounting.closed_forms import lora_params
 from peft_atlas.methods.full import FullFineTuning
+from peft_atlas.methods.head_only import HeadOnly
 from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.method import Method, Sites, Sizes
 from peft_atlas.methods.names import setting_name
 from peft_atlas.methods.registry import study_settings
 from peft_atlas.models.mlp import MLPShape, SimpleNN, simple_nn
 from peft_atlas.studies.adaptation.config import AdaptationConfig
-from peft_atlas.studies.adaptation.data import ShiftedSizes, target_task
+from peft_atlas.studies.adaptation.data import Shift, ShiftedSizes, target_task
 from peft_atlas.training.task import Task
 
-# The shift is in the first layer, so that is what is adapted; fc2 is the head.
+# Outside the part on placement the shift is in the first layer, so that is what is adapted; fc2 is the head.
 HEAD = ("fc2",)
 _SITES = Sites(
     linear=("fc1",),
@@ -42,17 +44,38 @@ class Cell:
     setting: str | None = None
 
 
+# What the name of a target task says of a shift of each kind.
+_TASKS = {
+    "": "shift of rank {rank}",
+    "second": "shift of rank {rank} in the second layer",
+    "decaying": "full-rank shift with decaying spectrum",
+    "both": "full-rank shift of both layers",
+}
+
+
 @dataclass(frozen=True)
 class Target:
-    """A target task: the rank of its shift, and its training examples."""
+    """A target task: the rank of its shift, its training examples, and the kind of the shift (`SHIFT_KINDS`)."""
 
     shift_rank: int
     train_examples: int
+    kind: str = ""
+
+    @classmethod
+    def of(cls, shift: str, train_examples: int) -> Target:
+        """Return the target task of a shift as `AdaptationConfig.targets` writes it, ``4`` or ``4-second``."""
+        rank, _, kind = shift.partition("-")
+        return cls(int(rank), train_examples, kind)
 
     @property
     def name(self) -> str:
         """Return the name that tables give to the task."""
-        return f"shift of rank {self.shift_rank}"
+        return _TASKS[self.kind].format(rank=self.shift_rank)
+
+    def shift(self, size: float, decay: float) -> Shift:
+        """Return what the task does to the weights; only a full-rank shift decays."""
+        layers = {"second": ("fc2",), "both": ("fc1", "fc2")}.get(self.kind, ("fc1",))
+        return Shift(self.shift_rank, size, layers, decay if self.kind in ("decaying", "both") else 0.0)
 
 
 @dataclass(frozen=True)
@@ -79,15 +102,10 @@ class Study:
         """Return the network before pretraining, one per seed, parameters of shape ``(seeds, 1, ...)``."""
         return simple_nn(self.shape, (len(self.seeds), 1), self.seeds)
 
-    @property
-    def population(self) -> tuple[int, int]:
-        """Return the dimensions of a population: seeds and learning rates."""
-        return len(self.seeds), len(self.config.learning_rates)
-
     def data(self, base: Mapping[str, Tensor], target: Target) -> Task:
         """Return a target task for each seed."""
-        size = self.config.data.shift_size
-        return target_task(base, target.shift_rank, size, target.train_examples, self.sizes, self.seeds)
+        shift = target.shift(self.config.data.shift_size, self.config.placement.decay)
+        return target_task(base, shift, target.train_examples, self.sizes, self.seeds)
 
 
 def cells(config: AdaptationConfig, experiment: str) -> list[Cell]:
@@ -98,7 +116,11 @@ def cells(config: AdaptationConfig, experiment: str) -> list[Cell]:
     ValueError
         If the part is unknown.
     """
-    return {"methods": _methods, "ranks": _ranks, "alphas": _alphas, "shuffled_labels": _controls}[experiment](config)
+    parts = {
+        **{"methods": _methods, "ranks": _ranks, "alphas": _alphas},
+        **{"placement": _placements, "shuffled_labels": _controls},
+    }
+    return parts[experiment](config)
 
 
 def _sizes(config: AdaptationConfig) -> Sizes:
@@ -128,6 +150,27 @@ def _alphas(config: AdaptationConfig) -> list[Cell]:
         for rank in config.alpha_sweep.ranks
         for alpha in config.alpha_sweep.alphas
     ]
+
+
+def _placements(config: AdaptationConfig) -> list[Cell]:
+    """Return LoRA on either layer and on both with equally many parameters, full fine-tuning, and the head alone."""
+    loras = [
+        Cell("placement", "LoRA", LoRA(rank, config.sizes.scaling * rank, 0.0, layers), ", ".join(layers))
+        for layers, rank in equal_ranks(config)
+    ]
+    return [*loras, Cell("placement", "full", FullFineTuning()), Cell("placement", "head only", HeadOnly())]
+
+
+def equal_ranks(config: AdaptationConfig) -> list[tuple[tuple[str, ...], int]]:
+    """Return the placements of LoRA, each with the rank that comes closest to the same number of parameters.
+
+    That number is the second layer's at its full rank, which is the most that LoRA can use there.
+    """
+    data = config.data
+    first, second = (data.features, data.hidden_features), (data.hidden_features, data.classes)
+    wanted = lora_params(min(second), [second])
+    places = {("fc1",): [first], ("fc2",): [second], ("fc1", "fc2"): [first, second]}
+    return [(layers, max(1, round(wanted / lora_params(1, widths)))) for layers, widths in places.items()]
 
 
 def _controls(config: AdaptationConfig) -> list[Cell]:

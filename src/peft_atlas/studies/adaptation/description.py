@@ -14,6 +14,7 @@ STUDY = Study(
     order=2,
     answers=(
         AnswerPart("gain", "adaptation_equivalence", "adaptation_methods", 2),
+        AnswerPart("gain", "adaptation_placement", "adaptation_placement"),
         AnswerPart("gain", "adaptation_forgetting"),
         AnswerPart("rank", "adaptation_saturation_*", "adaptation_saturation", 2),
         AnswerPart("alpha", "adaptation_alpha", "adaptation_alpha", 2),

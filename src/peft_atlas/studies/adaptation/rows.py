@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -86,27 +86,53 @@ def unadapted_rows(study: Study, target: Target, cell: Cell, read: Mapping[str, 
     ]
 
 
-def readings(study: Study, curves: Curves, after: Tensor, before: Tensor, chosen: int) -> Iterator[Row]:
-    """Yield what was measured of each seed and rate; test and source are null where the rate was not chosen."""
+def readings(study: Study, rates: Sequence[float], curves: Curves, after: Tensor, before: Tensor) -> list[Row]:
+    """Return what was measured of each seed and rate, with test at every rate and none chosen yet; see `choose`.
+
+    Parameters
+    ----------
+    study
+        Settings and seeds.
+    rates
+        Learning rates that trained together.
+    curves
+        What training them gave.
+    after, before
+        Accuracy on the source task after training, shape ``(seeds, rates)``, and before, shape ``(seeds,)``.
+    """
     values = {name: getattr(curves, name)[-1].numpy() for name in METRICS}
+    read = []
     for index, seed in enumerate(study.seeds):
-        for place, rate in enumerate(study.config.learning_rates):
-            read = {name: values[name][index, place] for name in METRICS}
-            ok, selected = first_divergence([read["train_loss"]]) is None, place == chosen
-            measured = known(read, ok=ok)
-            if not selected:
-                measured |= {"test_loss": None, "test_accuracy": None}
-            yield {
-                "seed": seed,
-                "learning_rate": rate,
-                "selected": selected,
-                "validation_examples": study.config.data.validation_examples,
-                "test_examples": study.config.data.test_examples if selected else None,
-                **_ended(ok=ok),
-                **measured,
-                "source_accuracy_before": float(before[index]),
-                "source_accuracy": float(after[index, place]) if ok and selected else None,
-            }
+        for place, rate in enumerate(rates):
+            numbers = {name: values[name][index, place] for name in METRICS}
+            ok = first_divergence([numbers["train_loss"]]) is None
+            read.append(
+                {
+                    "seed": seed,
+                    "learning_rate": rate,
+                    "validation_examples": study.config.data.validation_examples,
+                    "test_examples": study.config.data.test_examples,
+                    **_ended(ok=ok),
+                    **known(numbers, ok=ok),
+                    "source_accuracy_before": float(before[index]),
+                    "source_accuracy": float(after[index, place]) if ok else None,
+                }
+            )
+    return read
+
+
+def choose(rows: Sequence[Row], chosen: float) -> None:
+    """Say in the runs of a cell which rate was chosen and whether it is an end of those tried; drop the others' test.
+
+    What is kept of the source task stays at every rate, since nothing is chosen by it.
+    """
+    rates = {row["learning_rate"] for row in rows}
+    for row in rows:
+        row["selected"] = row["learning_rate"] == chosen
+        if not row["selected"]:
+            row.update(dict.fromkeys(("test_loss", "test_accuracy", "test_examples")))
+        elif len(rates) > 1:
+            row["edge"] = chosen in (min(rates), max(rates))
 
 
 def _ended(*, ok: bool) -> Row:
@@ -157,8 +183,9 @@ def _identity(study: Study, target: Target, cell: Cell, epochs: int, seed: int, 
     }
     setting = "/".join(f"{key}={value:g}" for key, value in named.items() if value is not None)
     rule = "/rslora" if getattr(cell.method, "use_rslora", False) else ""
+    placed = f"/{target.kind or 'first'}/{cell.setting}" if cell.experiment == "placement" else ""
     return {
-        "run_id": f"{NAME}/{cell.experiment}/{cell.label}/{setting}{rule}/seed={seed}",
+        "run_id": f"{NAME}/{cell.experiment}/{cell.label}/{setting}{rule}{placed}/seed={seed}",
         "study": NAME,
         "experiment": cell.experiment,
         "task": target.name,

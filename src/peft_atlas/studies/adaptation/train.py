@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,6 +21,7 @@ from peft_atlas.studies.adaptation.data import shuffled, source_task
 from peft_atlas.studies.adaptation.jobs import NO_ADAPTATION
 from peft_atlas.studies.adaptation.rows import (
     cell_rows,
+    choose,
     cost_rows,
     last_points,
     pretraining_rows,
@@ -41,13 +43,25 @@ def pretrain(study: Study) -> tuple[dict[str, Tensor], list[Row], list[Row]]:
     return {name: values.detach().cpu() for name, values in model.state_dict().items()}, runs, points
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What the cells of a job share: the study, its networks, the tasks, and accuracy on the source before."""
+
+    study: Study
+    model: SimpleNN
+    task: Task
+    source: Task
+    target: Target
+    before: Tensor
+
+
 def train_target(
     study: Study, base: Mapping[str, Tensor], target: Target, experiment: str
 ) -> tuple[list[Row], list[Row], list[Row]]:
     """Return runs, last points of the curves, and costs of one part of the study on one target task.
 
-    Every cell trains at every learning rate of the grid; the rate with the best mean validation accuracy over
-    seeds is chosen for the cell, and test and source are read at that rate alone.
+    Every cell trains at every learning rate of the grid, which grows where its end is best; the rate with the best
+    mean validation accuracy over seeds is chosen for the cell, and test is kept at that rate alone.
 
     Parameters
     ----------
@@ -58,44 +72,111 @@ def train_target(
     target
         The task.
     experiment
-        Part of the study, one of `EXPERIMENTS`.
+        Part of the study, a key of `AdaptationConfig.targets`.
+    """
+    wanted = {"unadapted": experiment == "methods", "shuffle": experiment == "shuffled_labels"}
+    runs, costs = train_cells(study, base, target, cells(study.config, experiment), **wanted)
+    return runs, last_points(runs), costs
+
+
+def train_cells(
+    study: Study,
+    base: Mapping[str, Tensor],
+    target: Target,
+    trained: Sequence[Cell],
+    *,
+    unadapted: bool = False,
+    shuffle: bool = False,
+) -> tuple[list[Row], list[Row]]:
+    """Return runs and costs of some cells on one target task.
+
+    Parameters
+    ----------
+    study, base, target
+        As `train_target` takes them.
+    trained
+        The cells.
+    unadapted
+        Whether the network as it is comes first, as a run per seed.
+    shuffle
+        Whether the training labels say nothing.
     """
     device = resolve_device(study.device)
     model = study.network
     model.load_state_dict(dict(base))
     model.to(device)
     task, source = study.data(base, target), source_task(study.sizes, study.seeds)
-    if experiment == "shuffled_labels":
-        task = shuffled(task, study.seeds)
+    task = shuffled(task, study.seeds) if shuffle else task
     before = evaluate(model, source.test, (len(study.seeds), 1))[1][:, 0]
-    runs = _unadapted(study, model, task, target, before) if experiment == "methods" else []
-    costs = []
-    for cell in cells(study.config, experiment):
-        trained, spent = _train_cell(study, model, task, source, target, cell, before)
-        runs += trained
-        costs += cost_rows(trained, spent)
-    return runs, last_points(runs), costs
+    runs = _unadapted(study, model, task, target, before) if unadapted else []
+    costs, job = [], _Job(study, model, task, source, target, before)
+    for cell in trained:
+        found, spent = _search(job, cell)
+        runs += found
+        costs += spent
+    return runs, costs
 
 
-def _train_cell(
-    study: Study, model: SimpleNN, task: Task, source: Task, target: Target, cell: Cell, before: Tensor
-) -> tuple[list[Row], Spent]:
+def _search(job: _Job, cell: Cell) -> tuple[list[Row], list[Row]]:
+    """Return the runs of a cell at every rate that was tried, and their costs."""
+    config = job.study.config
+    runs, spent = _train_cell(job, cell, config.learning_rates)
+    costs = cost_rows(runs, spent)
+    for _ in range(config.extensions):
+        beyond = rate_beyond(_chosen(runs), sorted({row["learning_rate"] for row in runs}))
+        if beyond is None:
+            break
+        more, spent = _train_cell(job, cell, (beyond,))
+        runs += more
+        costs += cost_rows(more, spent)
+    choose(runs, _chosen(runs))
+    return runs, costs
+
+
+def _train_cell(job: _Job, cell: Cell, rates: Sequence[float]) -> tuple[list[Row], Spent]:
     """Return the runs of a cell, one per seed and learning rate, and what training them together took."""
-    config, population = study.config, study.population
-    attached = attach(model, cell.method, Members(population, study.seeds), HEAD if cell.label == "head only" else ())
-    batches = -(-target.train_examples // config.batch_size)
-    rates = torch.tensor(config.learning_rates, dtype=torch.float64)
-    plan = TrainingPlan(-(-config.steps // batches), config.batch_size, rates.expand(population), False, False)
+    study, config, population = job.study, job.study.config, (len(job.study.seeds), len(rates))
+    members, head = Members(population, study.seeds), HEAD if cell.label == "head only" else ()
+    attached = attach(job.model, cell.method, members, head)
+    batches = -(-job.target.train_examples // config.batch_size)
+    each = torch.tensor(rates, dtype=torch.float64).expand(population)
+    plan = TrainingPlan(-(-config.steps // batches), config.batch_size, each, False, False)
     learning, factors = attached.trainable(), attached.rate_factors()
     raised = {learning[name]: factor for name, factor in factors.items() if factor != 1}
     with measured() as spent:
-        curves = train_population(model, task, plan, population, study.seeds, raised)
-    after = evaluate(model, source.test, population)[1]
-    chosen = choose_rate(curves.validation_accuracy[-1])
-    read = list(readings(study, curves, after, before, chosen))
-    runs = cell_rows(study, target, cell, plan.epochs, attached, read)
+        curves = train_population(job.model, job.task, plan, population, study.seeds, raised)
+    after = evaluate(job.model, job.source.test, population)[1]
+    read = readings(study, rates, curves, after, job.before)
+    runs = cell_rows(study, job.target, cell, plan.epochs, attached, read)
     attached.detach()
     return runs, spent
+
+
+def _chosen(runs: Sequence[Row]) -> float:
+    """Return the rate that is best on validation among the runs of a cell."""
+    rates = sorted({row["learning_rate"] for row in runs})
+    reached = {(row["seed"], row["learning_rate"]): row["validation_accuracy"] for row in runs}
+    seeds = sorted({row["seed"] for row in runs})
+    table = [[reached[seed, rate] for rate in rates] for seed in seeds]
+    numbers = [[float("nan") if value is None else value for value in row] for row in table]
+    return rates[choose_rate(torch.tensor(numbers, dtype=torch.float64))]
+
+
+def rate_beyond(best: float, tried: Sequence[float]) -> float | None:
+    """Return the rate beyond the end at which the best one is, by the grid's own ratio; None where it is inside.
+
+    Parameters
+    ----------
+    best
+        The best of the rates.
+    tried
+        Rates, rising; a single one has no end.
+    """
+    if len(tried) < 2 or best not in (tried[0], tried[-1]):
+        return None
+    rate = best * tried[0] / tried[1] if best == tried[0] else best * tried[-1] / tried[-2]
+    # Rounded, so that 0.03 times 3 is 0.09 and a run's name is short.
+    return float(f"{rate:.3g}")
 
 
 def choose_rate(validation: Tensor) -> int:
@@ -139,7 +220,7 @@ def pretrain_step(step: Step) -> None:
 
 def adapt_step(step: Step) -> None:
     """Adapt the pretrained networks to one target task, in one part of the study."""
-    target = Target(int(step.wildcards["shift"]), int(step.wildcards["examples"]))
+    target = Target.of(step.wildcards["shift"], int(step.wildcards["examples"]))
     base = load_file(step.path("base"))
     runs, curves, costs = train_target(_study_of(step), base, target, step.wildcards["experiment"])
     step.write("runs", runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,8 @@ from peft_atlas.studies.encoder.contrasts import (
 )
 from peft_atlas.studies.encoder.jobs import NAME, RANDOM_WEIGHTS
 
+# What the prespecified comparison is to detect with 80 % power, in points: on the mean over tasks, and on one task.
+AIM, AIM_PER_TASK = 1.2, 1.7
 # Reliability of the measured order of settings from which an order would be reported.
 RELIABLE = 0.8
 
@@ -120,9 +123,28 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
         f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {named(row)} less that of full fine-tuning "
         f"is {in_short(effect)} in the mean over {' and '.join(tasks['task'])} ({int(row['n'])} seeds, {tested:,} test "
         f"texts): {outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over "
-        f"seeds and texts gives {wide}. More examples, another model or other tasks could change it.",
+        f"seeds and texts gives {wide}. {_power(row, tasks)}More examples, another model or other tasks could change "
+        "it.",
         effect,
     )
+
+
+def _power(row: pd.Series[Any], tasks: pd.DataFrame) -> str:
+    """Return what is detectable and, where that is more than the aim, how many seeds the aim would take."""
+    known = [_known(value) for value in (row["detectable"], tasks["detectable"].max())]
+    if None in known:
+        return ""
+    whole, single = (100 * value for value in known if value is not None)
+    said = f"Detectable with 80 % power are {whole:.1f} points in the mean over tasks and {single:.1f} on one task"
+    needed = max(seeds_for(AIM, whole, int(row["n"])), seeds_for(AIM_PER_TASK, single, int(row["n"])))
+    if needed <= row["n"]:
+        return f"{said}. "
+    return f"{said}; the aims, {AIM:g} and {AIM_PER_TASK:g}, would take about {needed} seeds. "
+
+
+def seeds_for(aim: float, detectable: float, seeds: int) -> int:
+    """Return how many seeds detect an aim, given what some seeds detect: the error falls with their root."""
+    return math.ceil(seeds * (detectable / aim) ** 2)
 
 
 def _known(value: Any) -> float | None:

@@ -15,7 +15,7 @@ from peft_atlas.studies.literature.memory_findings import memory_checks
 from peft_atlas.studies.literature.published_tables import PublishedTables
 
 # The question of the contrasts whose margin decides whether LoRA reaches the full model.
-NON_INFERIORITY = "lora_against_full_stopped"
+NON_INFERIORITY = "lora_against_full_tuned"
 
 
 def findings(given: Given) -> list[Finding]:
@@ -33,7 +33,7 @@ def findings(given: Given) -> list[Finding]:
     )
     checks += memory_checks(tables.predictions)
     judged = claims(tables, measured, _margin(given.tables["contrasts"]))
-    elsewhere = [finding for finding in given.so_far if finding.kind == "claim"]
+    elsewhere = [finding for finding in (*given.so_far, *_from_jobs(given.checks)) if finding.kind == "claim"]
     answers = published_answers(tables, [*elsewhere, *judged, *checks])
     advice = published_advice(tables, [*elsewhere, *judged, *checks])
     return [*answers, *judged, *published_errata(tables, checks), *checks, *advice]

@@ -10,6 +10,10 @@ from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import ComparedTask, measured_rows
 from peft_atlas.studies.notebook.contrasts import LAST_EPOCH
 from peft_atlas.studies.notebook.description import STUDY
+from peft_atlas.studies.notebook.jobs import TUNED_PART
+
+# Parts of the study that a rule of their own trains.
+OWN_RULES = ("sweep", TUNED_PART)
 
 
 def blocks(material: Material) -> list[Block]:
@@ -47,7 +51,7 @@ def costs(material: Material) -> pd.DataFrame:
     """Return the seconds a run of each cell; members of a block train together, so they share its time equally."""
     spent, runs = material.tables["costs"], material.tables["runs"]
     runs = runs[runs["study"] == STUDY.name]
-    rules = runs["experiment"].map(lambda name: "train_sweep" if name == "sweep" else "train_baseline")
+    rules = runs["experiment"].map(lambda name: f"train_{name}" if name in OWN_RULES else "train_baseline")
     by_rule = spent.groupby("rule")
     seconds = by_rule["wall_seconds"].sum() / rules.value_counts()
     memory = 1e6 * by_rule["peak_memory_mb"].max()
