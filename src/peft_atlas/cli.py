@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from peft_atlas import __version__, results_command, workflow_command
+from peft_atlas import results_command, workflow_command
 from peft_atlas.errors import AtlasError
 from peft_atlas.planning import commands as planning
 from peft_atlas.refresh.commands import refresh
+from peft_atlas.version import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,11 +12,11 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from peft_atlas import __version__
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_whole
 from peft_atlas.result_sets import load, tables_in
 from peft_atlas.tables.data_dictionary import data_dictionary
+from peft_atlas.version import __version__
 
 # Members carry one date, so that the same tables make the same bytes.
 _DATE = (2020, 1, 1, 0, 0, 0)

@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from peft_atlas import __version__
 from peft_atlas.errors import AtlasError
 from peft_atlas.tables.contract import Contract, checked_frame
 from peft_atlas.tables.schemas import CONTRACTS
+from peft_atlas.version import __version__
 from peft_atlas.workflow_command import workflow_root
 
 RESULTS = Path("results")

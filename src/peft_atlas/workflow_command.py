@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-import peft_atlas
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_text
 
@@ -26,7 +25,7 @@ def workflow_root() -> Path:
     AtlasError
         If the package has neither.
     """
-    package = Path(peft_atlas.__file__).resolve().parent
+    package = Path(__file__).resolve().parent
     for root in (package / "packaged_workflow", package.parents[1]):
         if (root / "Snakefile").is_file():
             return root

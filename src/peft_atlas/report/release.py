@@ -17,10 +17,10 @@ from functools import partial
 from html import escape
 from pathlib import Path
 
-from peft_atlas import __version__
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_text, write_whole
 from peft_atlas.snakemake_support.provenance import code_version
+from peft_atlas.version import __version__
 
 MANIFEST = "release.json"
 _FIGURE_ENDINGS = ("pdf", "svg", "csv", "tex")

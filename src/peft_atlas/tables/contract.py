@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from peft_atlas import __version__
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_whole
+from peft_atlas.version import __version__
 
 INTEGER = pa.int64()
 NUMBER = pa.float64()

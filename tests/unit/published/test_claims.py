@@ -28,7 +28,7 @@ def answer(name, size, low, high, study="notebook"):
 
 def judged(tables, *answers, margin=None):
     """Return the claims alone, by id, with answers of other studies; ``margin`` is in percentage points."""
-    names = ("published", "parameters", "memory", "application_verdicts", "references")
+    names = ("published", "parameters", "memory", "application_verdicts", "references", "predictions")
     known = PublishedTables(**{name: tables[name] for name in names}, conflicts=pd.DataFrame())
     return {each.id: each for each in claims(known, {one.id: one for one in answers}, margin)}
 
