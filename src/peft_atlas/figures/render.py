@@ -26,6 +26,7 @@ from peft_atlas.figures.spec import Description, FigureModule, FigureSpec, load_
 from peft_atlas.figures.style import at_size, figure_size, magnification, panel_grid, rc_params
 from peft_atlas.files import write_text, write_whole
 from peft_atlas.step import Step
+from peft_atlas.tables.expected_rows import expecting_rows
 
 # Without dates and program versions, the same input gives the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
@@ -53,9 +54,10 @@ def render(module: FigureModule, tables: Mapping[str, pd.DataFrame], style: Figu
     stem
         Path of the files, without extension.
     """
-    plotted = module.select(tables)
-    description = module.describe(plotted)
-    figure = draw_figure(module, plotted, style)
+    with expecting_rows(f"figure {module.SPEC.name}"):
+        plotted = module.select(tables)
+        description = module.describe(plotted)
+        figure = draw_figure(module, plotted, style)
     with drawn_with(module.SPEC, style):
         for ending in style.formats:
             write_whole(stem.with_suffix(f".{ending}"), partial(_save, figure, ending, style.dpi))

@@ -35,6 +35,8 @@ def job(log: str) -> Iterator[None]:
             yield
         except AtlasError as error:
             root.error("%s", error)
+            if error.__cause__ is not None:
+                root.info("which comes of", exc_info=error.__cause__)
             sys.exit(1)
         except Exception:
             root.exception("unexpected fault")

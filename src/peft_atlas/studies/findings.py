@@ -11,6 +11,7 @@ from peft_atlas.analysis.finding import Finding, as_rows
 from peft_atlas.step import Step
 from peft_atlas.studies.study import studies_of
 from peft_atlas.tables.contract import read_table
+from peft_atlas.tables.expected_rows import expecting_rows
 from peft_atlas.tables.names import RECORD
 from peft_atlas.tables.schemas import FINDINGS
 
@@ -63,7 +64,8 @@ def all_findings(
     checks = pd.concat(ordered) if ordered else pd.DataFrame(columns=FINDINGS.schema().names)
     found: list[Finding] = []
     for study in studies_of(tuple(tables["runs"]["study"].unique())):
-        found += study.part("findings").findings(Given(tables, checks, confidence, tuple(found)))
+        with expecting_rows(f"findings of the {study.name} study"):
+            found += study.part("findings").findings(Given(tables, checks, confidence, tuple(found)))
     rows = pd.concat([as_rows(found), checks], ignore_index=True)
     return rows.assign(position=range(len(rows)))
 

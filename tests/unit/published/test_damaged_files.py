@@ -6,14 +6,22 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from literature_findings import find
 from published_rows import FOLDER, GOOD, HEADER, load
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.studies.literature.checks import bounds
 from peft_atlas.studies.literature.data import (
+    REFERENCES_FILE,
+    SOURCES_FILE,
     load_published,
+    load_references,
+    load_sources,
 )
+from peft_atlas.tables.expected_rows import expecting_rows
 
 
 def _readable(folder: Path, content: bytes) -> pd.DataFrame | None:
@@ -73,3 +81,28 @@ def test_the_shipped_folder_survives_windows_line_ends(tmp_path, published):
     for path in filter(Path.is_file, copy.rglob("*")):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     pd.testing.assert_frame_equal(load_published(copy), published)
+
+
+def fewer(tables, folder, name, keep):
+    """Return the tables as they are where one published file holds only the rows with a word in them."""
+    copy = folder / "published"
+    shutil.copytree(FOLDER, copy)
+    head, *rows = (copy / name).read_text(encoding="utf-8").splitlines(keepends=True)
+    (copy / name).write_text(head + "".join(row for row in rows if keep in row), encoding="utf-8")
+    sources = load_sources(copy / SOURCES_FILE)
+    references = load_references(copy / REFERENCES_FILE, sources)
+    return {**tables, "published": load_published(copy), "references": references}
+
+
+def test_a_bound_without_numbers_is_no_finding_and_no_fault(tables, tmp_path):
+    left = fewer(tables, tmp_path, "applications.csv", "<")["published"]
+    assert len(left[left["table"] == "applications"])
+    assert all(found.verdict for found in bounds(left))
+
+
+def test_a_missing_row_that_a_finding_rests_on_is_one_line_with_its_cause(tables, tmp_path):
+    left = fewer(tables, tmp_path, "references.csv", "no such row")
+    words = r"literature study: not made, since its tables lack rows that quotations\.py:\d+, _wording rests on"
+    with pytest.raises(AtlasError, match=words) as caught, expecting_rows("findings of the literature study"):
+        find(left)
+    assert isinstance(caught.value.__cause__, IndexError)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from peft_atlas.analysis.evidence import select
@@ -284,7 +285,7 @@ def _quotation(source: str, cells: pd.DataFrame, published: pd.DataFrame) -> Fin
     others = exact_cells(published[published["source"] != source])
     known = {_what(row) for row in others.itertuples()}
     found = [_what(row) in known for row in cells.itertuples()]
-    lost = cells[[not hit for hit in found]]
+    lost = cells[np.array([not hit for hit in found], dtype=bool)]
     listed = "; ".join(f"{row.method} {row.printed} ({place(row.table, [row.line])})" for row in lost.itertuples())
     return check(
         f"quotation_{source}",
@@ -342,12 +343,13 @@ def bounds(published: pd.DataFrame) -> list[Finding]:
     """Return, for each source, whether its numbers keep to every bound printed for the same task, metric and method."""
     limits = published[published["qualifier"].isin(["less_than", "greater_than"])]
     pairs = limits.merge(exact_cells(published), on=["task", "metric"], suffixes=("_bound", ""))
-    pairs = pairs[[row.method in row.method_bound for row in pairs.itertuples()]]
+    pairs = pairs[np.array([row.method in row.method_bound for row in pairs.itertuples()], dtype=bool)]
     return [_bound(str(source), rows) for source, rows in pairs.groupby("source", sort=False)]
 
 
 def _bound(source: str, pairs: pd.DataFrame) -> Finding:
-    broken = pairs[[_breaks(row.qualifier_bound, row.value_bound, row.value) for row in pairs.itertuples()]]
+    breaks = [_breaks(row.qualifier_bound, row.value_bound, row.value) for row in pairs.itertuples()]
+    broken = pairs[np.array(breaks, dtype=bool)]
     listed = " ".join(
         f"It has {row.printed} for {row.task} ({place(row.table, [row.line])}), where {row.source_bound} gives "
         f"the bound {row.printed_bound} ({place(row.table_bound, [row.line_bound])}): a bound stored as a value."

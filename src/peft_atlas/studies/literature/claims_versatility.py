@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import Effect, Finding
 from peft_atlas.studies.literature.checks import slug
@@ -27,7 +29,7 @@ def _applied(tables: PublishedTables, domain: str) -> Finding:
     """
     lora = of_other_sources(tables.published)
     keys = zip(lora["table"], lora["task"], strict=True)
-    rows = lora[[task.startswith(domain) or family(table, task) == domain for table, task in keys]]
+    rows = lora[np.array([task.startswith(domain) or family(table, task) == domain for table, task in keys], bool)]
     numbers = int(rows["value"].notna().sum())
     if numbers:
         detail = f"{numbers} numbers of LoRA are printed by {both(sorted(rows['source'].unique()))}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from peft_atlas.analysis.finding import POINTS, Effect, Finding
@@ -109,7 +110,7 @@ def _two_percentages(tables: PublishedTables) -> Iterator[Finding]:
 def _quoted_and_open(tables: PublishedTables) -> pd.DataFrame:
     """Return the conflicts that nothing settles and that a number of the seed notebook is part of."""
     found = tables.conflicts[(tables.conflicts["scope"] == SOURCES) & (tables.conflicts["verdict"] == OPEN)]
-    return found[[SEED in sources.split(", ") for sources in found["sources"]]]
+    return found[np.array([SEED in sources.split(", ") for sources in found["sources"]], dtype=bool)]
 
 
 def _ambiguous_percentages(tables: PublishedTables) -> Iterator[Finding]:

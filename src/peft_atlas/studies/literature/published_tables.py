@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from peft_atlas.analysis.evidence import select
@@ -89,7 +90,8 @@ class PublishedTables:
     def averages_of(self, family: str) -> str:
         """Return the evidence of a family's scores: the averages and the percentages that their source prints."""
         cells = self.exact[self.exact["source"] == SOURCE]
-        cells = cells[[family_of(*key) == family for key in zip(cells["table"], cells["task"], strict=True)]]
+        keys = zip(cells["table"], cells["task"], strict=True)
+        cells = cells[np.array([family_of(*key) == family for key in keys], dtype=bool)]
         parts = (
             select("published", rows, ("source", "table", "task", "metric"))
             for rows in (cells[cells["task"] == AVERAGE], cells[cells["metric"] == PERCENT])
