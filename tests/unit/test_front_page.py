@@ -177,6 +177,10 @@ def test_published_averages_stand_beside_methods_of_the_source_that_prints_most(
         "full": "–", "LoRA": "60.0 / 30.0", "DoRA": "61.0 / –", "BitFit": "–",
     }  # fmt: skip
     assert {line.cells[-1] for line in made.tasks[1].lines} == {"–"}
+    assert len(made.header) - 1 in made.tasks[0].columns
+    # Nothing but the accuracy is known there, and nothing was compared.
+    assert made.tasks[1].columns == (0,)
+    assert not made.tasks[1].differs
 
 
 def test_an_interval_that_leaves_the_axis_ends_at_its_edge(monkeypatch):

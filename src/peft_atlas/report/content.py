@@ -223,11 +223,17 @@ class MethodLine:
 
 @dataclass(frozen=True)
 class MethodTask:
-    """The methods on one task: title for the menu, what the task is, and a line per method."""
+    """The methods on one task: title for the menu, what the task is, and a line per method.
+
+    ``columns`` are the places of the columns that have an entry on this task, ``differs`` whether a method was
+    compared with full fine-tuning.
+    """
 
     title: str
     about: str
     lines: tuple[MethodLine, ...]
+    columns: tuple[int, ...]
+    differs: bool
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ def limits(material: Material) -> tuple[str, ...]:
     return tuple(
         text
         for text in (
+            _running(material),
             _few_seeds(material),
             _largest_model(material.tables["runs"]),
             _resolution(material),
             _published(material.tables["published"]),
-            _running(material),
         )
         if text
     )

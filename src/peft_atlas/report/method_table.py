@@ -65,7 +65,8 @@ def _task(task: ComparedTask, published: pd.Series[Any]) -> MethodTask:
     ranked = sorted(task.rows, key=_place, reverse=True)
     widest = _widest(task.rows)
     lines = tuple(_line(row, full, widest, published, beside=task.published) for row in ranked)
-    return MethodTask(task.title, task.about, lines)
+    known = tuple(place for place in range(len(lines[0].cells)) if any(line.cells[place] != MISSING for line in lines))
+    return MethodTask(task.title, task.about, lines, known, any(line.bar is not None for line in lines))
 
 
 def _place(row: MethodRow) -> tuple[bool, float, float]:

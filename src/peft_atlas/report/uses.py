@@ -14,7 +14,7 @@ RERUN = """make                          # set up .venv and run everything
 snakemake --cores 2           # the same, with the environment active
 snakemake --cores 2 figures   # only the figures, from the combined tables
 snakemake --cores 2 --configfile my.yaml"""
-LATEX = r"""\usepackage{booktabs, graphicx}
+LATEX = r"""\usepackage{booktabs, graphicx, longtable}
 \graphicspath{{figures/}}
 \input{results/paper/numbers}
 \input{results/paper/memory}"""

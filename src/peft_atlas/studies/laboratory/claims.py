@@ -258,13 +258,16 @@ def _times(values: list[float | None]) -> str:
 
 def _gaps(name: str, source: Source, contrasts: pd.DataFrame, question: str) -> Finding:
     """Return whether LoRA falls further behind full fine-tuning, for the smallest rank, with more of something."""
-    rows = contrasts[contrasts["question"] == question].sort_values("rank")
+    rows, evidence = (
+        contrasts[contrasts["question"] == question].sort_values("rank"),
+        f"contrasts: study={NAME}, question={question}",
+    )
     statement = {
         BATCH_GAP: "LoRA loses more accuracy than full fine-tuning as batches grow",
         CAPACITY_GAP: "LoRA of a small rank falls behind full fine-tuning as examples grow",
     }[question]
     if rows.empty:
-        return _claim(name, statement, source, "undecided", _evidence(name), "Not measured.", Effect(None, POINTS, n=0))
+        return _claim(name, statement, source, "undecided", evidence, "Not measured.", Effect(None, POINTS, n=0))
     effects = [Effect.of_contrast(row) for _, row in rows.iterrows()]
     first, row = effects[0], rows.iloc[0]
     words = ", ".join(
@@ -278,7 +281,7 @@ def _gaps(name: str, source: Source, contrasts: pd.DataFrame, question: str) -> 
         statement,
         source,
         verdict,
-        f"contrasts: study={NAME}, question={question}",
+        evidence,
         f"LoRA less full fine-tuning changes by {words} points with {more} against {row['reference']}, all rates "
         f"tuned ({row['adjustment']}; {first.detectable_in_words()}).",
         first,

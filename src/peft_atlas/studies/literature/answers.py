@@ -98,7 +98,7 @@ def _holds(judged: Sequence[Finding]) -> Finding:
     claims = [finding for finding in judged if finding.kind == "claim" and finding.source.startswith(SEED_NOTEBOOK)]
     wrong = [finding for finding in claims if finding.verdict == "contradicted"]
     # A claim that was tested on a network of this run says little about the literature.
-    published = [finding for finding in wrong if not finding.evidence.startswith("findings: kind=answer")]
+    published = [f for f in wrong if f.study == NAME and not f.evidence.startswith("findings: kind=answer")]
     listed = "; ".join(finding.statement for finding in published) or "none"
     return Finding(
         "answer",
@@ -108,11 +108,23 @@ def _holds(judged: Sequence[Finding]) -> Finding:
         ATLAS,
         "recomputed",
         f"findings: kind=claim; findings: kind=check, study={NAME}",
+<<<<<<< ours
         f"Of {len(claims)} testable statements of the notebook that this project set out to check "
         f"{_counted(claims)}. Contradicted by published or recomputed numbers: {listed}. {failing} of "
         f"{len(of_sources)} checks of the published tables and of the notebook's quotations fail.",
+=======
+        f"Of {len(claims)} testable statements {_counted(claims)}. Contradicted by published or recomputed numbers: "
+        f"{listed}.{_by_own_runs(wrong, published)} {failing} of {len(of_sources)} checks of the published tables and of the "
+        "notebook's quotations fail.",
+>>>>>>> theirs
         effect=Effect(float(len(wrong)), "statements contradicted", n=len(claims)),
     )
+
+
+def _by_own_runs(wrong: Sequence[Finding], published: Sequence[Finding]) -> str:
+    """Return how many statements are contradicted on networks of this run alone."""
+    others = [finding.statement for finding in wrong if finding not in published]
+    return f" On small networks of this run alone: {'; '.join(others)}." if others else ""
 
 
 def _counted(claims: Sequence[Finding]) -> str:

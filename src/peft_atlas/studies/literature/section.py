@@ -6,7 +6,7 @@ from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import ComparedTask, MethodRow
 from peft_atlas.studies.literature.jobs import NAME
-from peft_atlas.studies.literature.scores import scores
+from peft_atlas.studies.literature.scores import COMMONSENSE, scores
 
 
 def blocks(material: Material) -> list[Block]:
@@ -28,6 +28,7 @@ def compared(material: Material) -> list[ComparedTask]:
     """Return the published average of each method, by base model and family of tasks."""
     found = []
     rows = scores(material.tables["published"])
+    rows = rows.sort_values("family", key=lambda names: names != COMMONSENSE, kind="stable")
     for (model, family), group in rows.groupby(["base_model", "family"], sort=False):
         methods = tuple(
             MethodRow(str(row.method), str(row.method), accuracy=float(row.accuracy), percent=float(row.percent))

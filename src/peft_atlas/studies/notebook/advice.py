@@ -28,6 +28,6 @@ def notebook_advice(answers: Sequence[Finding]) -> Iterator[Finding]:
         ATLAS,
         "measured",
         "findings: kind=answer, id=notebook_rank_trend",
-        f"{trend.detail} A network of two layers; what holds for large models is in the tables below.",
+        f"{(trend.detail or '').partition(' Between')[0]} A network of two layers, on a synthetic task.",
         trend.effect,
     )
