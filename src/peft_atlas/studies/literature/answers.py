@@ -108,15 +108,10 @@ def _holds(judged: Sequence[Finding]) -> Finding:
         ATLAS,
         "recomputed",
         f"findings: kind=claim; findings: kind=check, study={NAME}",
-<<<<<<< ours
         f"Of {len(claims)} testable statements of the notebook that this project set out to check "
-        f"{_counted(claims)}. Contradicted by published or recomputed numbers: {listed}. {failing} of "
-        f"{len(of_sources)} checks of the published tables and of the notebook's quotations fail.",
-=======
-        f"Of {len(claims)} testable statements {_counted(claims)}. Contradicted by published or recomputed numbers: "
-        f"{listed}.{_by_own_runs(wrong, published)} {failing} of {len(of_sources)} checks of the published tables and of the "
+        f"{_counted(claims)}. Contradicted by published or recomputed numbers: {listed}."
+        f"{_by_own_runs(wrong, published)} {failing} of {len(of_sources)} checks of the published tables and of the "
         "notebook's quotations fail.",
->>>>>>> theirs
         effect=Effect(float(len(wrong)), "statements contradicted", n=len(claims)),
     )
 
