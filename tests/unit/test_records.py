@@ -64,7 +64,11 @@ def test_records_of_this_folder_are_left_alone(made):
     assert (made / "results/runs.parquet").stat().st_mtime == 2e9
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", gzip.compress(b"[1]"), gzip.compress(b'{"results/a": {}}')])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no gzip", gzip.compress(b"[1]"), gzip.compress(b'{"results/a": {}}')],
+    ids=["empty", "no gzip", "a list", "no times"],
+)
 def test_damaged_records_are_one_line(handed, data):
     (handed / KEPT).write_bytes(data)
     with pytest.raises(AtlasError, match=r"results/records\.json\.gz: its records cannot be used \("):
