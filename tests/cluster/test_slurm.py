@@ -13,7 +13,7 @@ from peft_atlas.snakemake_support.stale_slurm_jobs import Orphan, cancel_orphans
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
-GPU_RULES = {"train_baseline", "train_sweep", "check_notebook"}
+GPU_RULES = {"train_baseline", "train_sweep", "train_tuned", "check_notebook"}
 CPU_RULES = {"count_parameters", "check_rounding"}
 
 
@@ -54,16 +54,16 @@ def test_gpu_jobs_got_the_gpu_and_cpu_jobs_none(on_slurm, cluster):
 
 def test_no_two_jobs_shared_the_gpu(on_slurm, cluster):
     jobs = sorted((job for job in cluster.jobs(on_slurm.project.folder) if job.gpus), key=lambda job: job.start)
-    assert len(jobs) == 4
+    assert len(jobs) == 5
     for earlier, later in itertools.pairwise(jobs):
         assert earlier.end <= later.start
-    # Three were in the queue at once, so it was Slurm that kept them apart.
-    assert sum(job.submit < jobs[0].end for job in jobs) == 3
+    # Four were in the queue at once, so it was Slurm that kept them apart.
+    assert sum(job.submit < jobs[0].end for job in jobs) == 4
 
 
 def test_the_limits_are_printed_before_the_first_submission(on_slurm):
     before, _ = on_slurm.printed.split("has been submitted", maxsplit=1)
-    assert "Estimate: 6 jobs to submit" in before
+    assert "Estimate: 7 jobs to submit" in before
     assert "2,000 MB in the largest job" in before
 
 

@@ -13,7 +13,7 @@ STUDIES = 300
 
 
 def study(draws, effects, seeds=10, spread=None, role=PRIMARY):
-    """Return the comparisons of one simulated study: methods against one reference, seeds shared."""
+    """Return the comparisons of one simulated study, effects in points: methods against one reference, seeds shared."""
     index = pd.Index(range(seeds), name="seed")
     of_seed = 3 * draws.standard_normal(seeds)
     reference = pd.Series(of_seed + 0.5 * draws.standard_normal(seeds), index)
@@ -21,8 +21,8 @@ def study(draws, effects, seeds=10, spread=None, role=PRIMARY):
     return [
         Comparison(
             *("q", "t", f"m{place}", None, None, "r"),
-            pd.Series(of_seed + effect + sd * draws.standard_normal(seeds), index),
-            reference,
+            pd.Series(of_seed + effect + sd * draws.standard_normal(seeds), index) / 100,
+            reference / 100,
             role=role,
         )
         for place, (effect, sd) in enumerate(zip(effects, spreads, strict=True))
@@ -38,7 +38,7 @@ def simulated(effects, role=PRIMARY, spread=None, number=0):
 
 def test_intervals_of_a_primary_family_cover_each():
     rows = simulated([0.0, 1.0, -2.0])
-    truth = rows["method"].map({"m0": 0.0, "m1": 1.0, "m2": -2.0})
+    truth = rows["method"].map({"m0": 0.0, "m1": 0.01, "m2": -0.02})
     covered = (rows["low"] <= truth) & (truth <= rows["high"])
     assert covered.mean() == pytest.approx(0.95, abs=0.025)
 
@@ -46,7 +46,7 @@ def test_intervals_of_a_primary_family_cover_each():
 def test_simultaneous_intervals_cover_together_though_variances_differ():
     effects, spread = [0.0, 1.0, -2.0, 0.5, 3.0], [0.3, 1.0, 2.0, 4.0, 1.0]
     rows = simulated(effects, EXPLORATORY, spread)
-    truth = rows["method"].map({f"m{place}": effect for place, effect in enumerate(effects)})
+    truth = rows["method"].map({f"m{place}": effect / 100 for place, effect in enumerate(effects)})
     rows["covered"] = (rows["low"] <= truth) & (truth <= rows["high"])
     together = rows.groupby("study_number")["covered"].all().mean()
     # Sidak's inequality: at least nominal, whatever the correlation; 2.5 standard errors of the simulation allowed.
@@ -73,7 +73,7 @@ def test_the_detectable_difference_is_detected_in_four_of_five_studies(n, level)
 def test_a_simulated_study_detects_what_it_says_is_detectable():
     """The estimate rests on each study's own spread, so that over studies the power is near 80 %."""
     first = simulated([0.0], number=3)
-    effect = float(first["detectable"].median())
+    effect = 100 * float(first["detectable"].median())
     rows = simulated([effect], number=4)
     assert (~rows["indistinguishable"].astype(bool)).mean() == pytest.approx(0.8, abs=0.06)
 

@@ -74,7 +74,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         _label_rates(axis, line, chosen)
         axis.set_title(str(name))
     for axis in panels[len(names) :]:
-        axis.set_axis_off()
+        axis.remove()
     low, high = max(0.0, plotted["low"].min() - 3), min(100.0, plotted["high"].max() + 3)
     for place, axis in enumerate(panels[: len(names)]):
         axis.set_ylim(low, high)
