@@ -1,9 +1,11 @@
-# make            build .venv and run the whole study; a second run does nothing
+# make            build .venv and run the whole study, with a first report within two minutes; a second run does nothing
+# make release    a finished report with its tables in docs/, from results/ as they are
 # make test       build the same and run the whole test suite
 # make test-cluster  the tests that start a one-node Slurm, for which its packages must be installed
 # make smoke      a tiny study through every rule
 # make bench      speed of the population against the notebook's own loop
 # make bench-encoder  speed of the encoder study against transformers.Trainer with peft
+# make bench-methods  time of a training step of LoRA and DoRA here against peft's, in pairs
 # make bench-driver  what Snakemake itself costs: its share of a core while jobs run, and the time of a dry run
 # make bench-published  time of all that rests on the published tables, after a change of one
 # make bench-style  time of all that a changed style of the figures draws and writes again
@@ -16,18 +18,29 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
+STAGE := $(ACTIVE) snakemake --cores $(CORES) --config
+# Each process takes the tests of the other's end when its own are done; most tests keep one core busy.
+PYTEST := python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all test fast-test test-cluster smoke bench bench-encoder bench-driver bench-published bench-style schema docs clean
+.PHONY: all release test fast-test test-cluster smoke bench bench-encoder bench-methods bench-driver bench-published bench-style schema docs clean
 
+# The first time in stages, so that there is a report within two minutes: each stage writes the same report again and
+# says which studies are still running. Nothing is trained twice.
 all: $(INSTALLED)
+	test -e results/report.html || { $(STAGE) 'studies=[notebook]' 'later=[adaptation, encoder]' && \
+	  $(STAGE) 'studies=[adaptation, notebook]' 'later=[encoder]'; }
 	$(ACTIVE) snakemake --cores $(CORES)
 
+# A finished report with its tables in docs/, for readers who have not run anything; docs/release.json says of what.
+release: $(INSTALLED)
+	$(ACTIVE) python -m peft_atlas.report.release results docs
+
 test: $(INSTALLED)
-	$(ACTIVE) python -m pytest
+	$(ACTIVE) $(PYTEST)
 
 fast-test: $(INSTALLED)
-	$(ACTIVE) python -m pytest -m "not slow"
+	$(ACTIVE) $(PYTEST) -m "not slow"
 
 # Debian: apt-get install slurmctld slurmd slurm-client munge; without them the tests skip and say so.
 test-cluster: $(INSTALLED)
@@ -42,6 +55,9 @@ bench: $(INSTALLED)
 bench-encoder: $(INSTALLED)
 	$(ACTIVE) python benchmarks/encoder_trainer.py
 
+bench-methods: $(INSTALLED)
+	$(ACTIVE) python benchmarks/method_step_time.py
+
 bench-driver: $(INSTALLED)
 	$(ACTIVE) python benchmarks/driver.py
 
@@ -55,16 +71,17 @@ bench-style: $(INSTALLED)
 schema: $(INSTALLED)
 	$(ACTIVE) python -m peft_atlas.snakemake_support.config_schema workflow/schemas/config.schema.json
 
-# Draws the graph of the rules in docs/how-to.md again, after a change of the rules.
+# Writes again what the docs take from the code: the graph of the rules, and the data dictionary.
 docs: $(INSTALLED)
 	$(ACTIVE) python -m peft_atlas.snakemake_support.rulegraph docs/how-to.md
+	$(ACTIVE) python -m peft_atlas.tables.data_dictionary docs/data-dictionary.md
 
 # torch first and by itself, so that no other package can ask for another build of it.
 $(INSTALLED): constraints.txt pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python >= 3.11 is needed; name one: make PYTHON=python3.12')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $(TORCH)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,slurm,export,test]"
 	touch $@
 
 clean:

@@ -27,7 +27,7 @@ LIMIT = 30.0
 FIRST_FONT_SIZE, NEXT_FONT_SIZE = 8.0, 8.5
 # What each change asks of Snakemake: the rules that run first, and the font size of the figures.
 CHANGES = {
-    "published": (("--forcerun", "load_published", "count_parameters", "compute_memory"), FIRST_FONT_SIZE),
+    "published": (("--forcerun", "load_published", "load_record", "count_parameters", "compute_memory"), FIRST_FONT_SIZE),
     "style": ((), NEXT_FONT_SIZE),
 }
 # Each Python process of a run writes what it was (the rule of a job, else the program), the processor time and memory

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from hypothesis import settings
 
 from peft_atlas.figures.spec import all_figures
+from peft_atlas.studies.study import all_studies
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile("atlas", deadline=None, derandomize=True)
@@ -88,7 +91,8 @@ class Project:
     ) -> list[str]:
         """Return the command that runs `snakemake` here; ``config`` extends ``base``."""
         text = yaml.safe_dump(config or {})
-        extra = Path(tempfile.gettempdir()) / f"peft-atlas-{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        extra = Path(tempfile.gettempdir()) / f"peft-atlas-{os.getpid()}-{digest}.yaml"
         extra.write_text(text, encoding="utf-8")
         return [sys.executable, "-m", "snakemake", "--cores", "2", *words, "--configfile", base, str(extra)]
 
@@ -147,7 +151,7 @@ class Project:
         done = self.snakemake("--quiet", "rules", "--dry-run", *words, **options)
         assert done.returncode == 0, done.stdout
         stats = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], flags=re.MULTILINE)
-        targets = {"total", "all", "notebook", "encoder", "adaptation", "literature", "figures", "report", "job"}
+        targets = {"total", "all", "figures", "report", "job", *(study.name for study in all_studies())}
         return {rule: int(count) for rule, count in stats if rule not in targets}
 
     def copy(self, folder: Path) -> Project:
@@ -175,13 +179,27 @@ def lay_project(root: Path, folder: Path) -> Project:
     return Project(folder)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder that the first of the processes of pytest-xdist makes for all."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    complete = folder.with_suffix(".complete")
+    with FileLock(folder.with_suffix(".lock")):
+        if not complete.exists():
+            make(folder)
+            complete.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def smoked(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project whose smoke study is complete; tests must not change it."""
-    project = lay_project(root, tmp_path_factory.mktemp("smoked") / "project")
-    done = project.snakemake()
-    assert done.returncode == 0, done.stdout
-    return project
+
+    def make(folder: Path) -> None:
+        done = lay_project(root, folder).snakemake()
+        assert done.returncode == 0, done.stdout
+
+    return Project(made_once(tmp_path_factory, "smoked", make))
 
 
 @pytest.fixture(scope="session")
@@ -216,10 +234,12 @@ def all_tables() -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def undisturbed(root: Path, all_tables: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project with every table of the tiny study; tests must not change it."""
-    project = lay_project(root, tmp_path_factory.mktemp("undisturbed") / "project")
-    done = project.snakemake(*all_tables, config=TINY)
-    assert done.returncode == 0, done.stdout
-    return project
+
+    def make(folder: Path) -> None:
+        done = lay_project(root, folder).snakemake(*all_tables, config=TINY)
+        assert done.returncode == 0, done.stdout
+
+    return Project(made_once(tmp_path_factory, "undisturbed", make))
 
 
 @pytest.fixture

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
-from peft_atlas import __version__
+from peft_atlas import results_command, workflow_command
 from peft_atlas.errors import AtlasError
 from peft_atlas.planning import commands as planning
+from peft_atlas.refresh.commands import refresh
+from peft_atlas.version import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +20,13 @@ def app() -> None:
 app.add_command(planning.plan)
 app.add_command(planning.count)
 app.add_command(planning.audit)
+app.add_command(workflow_command.init)
+app.add_command(workflow_command.run)
+app.add_command(workflow_command.report)
+app.add_command(workflow_command.where)
+app.add_command(results_command.export)
+app.add_command(results_command.diff)
+app.add_command(refresh)
 
 
 def main() -> None:

@@ -15,8 +15,9 @@ from peft_atlas.config_types import Formats, Section, Seeds, sorted_unique
 from peft_atlas.errors import AtlasError
 from peft_atlas.studies.adaptation.config import AdaptationConfig
 from peft_atlas.studies.encoder.config import EncoderConfig
+from peft_atlas.studies.laboratory.config import LaboratoryConfig
 from peft_atlas.studies.notebook.config import NotebookConfig
-from peft_atlas.studies.study import measured_studies
+from peft_atlas.studies.study import default_studies, measured_studies
 
 # Maximum number of faults in one message: a list of ten thousand wrong seeds should not print as many lines.
 _MAX_FAULTS = 5
@@ -79,7 +80,10 @@ class StudyConfig(Section):
     """The whole configuration."""
 
     studies: Annotated[tuple[StudyName, ...], BeforeValidator(sorted_unique), Field(min_length=1, strict=False)] = (
-        Field(STUDIES, description="measured studies in a default run; the published tables are always included")
+        Field(default_studies(), description="measured studies of a run; the published tables are always included")
+    )
+    later: Annotated[tuple[StudyName, ...], BeforeValidator(sorted_unique), Field(strict=False)] = Field(
+        (), description="studies that a later run adds; the report says that they are still running"
     )
     seeds: Seeds = Field(20, validate_default=True, description="number of seeds, or a list of them")
     device: Literal["auto", "cpu", "cuda"] = Field("cpu", description="where training runs")
@@ -87,6 +91,7 @@ class StudyConfig(Section):
     notebook: NotebookConfig = NotebookConfig()
     encoder: EncoderConfig = EncoderConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
+    laboratory: LaboratoryConfig = LaboratoryConfig()
     figures: FiguresConfig = FiguresConfig()
 
     @model_validator(mode="after")
@@ -98,10 +103,15 @@ class StudyConfig(Section):
             ("shift_ranks", own.shift_ranks[-1]),
             ("method_shift_ranks", own.method_shift_ranks[-1]),
             ("alpha_sweep.shift_rank", own.alpha_sweep.shift_rank),
+            ("placement.shift_rank", own.placement.shift_rank),
         ):
             if rank > full:
                 allowed = f"at most {full}, the full rank of the shifted weight"
                 raise ValueError(f"adaptation.{key} = {rank}: allowed: {allowed}")
+        second = min(own.data.hidden_features, own.data.classes)
+        if own.placement.shift_rank > second:
+            allowed = f"at most {second}, the full rank of the second weight"
+            raise ValueError(f"adaptation.placement.shift_rank = {own.placement.shift_rank}: allowed: {allowed}")
         return self
 
 

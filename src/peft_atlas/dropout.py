@@ -159,7 +159,7 @@ class SeedDropout(nn.Module):
         return self._generators
 
     def _is_second_of_gradless(self) -> bool:
-        """Return whether torch's generator stands where it stood before a pass without gradients."""
+        """Return whether torch's generator is in the state that it had before a pass without gradients."""
         if not self._gradless:
             return False
         ahead = torch.Generator()

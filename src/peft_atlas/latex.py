@@ -48,7 +48,7 @@ def command_name(*words: str) -> str:
 
 
 def _spelt(character: str) -> str:
-    """Return what stands for a character in a command: of a digit its name, of what is no letter nothing."""
+    """Return what replaces a character in a command: the name of a digit, nothing for what is not a letter."""
     return _DIGITS.get(character, character if character.isascii() and character.isalpha() else "")
 
 
@@ -69,6 +69,35 @@ def booktabs(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequ
         "\\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def long_booktabs(
+    header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool], caption: str, label: str
+) -> str:
+    """Build a longtable with booktabs rules, which breaks over pages and repeats its header; cells are escaped."""
+    lines = [
+        f"\\begin{{longtable}}{{@{{}}{''.join('r' if right else 'l' for right in numeric)}@{{}}}}",
+        # The end of the caption's row stands without a blank, unlike that of a row of cells.
+        f"\\caption{{{escape(caption)}}}\\label{{{label}}}\\\\",
+        "\\toprule",
+        _row(header),
+        "\\midrule",
+        "\\endfirsthead",
+        "\\toprule",
+        _row(header),
+        "\\midrule",
+        "\\endhead",
+        *map(_row, rows),
+        "\\bottomrule",
+        "\\end{longtable}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def bibtex(key: str, fields: dict[str, str]) -> str:
+    """Build an entry of kind misc, which has room for papers, repositories and notebooks alike."""
+    lines = [f"  {name} = {{{escape(value)}}}," for name, value in fields.items() if value]
+    return "\n".join([f"@misc{{{key},", *lines, "}"]) + "\n"
 
 
 def _row(cells: Sequence[str]) -> str:

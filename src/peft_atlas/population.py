@@ -97,7 +97,7 @@ class _MemberProduct(torch.autograd.Function):
     """``left @ right.T + addend`` a member, its three products each taken the fast way round.
 
     Shapes: left ``(members, rows, in)``, right ``(members, out, in)``, addend ``(*population, rows, out)`` or
-    None. A single member stands twice in left and right, and its addend is copied into both.
+    None. A single member is put in left and right alike, and its addend is copied into both.
     """
 
     @staticmethod
@@ -150,17 +150,17 @@ class Draws:
     like: Tensor | None = None
 
     def uniform(self, shape: Sequence[int], bound: float) -> Tensor:
-        """Return uniform draws from ``[-bound, bound)``, shape ``(*population, *shape)``, one draw a seed."""
+        """Return uniform draws from ``[-bound, bound)``, shape ``(*population, *shape)``, one draw per seed."""
         return self._spread(
             shape, lambda g: (2 * torch.rand(*shape, generator=g, dtype=torch.float64, device="cpu") - 1) * bound
         )
 
     def normal(self, shape: Sequence[int]) -> Tensor:
-        """Return standard normal draws, shape ``(*population, *shape)``, one draw a seed."""
+        """Return standard normal draws, shape ``(*population, *shape)``, one draw per seed."""
         return self._spread(shape, lambda g: torch.randn(*shape, generator=g, dtype=torch.float64, device="cpu"))
 
     def _spread(self, shape: Sequence[int], draw: Callable[[torch.Generator], Tensor]) -> Tensor:
-        """Return one draw a seed for every member of it, in the dtype and on the device of ``like``."""
+        """Return one draw per seed for every member of it, in the dtype and on the device of ``like``."""
         check_seeds(self.population, self.seeds)
         dtype = torch.get_default_dtype() if self.like is None else self.like.dtype
         device = torch.device("cpu") if self.like is None else self.like.device
@@ -189,7 +189,7 @@ def uniform_by_seed(
 class PopulationLinear(nn.Module):
     """A linear layer ``y = W x + b`` with ``weight: (*population, out, in)`` and ``bias: (*population, out)``.
 
-    Weights and biases start uniform in ``±1/sqrt(in)``, as `torch.nn.Linear`'s do, one draw a seed.
+    Weights and biases start uniform in ``±1/sqrt(in)``, as `torch.nn.Linear`'s do, one draw per seed.
 
     Parameters
     ----------

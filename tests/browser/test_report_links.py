@@ -41,8 +41,8 @@ def test_links_land_where_they_point_under_smooth_scrolling(open_report, width):
     page = open_report(width, reduced_motion="no-preference")
     assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "smooth"
     # On a phone the contents start closed.
-    page.evaluate("document.querySelector('nav details').open = true")
-    contents, evidence = page.locator("nav a").all(), page.locator("main a.rows").all()
+    page.evaluate("document.querySelector('.contents details').open = true")
+    contents, evidence = page.locator(".contents a, .doors a").all(), page.locator("main a.rows").all()
     links = [*contents, *evidence[:: max(1, len(evidence) // SAMPLE)]]
     assert len(contents) > 10
     assert len(links) > len(contents) + 4

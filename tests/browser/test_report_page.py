@@ -127,7 +127,7 @@ def test_the_explorer_shows_two_metrics_and_its_front_follows_the_filters(open_r
         chosen = [p for p in data["points"] if x in p["values"] and y in p["values"] and keep(p)]
         return sum(not dominated(p, chosen, x, y, lower) for p in chosen), len(chosen)
 
-    left = {"study": "notebook", "task": "sweep, held_out"}
+    left = {"study": "encoder", "task": data["start"]["encoder"]}
 
     def shown(point, methods=None, model=None):
         here = point["study"] == left["study"] and point["task"] == left["task"]
@@ -169,6 +169,62 @@ def test_an_axis_of_the_explorer_has_several_ticks_however_narrow(open_report):
     assert len(drawn) == 4
 
 
+def test_a_preset_chooses_the_cheapest_method_near_full(open_report):
+    page = open_report()
+    data = json.loads(page.locator("#explorer-data").inner_text())
+    start = data["start"]["encoder"]
+    own = [point for point in data["points"] if (point["study"], point["task"]) == ("encoder", start)]
+    full = next(point for point in own if point["method"] == "full")
+    near = [point for point in own if point["values"]["accuracy"] >= full["values"]["accuracy"] - 2]
+    cheapest = min(near, key=lambda point: point["values"]["params_percent"])
+    page.get_by_role("button", name="Cheapest within 2 points of full").click()
+    said = page.locator(".panel .readout").first.inner_text()
+    assert said.startswith(", ".join(filter(None, (cheapest["method"], cheapest["setting"]))))
+    page.get_by_role("button", name="Best rates").click()
+    assert page.locator("#explorer").get_by_label("Across").input_value() == "learning_rate"
+    assert page.locator("#explorer circle.ring").count() == 0
+    assert page.said == []
+
+
+def test_the_table_of_methods_shows_one_task_and_sorts(open_report):
+    page = open_report()
+    box = page.locator("#method-table")
+    titles = box.locator(".methodtask").evaluate_all("all => all.map((task) => task.dataset.title)")
+    assert len(titles) > 3
+    for place in (0, len(titles) - 1):
+        box.get_by_label("Task").select_option(str(place))
+        shown = box.locator(".methodtask:visible")
+        assert shown.count() == 1
+        assert shown.get_attribute("data-title") == titles[place]
+    box.get_by_label("Task").select_option("0")
+    table = box.locator(".methodtask:visible table")
+    column = table.get_by_role("columnheader").all_inner_texts().index("weights trained") + 1
+    table.get_by_role("button", name="weights trained").click()
+    shares = [float(text.removesuffix(" %")) for text in rows_of(table, column)]
+    assert shares == sorted(shares)
+    assert len(shares) > 2
+
+
+def test_a_phone_shows_the_main_columns_of_the_table_until_asked_for_all(open_report):
+    page = open_report(375)
+    table = page.locator("#method-table .methodtask:visible table")
+    assert not table.get_by_role("columnheader", name="memory").is_visible()
+    assert table.get_by_role("columnheader", name="best rate").is_visible()
+    page.get_by_role("button", name="all columns").click()
+    assert table.get_by_role("columnheader", name="memory").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+def test_the_first_screen_advises(open_report):
+    page = open_report()
+    assert page.locator("h1").inner_text() == "Which PEFT method, rank and learning rate?"
+    cards = page.locator(".advice li")
+    assert 3 <= cards.count() <= 5
+    assert cards.first.bounding_box()["y"] < 400
+    assert all("Based on" in text for text in cards.all_inner_texts())
+    assert page.get_by_role("heading", name="What this does not show").is_visible()
+
+
 def test_the_keyboard_reaches_everything(open_report):
     page = open_report()
     page.keyboard.press("Tab")
@@ -190,12 +246,12 @@ def test_a_number_shows_the_rows_behind_it(open_report):
     link = page.locator("#answer-gain").locator("..").locator("a.rows").first
     link.focus()
     card = page.locator(".card")
-    assert "lora_against_full" in card.inner_text()
+    assert "encoder_primary" in card.inner_text()
     page.keyboard.press("Escape")
     assert card.count() == 0
     link.click()
     target = page.evaluate("document.querySelector(location.hash).textContent")
-    assert "contrasts: study=notebook, question=lora_against_full_stopped" in target
+    assert "contrasts: question=encoder_primary" in target
     assert "difference" in target
 
 
@@ -209,7 +265,7 @@ def test_it_prints_without_cutting_a_figure(open_report, tmp_path):
     avoided = page.evaluate("[...document.querySelectorAll('figure')].map(f => getComputedStyle(f).breakInside)")
     assert set(avoided) == {"avoid"}
     hidden = page.evaluate(
-        "[...document.querySelectorAll('nav, .tools, .explorer')].map(e => getComputedStyle(e).display)"
+        "[...document.querySelectorAll('.contents, .doors, .tools, .explorer')].map(e => getComputedStyle(e).display)"
     )
     assert set(hidden) == {"none"}
     assert page.evaluate("[...document.querySelectorAll('.tall')].every(e => e.scrollHeight <= e.clientHeight + 1)")

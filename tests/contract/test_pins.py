@@ -20,7 +20,8 @@ def constraints(root):
 @pytest.fixture
 def wanted(root):
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return sorted(name.lower() for name in [*project["dependencies"], *project["optional-dependencies"]["test"]])
+    extras = project["optional-dependencies"].values()
+    return sorted(name.lower() for names in (project["dependencies"], *extras) for name in names)
 
 
 def test_conda_users_get_the_same_versions(root, constraints, wanted):

@@ -91,7 +91,7 @@ def test_a_foreign_table_is_named(path):
 
 def test_a_table_of_another_contract_is_named(path):
     write_table(COSTS, ROWS, path)
-    with pytest.raises(AtlasError, match="holds costs version 3, expected findings version 3"):
+    with pytest.raises(AtlasError, match="holds costs version 3, expected findings version 4"):
         read_table(FINDINGS, path)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from peft_atlas.accounting.memory import memory_table
 from peft_atlas.accounting.parameters import closed_form_table
 from peft_atlas.analysis.finding import Finding
 from peft_atlas.studies.findings import Given
 from peft_atlas.studies.literature import data as load
 from peft_atlas.studies.literature import findings as literature
 from peft_atlas.studies.literature.conflicts import conflicts
+from peft_atlas.studies.literature.memory_predictions import predictions
+from peft_atlas.studies.literature.memory_table import memory_with_peaks
 from peft_atlas.tables.schemas import CONTRASTS
 
 HEADER = ",".join(load.CELL_COLUMNS)
@@ -30,7 +31,8 @@ def load_tables(folder: Path) -> dict[str, pd.DataFrame]:
         "parameters": pd.concat([closed, closed.assign(way="attached")], ignore_index=True),
         "references": load.load_references(folder / load.REFERENCES_FILE, sources),
         "application_verdicts": load.load_application_verdicts(folder / load.VERDICTS_FILE, sources),
-        "memory": memory_table(),
+        "memory": memory_with_peaks(),
+        "predictions": predictions().convert_dtypes(),
     }
 
 

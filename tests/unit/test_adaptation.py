@@ -8,16 +8,19 @@ import pytest
 import torch
 import yaml
 
+from peft_atlas.accounting.closed_forms import lora_params
 from peft_atlas.config import load_config
 from peft_atlas.methods.attach import attach
 from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.method import Members
-from peft_atlas.studies.adaptation.train import Study, Target, cells, choose_rate, pretrain, train_target
+from peft_atlas.studies.adaptation.cells import Study, Target, cells, equal_ranks
+from peft_atlas.studies.adaptation.train import choose_rate, pretrain, rate_beyond, train_target
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import COSTS, CURVES, RUNS
 from peft_atlas.training.population import TrainingPlan, evaluate, train_population
 
 SEEDS = (0, 1, 2)
+KEYS = ["experiment", "task", "method", "setting", "rank", "alpha", "scaling", "shift_rank", "train_examples"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def trained(study):
     base, runs, _ = pretrain(study)
     for experiment, targets in study.config.targets().items():
         for target in targets:
-            runs += train_target(study, base, Target(*target), experiment)[0]
+            runs += train_target(study, base, Target.of(*target), experiment)[0]
     return base, runs
 
 
@@ -45,29 +48,49 @@ def runs(trained, tmp_path_factory):
 
 
 def test_every_cell_trains_every_seed_at_every_rate(study, runs):
-    rates = len(study.config.learning_rates)
+    rates = set(study.config.learning_rates)
     for experiment, targets in study.config.targets().items():
-        expected = len(cells(study.config, experiment)) * rates * len(SEEDS) * len(targets)
-        if experiment == "methods":
-            expected += len(SEEDS) * len(targets)
-        assert (runs["experiment"] == experiment).sum() == expected
+        part = runs[(runs["experiment"] == experiment) & runs["selected"].notna()]
+        found = part[part["learning_rate"].isin(rates)]
+        assert len(found) == len(cells(study.config, experiment)) * len(rates) * len(SEEDS) * len(targets)
+        unadapted = (runs["experiment"] == experiment) & runs["selected"].isna()
+        assert unadapted.sum() == (len(SEEDS) * len(targets) if experiment == "methods" else 0)
+
+
+def test_a_grid_grows_only_where_its_end_is_best_and_says_so_if_it_still_is(study, runs):
+    grid = study.config.learning_rates
+    grown = 0
+    for _, cell in runs[runs["selected"].notna()].groupby(KEYS, dropna=False):
+        rates = sorted(cell["learning_rate"].unique())
+        first = cell[cell["learning_rate"].isin(grid)].groupby("learning_rate")["validation_accuracy"].mean().idxmax()
+        assert (len(rates) > len(grid)) == (first in (grid[0], grid[-1]))
+        assert len(rates) <= len(grid) + study.config.extensions
+        grown += len(rates) > len(grid)
+        chosen = cell[cell["selected"]]
+        assert set(chosen["edge"]) == {chosen["learning_rate"].iloc[0] in (rates[0], rates[-1])}
+    assert grown > 0
+    assert rate_beyond(0.03, (0.003, 0.01, 0.03)) == 0.09
+    assert rate_beyond(0.0001, (0.0001, 0.0003)) == 3.33e-5
+    assert rate_beyond(0.01, (0.003, 0.01, 0.03)) is None
+    assert rate_beyond(0.01, (0.01,)) is None
 
 
 def test_one_rate_a_cell_is_chosen_and_test_is_read_there_alone(study, runs):
     searched = runs[runs["selected"].notna()]
-    keys = ["experiment", "method", "setting", "rank", "alpha", "scaling", "shift_rank", "train_examples"]
-    for _, cell in searched.groupby(keys, dropna=False):
+    for _, cell in searched.groupby(KEYS, dropna=False):
         means = cell.groupby("learning_rate")["validation_accuracy"].mean()
         chosen = cell.loc[cell["selected"], "learning_rate"].unique()
         assert list(chosen) == [means.idxmax()]
     rejected = searched[~searched["selected"]]
-    assert rejected[["test_loss", "test_accuracy", "source_accuracy"]].isna().all().all()
+    assert rejected[["test_loss", "test_accuracy"]].isna().all().all()
+    # Nothing is chosen by what is kept of the source, which is compared at equal learning over the rates.
+    assert searched["source_accuracy"].notna().all()
     assert searched.loc[searched["selected"], ["test_accuracy", "source_accuracy"]].notna().all().all()
 
 
 def test_no_adaptation_is_the_pretrained_network_as_it_is(study, trained, runs):
     base, _ = trained
-    target = Target(*study.config.targets()["methods"][0])
+    target = Target.of(*study.config.targets()["methods"][0])
     model = study.network
     model.load_state_dict(base)
     loss, accuracy = evaluate(model, study.data(base, target).test, (len(SEEDS), 1))
@@ -80,7 +103,7 @@ def test_no_adaptation_is_the_pretrained_network_as_it_is(study, trained, runs):
 
 def test_a_member_is_the_run_alone_at_its_rate(study, trained, runs):
     base, _ = trained
-    target, rate = Target(*study.config.targets()["ranks"][0]), study.config.learning_rates[1]
+    target, rate = Target.of(*study.config.targets()["ranks"][0]), study.config.learning_rates[1]
     task = study.data(base, target)
     model = study.network
     model.load_state_dict(base)
@@ -99,7 +122,7 @@ def test_a_member_is_the_run_alone_at_its_rate(study, trained, runs):
 def test_the_base_is_left_as_it_was(study, trained):
     base, _ = trained
     before = {name: values.clone() for name, values in base.items()}
-    train_target(study, base, Target(*study.config.targets()["shuffled_labels"][0]), "shuffled_labels")
+    train_target(study, base, Target.of(*study.config.targets()["shuffled_labels"][0]), "shuffled_labels")
     assert all(torch.equal(values, before[name]) for name, values in base.items())
 
 
@@ -111,7 +134,7 @@ def test_a_rate_at_which_a_run_diverges_is_not_chosen():
 
 
 def test_every_row_fits_the_contract_of_the_curves(study, trained, tmp_path):
-    points = train_target(study, trained[0], Target(*study.config.targets()["methods"][0]), "methods")[1]
+    points = train_target(study, trained[0], Target.of(*study.config.targets()["methods"][0]), "methods")[1]
     write_table(CURVES, points, tmp_path / "curves.parquet")
     assert set(read_table(CURVES, tmp_path / "curves.parquet").query("method == 'no adaptation'")["epoch"]) == {0}
 
@@ -119,15 +142,34 @@ def test_every_row_fits_the_contract_of_the_curves(study, trained, tmp_path):
 def test_costs_are_shared_by_the_runs_that_train_together(study, trained, tmp_path):
     start = time.perf_counter()
     runs, _, costs = train_target(
-        study, trained[0], Target(*study.config.targets()["shuffled_labels"][0]), "shuffled_labels"
+        study, trained[0], Target.of(*study.config.targets()["shuffled_labels"][0]), "shuffled_labels"
     )
     elapsed = time.perf_counter() - start
     write_table(COSTS, costs, tmp_path / "costs.parquet")
     table = read_table(COSTS, tmp_path / "costs.parquet").set_index("run_id")
     assert set(table.index) == {run["run_id"] for run in runs}
     assert 0.1 * elapsed < table["train_seconds"].sum() < elapsed
-    methods = {run["run_id"]: run["method"] for run in runs}
-    assert table.groupby(methods)["train_seconds"].nunique().eq(1).all()
+    grid = study.config.learning_rates
+    together = {
+        run["run_id"]: f"{run['method']} {run['learning_rate'] in grid or run['learning_rate']}" for run in runs
+    }
+    assert table.groupby(together)["train_seconds"].nunique().eq(1).all()
     seen = pd.Series({run["run_id"]: run["epochs"] * run["train_examples"] for run in runs})
     np.testing.assert_allclose((table["examples_per_second"] * table["train_seconds"]).astype(float), seen[table.index])
     assert (table["peak_memory_mb"] > 100).all()
+
+
+def test_placements_train_about_as_many_parameters(root):
+    config = load_config(yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))).adaptation
+    first, second = (64, 128), (128, 10)
+    widths = {("fc1",): [first], ("fc2",): [second], ("fc1", "fc2"): [first, second]}
+    counts = {layers: lora_params(rank, widths[layers]) for layers, rank in equal_ranks(config)}
+    assert set(counts) == set(widths)
+    assert max(counts.values()) < 1.05 * min(counts.values())
+
+
+def test_placed_runs_say_which_layers_are_adapted_and_which_moved(study, runs):
+    placed = runs[(runs["experiment"] == "placement") & (runs["method"] == "LoRA")]
+    assert set(placed["setting"]) == {"fc1", "fc2", "fc1, fc2"}
+    assert placed["task"].nunique() == 4
+    assert not runs["run_id"].duplicated().any()

@@ -10,9 +10,20 @@ from peft_atlas.analysis.contrasts import Levels
 from peft_atlas.studies.adaptation.answers import adaptation_answers
 from peft_atlas.studies.adaptation.checks import adaptation_checks
 from peft_atlas.studies.adaptation.claims import adaptation_claims
-from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA, FORGETTING, POOLED_FORGETTING, SATURATION
+from peft_atlas.studies.adaptation.contrasts import (
+    AGAINST_FULL,
+    ALPHA,
+    EQUAL_LEARNING,
+    FORGETTING,
+    LAYERS,
+    PLACEMENT,
+    POOLED_EQUAL_LEARNING,
+    POOLED_FORGETTING,
+    SATURATION,
+)
 from peft_atlas.studies.adaptation.contrasts import contrasts as adaptation_contrasts
-from peft_atlas.studies.adaptation.edges import at_edge
+from peft_atlas.studies.adaptation.edges import at_edge, chosen_ends, common_rates
+from peft_atlas.studies.adaptation.equal_learning import kept_at_equal_learning
 from peft_atlas.studies.adaptation.rank_answers import shift_curves
 from peft_atlas.studies.notebook.random_base import random_base
 from peft_atlas.tables.contract import read_table, write_table
@@ -62,6 +73,10 @@ def made_up(tmp_path, peak, alpha_effect=0.0, lora_less_full=0.0, leak=False):
         add("methods", "full", 0.6, source=0.5, shift_rank=shift)
         add("methods", "LoRA", 0.6 + lora_less_full, 8, 16.0, shift_rank=shift)
         add("methods", "no adaptation", 0.4, source=0.7, shift_rank=shift)
+    for task, first, second, both in (("moved first", 0.0, -0.2, 0.0), ("moved second", -0.2, 0.0, 0.05)):
+        add("placement", "full", 0.6, shift_rank=2, task=task)
+        for setting, gap in (("fc1", first), ("fc2", second), ("fc1, fc2", both)):
+            add("placement", "LoRA", 0.6 + gap, 2, 4.0, setting, shift_rank=2, task=task)
     for method in ("LoRA", "full"):
         add("shuffled_labels", method, 0.35, shift_rank=2)
     for alpha in (1.0, 4.0, 16.0):
@@ -137,12 +152,13 @@ def test_alpha_is_judged_at_tuned_rates(tmp_path, effect, verdict):
 def test_each_question_has_its_comparisons(tmp_path):
     contrasts = made_up(tmp_path, saturating)[1]
     counts = contrasts.groupby("question").size().to_dict()
-    assert counts == {SATURATION: 6, AGAINST_FULL: 4, ALPHA: 2, FORGETTING: 4, POOLED_FORGETTING: 1}
+    forgetting = {FORGETTING: 4, POOLED_FORGETTING: 1, EQUAL_LEARNING: 2, POOLED_EQUAL_LEARNING: 1}
+    assert counts == {SATURATION: 6, AGAINST_FULL: 4, ALPHA: 2, PLACEMENT: 6, LAYERS: 2, **forgetting}
     kept = contrasts[(contrasts["question"] == FORGETTING) & (contrasts["method"] == "LoRA")]
     assert kept["difference"].tolist() == pytest.approx([0.1, 0.1])
     primary = contrasts[contrasts["role"] == "primary"]
     assert set(primary["method"]) == {"LoRA"}
-    assert set(primary["question"]) == {AGAINST_FULL, FORGETTING, POOLED_FORGETTING, ALPHA}
+    assert set(primary["question"]) == {AGAINST_FULL, ALPHA, PLACEMENT, *forgetting}
 
 
 def test_the_checks_find_a_leak_and_a_test_that_was_read_early(tmp_path):
@@ -202,3 +218,63 @@ def test_that_no_alpha_differs_is_no_evidence_of_equality(tmp_path):
     contrasts = pd.DataFrame(adaptation_contrasts(runs, pd.DataFrame(), Levels(0.95, 0.01)))
     claims = {claim.id: claim for claim in adaptation_claims(runs, contrasts, 0.95)}
     assert claims["adaptation_alpha_matters_when_tuned"].verdict == "undecided"
+
+
+def test_lora_on_both_layers_is_primary_and_each_layer_is_reported(tmp_path):
+    runs, contrasts = made_up(tmp_path, saturating)
+    placed = contrasts[contrasts["question"] == PLACEMENT]
+    assert set(placed.loc[placed["role"] == "primary", "setting"]) == {"fc1, fc2"}
+    layers = contrasts[contrasts["question"] == LAYERS].set_index("task")["difference"]
+    assert layers.to_dict() == pytest.approx({"moved first": -0.2, "moved second": 0.2}, abs=0.003)
+    detail = {a.id: a for a in adaptation_answers(runs, contrasts, 0.95)}["adaptation_placement"].detail
+    assert "better than full fine-tuning on 1 and worse on 0 of 2 target tasks" in detail
+    assert re.search(r"moved second: -20\.\d \[.*?\] in the first layer, \+4\.9 \[.*?\] in both", detail)
+
+
+def path(method, points, chosen):
+    """Return runs of two seeds that lie on a path of (rate, accuracy on the target, accuracy on the source)."""
+    return pd.DataFrame(
+        {
+            **{"method": method, "seed": seed, "learning_rate": rate, "selected": rate == chosen},
+            **{"validation_accuracy": target + 0.01 * seed, "source_accuracy": source + 0.01 * seed},
+        }
+        for rate, target, source in points
+        for seed in (0, 1)
+    )
+
+
+def test_at_equal_learning_the_better_method_is_read_where_it_has_learnt_as_much():
+    base = path("no adaptation", [(np.nan, 0.2, 0.9)], None).assign(selected=pd.NA)
+    # Both lose half a point of the source per point of the target, but full fine-tuning goes further.
+    lora = path("LoRA", [(0.1, 0.4, 0.8), (0.2, 0.6, 0.7), (0.4, 0.5, 0.3)], 0.2)
+    full = path("full", [(0.1, 0.5, 0.75), (0.2, 0.7, 0.65), (0.4, 0.8, 0.6)], 0.4)
+    left, right = kept_at_equal_learning(lora, full, base)
+    assert left.tolist() == pytest.approx([0.7, 0.71])
+    assert right.tolist() == pytest.approx([0.7, 0.71])
+    # What has learnt least of all stands between no adaptation and its own best rate.
+    small = path("LoRA", [(0.1, 0.3, 0.85)], 0.1)
+    assert kept_at_equal_learning(small, full, base)[1].tolist() == pytest.approx([0.85, 0.86])
+
+
+def test_every_cell_has_the_ends_of_its_own_grid():
+    def cell(name, rates, chosen):
+        row = {"experiment": "methods", "method": name, "setting": None, "rank": None, "alpha": None, "scaling": None}
+        row |= {"shift_rank": 1, "train_examples": 100, "task": "t"}
+        return [{**row, "learning_rate": rate, "selected": rate == chosen} for rate in rates]
+
+    rows = pd.DataFrame([*cell("a", (1, 2, 4), 4), *cell("b", (1, 2, 4, 8), 4), *cell("c", (0.5, 1, 2, 4), 0.5)])
+    found = chosen_ends(rows).set_index("method")["edge"].to_dict()
+    assert (found["a"], found["c"]) == ("highest", "lowest")
+    assert pd.isna(found["b"])
+    assert common_rates(rows) == [1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize(("gap", "verdict"), [(0.1, "supported"), (-0.1, "contradicted")])
+def test_that_lora_forgets_less_is_judged_at_equal_learning(tmp_path, gap, verdict):
+    runs, _ = made_up(tmp_path, saturating)
+    lora = (runs["experiment"] == "methods") & (runs["method"] == "LoRA")
+    runs.loc[lora, "source_accuracy"] = 0.5 + gap
+    contrasts = pd.DataFrame(adaptation_contrasts(runs, pd.DataFrame(), Levels(0.95, 0.01)))
+    claim = {claim.id: claim for claim in adaptation_claims(runs, contrasts, 0.95)}["adaptation_forgets_less"]
+    assert claim.verdict == verdict
+    assert claim.effect.size == pytest.approx(100 * gap, abs=0.1)

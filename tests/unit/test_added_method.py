@@ -38,7 +38,8 @@ import yaml
 from peft_atlas.studies.encoder.config import ENCODER_SETTINGS
 from peft_atlas.studies.adaptation.config import AdaptationConfig
 from peft_atlas.config import load_config
-from peft_atlas.studies.adaptation.train import Study, Target, cells, pretrain, train_target
+from peft_atlas.studies.adaptation.cells import Study, Target, cells
+from peft_atlas.studies.adaptation.train import pretrain, train_target
 from peft_atlas.studies.encoder.train import find_setting
 named = [name for name in ENCODER_SETTINGS if name.startswith("RowGain")]
 task = {"name": "trec6", "methods": ["full", *named]}
@@ -46,7 +47,7 @@ chosen = load_config({"encoder": {"tasks": [task]}}).encoder.tasks[0].methods
 adapted = [cell.label for cell in cells(AdaptationConfig(), "methods") if "RowGain" in cell.label]
 targets = [find_setting(name, 16).method.target_modules for name in named]
 tiny = Study(load_config(yaml.safe_load(open(sys.argv[1]))).adaptation, (0, 1), "cpu")
-runs = train_target(tiny, pretrain(tiny)[0], Target(*tiny.config.targets()["methods"][0]), "methods")[0]
+runs = train_target(tiny, pretrain(tiny)[0], Target.of(*tiny.config.targets()["methods"][0]), "methods")[0]
 ids = [run["run_id"] for run in runs]
 print(json.dumps([len(ids) - len(set(ids)), sum("RowGain" in name for name in ids)]))
 print(json.dumps([named, chosen, adapted, targets, load_config({}).encoder.tasks[0].methods]))

@@ -29,7 +29,7 @@ def test_a_gpu_is_asked_for_where_study_and_site_say_so(device, offered, gres, r
     assert gpu_request(device, offered, gres) == request_
 
 
-def test_a_job_elsewhere_learns_what_the_first_process_was_told(monkeypatch):
+def test_a_job_elsewhere_learns_what_the_first_process_knows(monkeypatch):
     monkeypatch.setenv("PEFT_ATLAS_GPUS", "0")
     assert share_gpus({}, {}) == 0
     assert share_gpus({"gpu": 3}) == 3

@@ -7,6 +7,7 @@ from colour_vision import ciede2000, contrast_with_white, lab, linear, seen_dist
 from matplotlib.colors import to_rgb
 
 from peft_atlas.config import FigureStyle
+from peft_atlas.figures.more_marks import PEFT_METHODS
 from peft_atlas.figures.style import CONTROLS, METHODS, method_mark
 
 # Well above what is just noticeable side by side, about 1, since marks stand apart.
@@ -38,7 +39,7 @@ def test_white_and_black_are_where_cielab_has_them():
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(METHODS, 2)))
-def test_the_colours_of_two_methods_are_told_apart_by_every_eye(one, other):
+def test_every_eye_distinguishes_the_colours_of_two_methods(one, other):
     left, right = (to_rgb(method_mark(method, STYLE).colour) for method in (one, other))
     assert seen_distance(left, right) >= APART
 
@@ -71,3 +72,31 @@ def test_marks_stand_out_from_the_paper(name):
 
 def test_a_method_that_nobody_has_named_always_looks_the_same():
     assert method_mark("a method of tomorrow", STYLE) == method_mark("a method of tomorrow", STYLE)
+
+
+@pytest.mark.parametrize(
+    "names", [PEFT_METHODS, [f"method {place}" for place in range(40)]], ids=["peft", "unheard of"]
+)
+def test_forty_methods_more_have_forty_marks_more(names):
+    assert len(names) >= 40
+    every = [*METHODS, *CONTROLS, *names]
+    marks = {name: method_mark(name, STYLE) for name in every}
+    assert len({(mark.colour, mark.marker) for mark in marks.values()}) == len(every)
+    # By its name alone: what else is drawn, and in what order, changes nothing.
+    assert {name: method_mark(name, STYLE) for name in reversed(every)} == marks
+    assert all(contrast_with_white(to_rgb(method_mark(name, STYLE).colour)) >= 2.7 for name in names)
+
+
+def test_methods_of_peft_of_one_colour_have_markers_that_are_told_apart():
+    marks = [method_mark(name, STYLE) for name in (*METHODS, *PEFT_METHODS)]
+    for one, other in combinations(marks, 2):
+        if one.colour == other.colour:
+            assert one.marker != other.marker
+            assert not any({one.marker, other.marker} <= alike for alike in ALIKE)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("VeRA", "vera"), ("VB-LoRA", "VBLoRA"), ("prompt tuning", "Prompt-Tuning")]
+)
+def test_spellings_of_a_name_share_a_mark(one, other):
+    assert method_mark(one, STYLE) == method_mark(other, STYLE)

@@ -129,3 +129,13 @@ def test_a_wrong_adaptation_section_is_named(section, words):
         load_config({"adaptation": section})
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_opt_in_study_runs_only_where_it_is_named():
+    assert "laboratory" not in load_config({}).studies
+    assert load_config({"studies": ["laboratory"]}).studies == ("laboratory",)
+
+
+def test_a_shift_of_the_second_weight_must_fit_it():
+    with pytest.raises(AtlasError, match=r"adaptation\.placement\.shift_rank = 11: allowed: at most 10"):
+        load_config({"adaptation": {"placement": {"shift_rank": 11}}})

@@ -57,6 +57,14 @@ def study(tmp_path):
             seen = 0.7 if task == "held_out" else None
             runs.append(row("baseline", task, "full", seed, base + shift, validation=seen))
             runs.append(row("baseline", task, "LoRA", seed, base + shift + 0.02 + 0.001 * seed, 2, 4.0, seen))
+        for rate, gain in ((1e-3, 0.0), (1e-2, 0.1)):
+            for method, cell in (("full", (None, None)), ("LoRA", (2, 4.0))):
+                won = (method == "LoRA") == (rate == 1e-2)
+                lead = 0.03 if method == "LoRA" else 0.0
+                tuned = row("tuned", "held_out", method, seed, base + gain + lead if won else None, *cell, 0.7)
+                name = f"{tuned['run_id']}/{rate}"
+                tuned |= {"run_id": name, "learning_rate": rate, "selected": won, "status": "ok", "reason": None}
+                runs.append(tuned)
         runs.append(row("dropout_after_A", "held_out", "LoRA", seed, base, 2, 4.0))
         for rank in (1, 2):
             for alpha in (1.0, 4.0):
@@ -67,7 +75,8 @@ def study(tmp_path):
     shared = set(CURVES.schema().names)
     curves = [{**{k: v for k, v in run.items() if k in shared}, "epoch": epoch} for run in runs for epoch in (1, 2)]
     for point in curves:
-        if point["experiment"] == "baseline" and point["epoch"] == 1 and point["task"] == "held_out":
+        searched = point["experiment"] == "tuned" and point["selected"]
+        if (point["experiment"] == "baseline" or searched) and point["epoch"] == 1 and point["task"] == "held_out":
             point["validation_accuracy"] = 0.8
             point["test_accuracy"] -= 0.1 if point["method"] == "full" else 0.05
     write_table(RUNS, runs, tmp_path / "runs.parquet")
@@ -129,9 +138,9 @@ def test_one_seed_gives_no_test():
 
 def test_an_exploratory_family_has_simultaneous_intervals_that_agree_with_its_verdicts():
     seeds, draws = pd.Index(range(8), name="seed"), np.random.default_rng(1)
-    # Differences of accuracies, whose intervals end far from 1.
-    right = pd.Series(draws.normal(size=8) / 20, seeds)
-    lefts = [right + draws.normal(shift, 1, size=8) / 20 for shift in (0, 0.5, 1, 1.5, 2)]
+    # As small as differences of accuracies: an interval is cut where one cannot be.
+    right = pd.Series(0.1 * draws.normal(size=8), seeds)
+    lefts = [right + 0.1 * draws.normal(shift, 1, size=8) for shift in (0, 0.5, 1, 1.5, 2)]
     rows = compare(
         "s",
         [Comparison("q", "t", "m", i, None, "r", left, right, role=EXPLORATORY) for i, left in enumerate(lefts)],
@@ -181,7 +190,16 @@ def test_both_methods_are_stopped_where_their_validation_is_best(study):
     stopped = rows[rows["question"] == "lora_against_full_stopped"].iloc[0]
     # Epoch 1 of both: the last epoch's difference, 0.021, and 0.05 more.
     assert stopped["difference"] == pytest.approx(0.071)
-    assert (stopped["role"], stopped["margin"]) == ("primary", 0.01)
+    assert stopped["role"] == "exploratory"
+
+
+def test_the_primary_question_is_asked_at_the_rate_that_was_chosen_for_each(study):
+    rows = pd.DataFrame(notebook_contrasts(*study, Levels(0.95, 0.01)))
+    tuned = rows[rows["question"] == "lora_against_full_tuned"].iloc[0]
+    # LoRA at 0.01 gains 0.1 and 0.03 on the full model at 0.001; stopped after epoch 1 the full model loses 0.05 more.
+    assert tuned["difference"] == pytest.approx(0.13 + 0.05)
+    assert (tuned["role"], tuned["margin"], tuned["n"]) == ("primary", 0.01, 3)
+    assert (rows.loc[rows["question"].str.startswith("lora_against_full"), "role"] == "primary").sum() == 1
 
 
 def test_a_metric_that_was_never_read_is_no_row_of_the_summary(study):

@@ -1,9 +1,11 @@
 """The encoder study's comparisons, answers, costs and figures on simulated runs whose effects are known."""
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 from encoder_tables import Cell, default_cells, simulated
+from figure_checks import faults_of_text
 
 from peft_atlas.analysis.contrasts import Levels
 from peft_atlas.analysis.evidence import rows_of
@@ -11,13 +13,15 @@ from peft_atlas.analysis.pooled import TwoWay
 from peft_atlas.analysis.summary import summarise
 from peft_atlas.config import FigureStyle
 from peft_atlas.errors import AtlasError
-from peft_atlas.figures.render import build
+from peft_atlas.figures.more_marks import PEFT_METHODS
+from peft_atlas.figures.render import build, draw_figure, settings
 from peft_atlas.figures.spec import load_figure
 from peft_atlas.studies.encoder import contrasts, item_contrasts
-from peft_atlas.studies.encoder.answers import encoder_answers
+from peft_atlas.studies.encoder.answers import encoder_answers, seeds_for
 from peft_atlas.studies.encoder.costs import cost_answers
+from peft_atlas.studies.literature.data import load_published
 from peft_atlas.tables.contract import read_table, write_table
-from peft_atlas.tables.schemas import CONTRASTS, SUMMARY
+from peft_atlas.tables.schemas import CONTRASTS, RUNS, SUMMARY
 
 LORA = "LoRA (query, value)"
 QUESTION = {"method": LORA, "margin": 0.015}
@@ -140,6 +144,13 @@ def test_answers_say_scope_interval_and_what_could_be_detected(study):
         assert rows_of(finding.evidence, study)
 
 
+def test_the_seeds_that_an_aim_takes_follow_from_what_is_detectable():
+    assert seeds_for(1.2, 1.2, 8) == 8
+    assert seeds_for(0.6, 1.2, 8) == 32
+    # Simulated from the components of a default run: 8 seeds detect 2.1 points on one task, 12 detect 1.7.
+    assert seeds_for(1.7, 2.06, 8) == 12
+
+
 def test_no_difference_reads_as_equivalent_or_with_what_could_be_detected(tmp_path):
     cells = default_cells(effect=0.0)
     tables = simulated(cells, tmp_path, draw=3, seed_sd=0.002)
@@ -148,7 +159,7 @@ def test_no_difference_reads_as_equivalent_or_with_what_could_be_detected(tmp_pa
     assert "equivalent within the margin of 1.5 points" in detail
 
 
-def test_no_order_is_told_where_it_is_one_of_chance(study):
+def test_no_order_is_given_where_it_is_one_of_chance(study):
     order = answers(study)["encoder_order"]
     assert order.effect.size < 0.8
     assert "too low to rank them" in order.detail
@@ -168,6 +179,32 @@ def test_a_collapsed_run_counts_in_comparisons_and_is_counted(study, tmp_path):
     tables = {**study, "runs": runs}
     assert compared(tables, tmp_path).equals(study["contrasts"])
     assert "collapsed to the shares of the classes: 1 of" in answers(tables)["encoder_rates"].detail
+
+
+def test_refused_methods_are_one_sentence_and_change_nothing_else(study, tmp_path):
+    blank = dict.fromkeys(study["runs"].columns)
+    row = study["runs"][study["runs"]["method"] == "BitFit"].iloc[0]
+    kept = {name: row[name] for name in ("study", "experiment", "task", "model", "train_examples", "epochs", "seed")}
+    refused = {
+        **blank,
+        **kept,
+        "run_id": "x/refused",
+        "method": "Poly",
+        "status": "refused",
+        "reason": "it needs a task",
+    }
+    refused |= {name: row[name] for name in ("total_params", "device", "torch_version")}
+    rows = [*study["runs"].astype(object).where(study["runs"].notna(), None).to_dict("records"), refused]
+    write_table(RUNS, rows, tmp_path / "runs.parquet")
+    tables = {**study, "runs": read_table(RUNS, tmp_path / "runs.parquet")}
+    assert compared(tables, tmp_path).equals(study["contrasts"])
+    found, before = answers(tables), answers(study)
+    assert {name: each for name, each in found.items() if name != "encoder_refused"} == before
+    assert found["encoder_refused"].detail.startswith("1 of 9 settings on trec6 cannot be trained on tiny")
+    assert "Poly: it needs a task." in found["encoder_refused"].detail
+    for name in ("encoder_differences", "encoder_rates", "encoder_cost"):
+        assert drawn(tables, name)[0].equals(drawn(study, name)[0])
+    assert summarise(tables["runs"], study["curves"], 0.95) == summarise(study["runs"], study["curves"], 0.95)
 
 
 def test_costs_are_ratios_by_seed(study):
@@ -204,6 +241,29 @@ def test_a_method_that_no_figure_knows_is_drawn_in_all_of_them(tmp_path):
     for name in ("encoder_differences", "encoder_rates", "encoder_cost"):
         plotted, _ = drawn(study, name)
         assert "Brand new" in set(plotted["name"]), name
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """Return a study of 27 methods besides the usual ones, half of them with a rank."""
+    folder = tmp_path_factory.mktemp("crowded")
+    more = [
+        Cell(name, 0.8 + place / 500, rank=8 if place % 2 else None) for place, name in enumerate(PEFT_METHODS[:27])
+    ]
+    tables = simulated([*default_cells(), *more], folder)
+    return {**tables, "contrasts": compared(tables, folder)}
+
+
+@pytest.mark.parametrize("preset", ["two_columns", "one_column"])
+@pytest.mark.parametrize("name", ["encoder_differences", "encoder_rates", "encoder_cost", "encoder_params"])
+def test_figures_make_room_for_many_methods(crowded, root, name, preset):
+    means = pd.DataFrame(summarise(crowded["runs"], crowded["curves"], 0.95))
+    published = load_published(root / "data/published") if name == "encoder_params" else None
+    module, style = load_figure(name), FigureStyle(preset=preset)
+    known = {**crowded, "summary": means, "published": published}
+    figure = draw_figure(module, module.select({table: known[table] for table in module.SPEC.tables}), style)
+    with mpl.rc_context(settings(module.SPEC, style)):
+        assert faults_of_text(figure) == []
 
 
 @pytest.mark.parametrize("name", ["encoder_rates", "encoder_cost", "encoder_ranks"])

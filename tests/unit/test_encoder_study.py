@@ -77,7 +77,7 @@ def test_wilsons_interval_is_the_closed_form():
     assert proportion_interval(1.0, 10, 0.95)[1] == pytest.approx(1)
 
 
-def test_costs_of_jobs_and_runs_stand_in_one_table(tmp_path, tables):
+def test_costs_of_jobs_and_runs_are_in_one_table(tmp_path, tables):
     benchmark = tmp_path / "train/one.tsv"
     benchmark.parent.mkdir()
     benchmark.write_text("s\tmax_rss\tcpu_time\n2.5\tNA\t2.0\n")

@@ -69,6 +69,17 @@ def test_exploratory_settings_read_fewer_rows_and_primary_ones_all():
     assert training_config(small, "DoRA")["test_examples"] == 5
 
 
+@pytest.mark.parametrize(
+    "config",
+    [EncoderConfig(), EncoderConfig(train_examples=1280, larger_budgets=())],
+    ids=["by default", "with the training examples of the default's larger budget"],
+)
+def test_every_job_can_read_its_configuration(config):
+    given = [training_config(config, "full"), *(training_config(config, "full", b) for b in config.larger_budgets)]
+    for one in given:
+        assert EncoderConfig.model_validate(one).model_dump(mode="json", include=one) == one
+
+
 def scores_of(accuracies):
     """Return a trainer with known accuracies by rate, and what it was asked for."""
     asked = []

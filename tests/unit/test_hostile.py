@@ -76,13 +76,13 @@ def test_a_hostile_value_is_refused_in_one_line(key, value):
     one_clear_line(caught.value)
 
 
-def test_ten_thousand_faults_are_told_in_one_line():
+def test_each_of_ten_thousand_faults_gives_one_line():
     with pytest.raises(AtlasError, match="and 9995 more") as caught:
         load_config({"seeds": [f"s{index}" for index in range(10_000)]})
     one_clear_line(caught.value)
 
 
-def test_an_endless_value_is_told_in_one_line():
+def test_an_endless_value_gives_one_line():
     endless = ["x"]
     for _ in range(60):
         endless = [endless, endless]

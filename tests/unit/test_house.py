@@ -67,7 +67,7 @@ def test_a_study_is_named_in_its_own_folder_alone():
     allowed = {
         "config.py",  # one section per study
         "studies/notebook/findings.py",  # an erratum of the notebook that the adaptation study resolves
-        "studies/literature/data.py",  # a way in which a number was seen
+        "studies/literature/sources.py",  # a kind of source
     }
     names = [study.name for study in all_studies() if study.measured]
     found = set()

@@ -65,7 +65,7 @@ def test_only_a_and_b_move():
     assert moved == {"lora_A", "lora_B"}
 
 
-def test_dropout_stands_before_a_and_spares_the_base():
+def test_dropout_comes_before_a_and_spares_the_base():
     layer = random_lora(d_in=50, lora_dropout=0.5).train()
     layer.dropout.forward = lambda x: torch.zeros_like(x)
     x = torch.randn(4, 50, dtype=torch.float64)

@@ -142,7 +142,7 @@ def test_our_defaults_are_pefts(kind, options):
 
 
 @pytest.mark.parametrize("method", [LORA, DoRA(2, 4.0, 0.0, T), IA3(T, ("q",))], ids=lambda method: method.name)
-def test_names_are_told_apart_by_their_ends(method, base, tmp_path):
+def test_names_are_distinguished_by_their_ends(method, base, tmp_path):
     other, x = copy.deepcopy(base), torch.randn(4, 6)
     save_adapter(noisy(attach(base, method, head=("head",))), tmp_path, "tiny", ("head",))
     theirs = peft.PeftModel.from_pretrained(copy.deepcopy(other), tmp_path).eval()

@@ -299,7 +299,7 @@ def test_learning_in_half_precision_keeps_up_with_peft(tmp_path):
         torch.testing.assert_close(ends[-2], ends[-1], rtol=5e-2, atol=5e-3)
 
 
-def test_bitfit_with_lora_trains_biases_beside_the_wrapped_weights():
+def test_bitfit_with_lora_trains_biases_of_the_wrapped_layers():
     attached = attach(bert(), BitFitLoRA(2, 4.0, 0.0, ("query",)), head=HEAD)
     query = attached.model.bert.encoder.layer[0].attention.self.query
     assert query.bias.requires_grad

@@ -35,7 +35,7 @@ def test_text_is_written_with_unix_ends_and_usual_mode(tmp_path):
     assert (tmp_path / "x.txt").stat().st_mode == other.stat().st_mode
 
 
-def test_a_mendable_fault_is_one_line_and_a_status(tmp_path, capsys):
+def test_a_fault_the_user_can_fix_is_one_line_and_a_status(tmp_path, capsys):
     with pytest.raises(SystemExit) as caught, job(str(tmp_path / "log")):
         raise AtlasError("thing = 3: allowed: 4")
     assert caught.value.code == 1

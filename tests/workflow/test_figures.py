@@ -19,7 +19,7 @@ from peft_atlas.figures.style import METHODS, method_mark
 pytestmark = pytest.mark.slow
 STYLE = FigureStyle()
 PRESETS = ("one_column", "two_columns", "slide")
-SPECS = {spec.name: spec for spec in all_figures() if spec.study in ("literature", *STUDIES)}
+SPECS = {spec.name: spec for spec in all_figures() if spec.study in ("literature", "record", *STUDIES)}
 NAMES = list(SPECS)
 MEASURED = [spec.name for spec in SPECS.values() if spec.section == "measured"]
 
@@ -57,7 +57,7 @@ def test_the_files_are_those_that_savefig_writes(results, tmp_path):
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_figure_is_legible_wherever_it_stands(name, preset, results):
+def test_a_figure_is_legible_in_every_preset(name, preset, results):
     # The other palette is tried where the layout is that of two columns once more.
     style = FigureStyle(preset=preset, palette="grey" if preset == "slide" else "colorblind")
     module = load_figure(name)
@@ -103,7 +103,7 @@ def test_the_checks_of_a_figure_see_faults():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_card_and_the_plotted_numbers_stand_beside_the_figure(name, smoked):
+def test_a_card_and_the_plotted_numbers_come_with_the_figure(name, smoked):
     folder = smoked.folder / "figures"
     card = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     assert all(card[key].strip() for key in ("title", "caption", "finding"))

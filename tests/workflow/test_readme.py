@@ -72,7 +72,8 @@ def test_the_readme_is_short(root):
 
 def test_the_examples_of_configurations_are_some(root):
     read = [load_config(yaml.safe_load(example)) for example in blocks(root, "yaml")]
-    assert read[0].figures.style.preset == "one_column"
+    assert {config.figures.style.preset for config in read} == {"one_column", "two_columns"}
+    assert [task.name for config in read for task in config.encoder.tasks if task.file == "mine.csv"]
 
 
 def test_every_make_target_of_the_readme_exists(root):
@@ -94,7 +95,7 @@ def test_the_graph_of_the_readme_is_the_workflows(root):
 
 @pytest.mark.slow
 def test_the_snakemake_commands_of_the_readme_run(root, project):
-    example = blocks(root, "yaml")[0]
+    example = next(example for example in blocks(root, "yaml") if "one_column" in example)
     (project.folder / "my.yaml").write_text(example, encoding="utf-8")
     ran = [words[1:] for words in commands(root) if words and words[0] == "snakemake"]
     assert len(ran) >= 6

@@ -70,7 +70,7 @@ def test_a_target_after_a_configuration_is_named_in_one_line(root, target):
     assert done.stdout.count(f"put targets first: snakemake {target} --configfile") == 1
 
 
-def test_targets_are_told_from_configurations():
+def test_targets_are_distinguished_from_configurations():
     words = ["--cores", "2", "--configfile", __file__, "figures", "--quiet", "all"]
     assert misplaced_targets(words) == ["figures"]
     assert misplaced_targets(["figures", "--configfile", __file__]) == []

@@ -29,7 +29,7 @@ def test_every_run_of_the_grid_is_a_row(smoked):
     runs = read_table(RUNS, smoked.folder / "results/runs.parquet")
     notebook = runs[runs["study"] == "notebook"]
     counts = notebook.groupby("experiment").size().to_dict()
-    assert counts == {"baseline": 2 * 2 * 3, "dropout_after_A": 3, "sweep": 2 * 2 * 3}
+    assert counts == {"baseline": 2 * 2 * 3, "dropout_after_A": 3, "sweep": 2 * 2 * 3, "tuned": 2 * 2 * 3}
     assert set(notebook["seed"]) == {0, 1, 2}
 
 
@@ -134,7 +134,13 @@ def test_a_changed_confidence_trains_nothing(smoked):
             {"draw_learning_curves", "render_report"},
             {"draw_rank_alpha_heatmap"},
         ),
-        ("studies/literature/data.py", {"load_published"}, {"train_sweep", "summarise_runs"}),
+        ("studies/literature/data.py", {"load_published"}, {"train_sweep", "summarise_runs", "load_record"}),
+        ("studies/record/data.py", {"load_record"}, {"train_sweep", "load_published"}),
+        (
+            "studies/record/sweep.py",
+            {"collect_findings", "draw_best_rate_by_rank"},
+            {"load_record", "draw_pareto_fronts"},
+        ),
         ("report/sections.py", {"render_report"}, {"collect_findings", *FIGURES}),
     ],
 )
@@ -271,15 +277,15 @@ def test_training_rules_ask_for_a_gpu_only_when_configured(project):
     assert rules_with_gpu("cpu") == set()
     assert rules_with_gpu("auto") == set()
     assert rules_with_gpu("cuda") == {
-        *("train_baseline", "train_sweep", "check_notebook"),
+        *("train_baseline", "train_sweep", "train_tuned", "check_notebook", "train_laboratory"),
         *("train_setting", "train_rank", "train_budget", "train_random_init"),
         *("pretrain_adaptation", "train_adaptation"),
     }
 
 
-def test_smoke_runs_the_tiny_study_beside_the_real_one(project):
+def test_smoke_runs_the_tiny_study_next_to_the_real_one(project):
     # One study shows what the rule does; all of them run in the fixture.
-    project.edit("workflow/smoke.yaml", "\nseeds: 3\nnotebook:", "\nstudies: [notebook]\nseeds: 3\nnotebook:")
+    project.edit("workflow/smoke.yaml", "[adaptation, encoder, laboratory, notebook]", "[notebook]")
     done = project.snakemake("smoke", base="config.yaml")
     assert done.returncode == 0, done.stdout
     assert (project.folder / "results/smoke/results/report.html").is_file()

@@ -5,7 +5,7 @@ from peft_atlas.studies.adaptation import jobs as adaptation_jobs
 
 wildcard_constraints:
     experiment="|".join(CONFIG.adaptation.targets()),
-    shift=r"\d+",
+    shift=r"\d+(-[a-z]+)?",
     examples=r"\d+",
 
 

@@ -4,6 +4,8 @@
 rule _light_step:
     log:
         "logs/light_step.log",
+    # What is quick goes first, so that figures and tables need not wait for the training of a study.
+    priority: 50
     localrule: True
     conda:
         ENVIRONMENT

@@ -72,7 +72,7 @@ use rule _light_step as collect_findings with:
     input:
         **results("runs", "curves", "summary", "contrasts"),
         **results("published", "application_verdicts", "references"),
-        **results("parameters", "memory", "conflicts"),
+        **results("parameters", "memory", "predictions", "conflicts", *RECORD),
         checks=outputs("checks"),
     output:
         **results("findings"),

@@ -2,6 +2,7 @@
 
 import sys
 
+import peft_atlas
 from peft_atlas.config import load_config
 from peft_atlas.errors import AtlasError
 from peft_atlas.snakemake_support.gpu_resources import GRES, gpu_request, share_gpus
@@ -11,6 +12,7 @@ from peft_atlas.snakemake_support.source_dependencies import (
     source_digest,
 )
 from peft_atlas.studies.study import all_studies, studies_of
+from peft_atlas.tables.names import RECORD
 
 if (ROOT / "profiles").is_file():
     print(
@@ -44,7 +46,8 @@ except AtlasError as error:
     sys.exit(str(error))
 
 ENVIRONMENT = ROOT / "environment.yml"
-SOURCES = ROOT / "src"
+# In a clone that is src; an installed package may be anywhere.
+SOURCES = Path(peft_atlas.__file__).parents[1]
 share_with_jobs(SOURCES)
 
 # The request of jobs that can use a GPU, which is one or none as the study and the site say.

@@ -11,7 +11,9 @@ if MODEL_CONTENT:
     MODEL_FILES = [ancient(file) for file in MODEL_FILES]
 # The names of settings as they are in file names.
 SETTINGS = {
-    encoder_jobs.slug(name): name for each in ENCODER.tasks for name in each.methods
+    encoder_jobs.slug(name): name
+    for each in ENCODER.tasks
+    for name in encoder_jobs.methods_of(ENCODER, each)
 }
 
 
@@ -114,7 +116,12 @@ use rule _heavy_step as train_setting with:
         plan=lambda wildcards: encoder_jobs.setting_plan(
             ENCODER, SETTINGS[wildcards.setting]
         ),
-        rates=lambda wildcards: list(ENCODER.rates.of(SETTINGS[wildcards.setting])),
+        rates=lambda wildcards: list(
+            encoder_jobs.rates_of(ENCODER, SETTINGS[wildcards.setting])
+        ),
+        peft=lambda wildcards: encoder_jobs.peft_settings(
+            ENCODER, SETTINGS[wildcards.setting]
+        ),
         experiment=encoder_jobs.METHODS,
         task=lambda wildcards: wildcards.text_task,
         setting=lambda wildcards: SETTINGS[wildcards.setting],
@@ -136,6 +143,7 @@ use rule train_setting as train_rank with:
         config=encoder_jobs.training_config(ENCODER, encoder_jobs.RANK_CURVE),
         plan=encoder_jobs.setting_plan(ENCODER, encoder_jobs.RANK_CURVE),
         rates=list(ENCODER.rates.of(encoder_jobs.RANK_CURVE)),
+        peft=None,
         experiment=encoder_jobs.RANKS,
         setting=encoder_jobs.RANK_CURVE,
         rank=lambda wildcards: int(wildcards.rank),
@@ -180,6 +188,7 @@ use rule train_setting as train_random_init with:
         config=encoder_jobs.training_config(ENCODER),
         plan=None,
         rates=None,
+        peft=None,
         setting="full",
         seeds=list(ENCODER.exploratory.seeds),
     message:

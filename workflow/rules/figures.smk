@@ -3,12 +3,15 @@
 from peft_atlas.figures.spec import all_figures, load_figure
 
 FIGURES = {spec.name: spec for spec in all_figures() if spec.study in STUDIES}
+# An opt-in study, which is a target of its own, draws its figures without the rest of a run.
+OPT_IN = {study.name for study in all_studies() if study.opt_in}
+DRAWN = {spec.name: spec for spec in all_figures() if spec.study in {*STUDIES, *OPT_IN}}
 PICTURES = list(CONFIG.figures.style.formats)
 FIGURE_ENDINGS = [*PICTURES, "csv", "json", "txt", "tex"]
 FIGURE_FILES = expand("figures/{name}.{ending}", name=FIGURES, ending=FIGURE_ENDINGS)
 
 
-for spec in FIGURES.values():
+for spec in DRAWN.values():
 
     rule:
         name:
@@ -36,6 +39,7 @@ for spec in FIGURES.values():
             f"logs/figures/{spec.name}.log",
         benchmark:
             f"results/benchmarks/draw_{spec.name}/all.tsv"
+        priority: 50
         localrule: True
         conda:
             ENVIRONMENT

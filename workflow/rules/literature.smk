@@ -1,6 +1,12 @@
 """The published tables: read, checked, and recomputed from architecture."""
 
-PUBLISHED_FILES = sorted(source(file) for file in (ROOT / "data/published").iterdir())
+PUBLISHED_FILES = sorted(
+    source(file) for file in (ROOT / "data/published").iterdir() if file.is_file()
+)
+# Shapes of models and measured peaks, which the planner reads.
+PLANNING_FILES = sorted(
+    source(file) for file in (SOURCES / "peft_atlas/planning/data").glob("*.csv")
+)
 
 
 use rule _light_step as load_published with:
@@ -38,6 +44,8 @@ use rule _heavy_step as count_parameters with:
 
 
 use rule _light_step as compute_memory with:
+    input:
+        planning=PLANNING_FILES,
     output:
         **results("memory"),
     log:
@@ -49,6 +57,22 @@ use rule _light_step as compute_memory with:
         **step("studies.literature.memory_table:memory_step"),
     message:
         "computing the bytes that training takes, by method and precision"
+
+
+use rule _light_step as predict_memory with:
+    input:
+        planning=PLANNING_FILES,
+    output:
+        **results("predictions"),
+    log:
+        "logs/predict_memory.log",
+    benchmark:
+        "results/benchmarks/predict_memory/all.tsv"
+    localrule: True
+    params:
+        **step("studies.literature.memory_predictions:predictions_step"),
+    message:
+        "predicting the peak of every published training run"
 
 
 use rule _light_step as find_conflicts with:

@@ -50,6 +50,27 @@ use rule train_baseline as train_sweep with:
         "training the rank x alpha sweep, seeds {params.seeds}"
 
 
+use rule _heavy_step as train_tuned with:
+    output:
+        runs=f"{notebook_jobs.TUNED}.runs.parquet",
+        curves=f"{notebook_jobs.TUNED}.curves.parquet",
+    log:
+        "logs/train_tuned.log",
+    benchmark:
+        "results/benchmarks/train_tuned/all.tsv"
+    resources:
+        **GPU,
+        mem_mb=megabytes(1000),
+        runtime=minutes(20),
+    params:
+        **step("studies.notebook.tuning:tuned_step"),
+        config=notebook_jobs.tuned_config(CONFIG),
+        seeds=list(CONFIG.seeds),
+        device=CONFIG.device,
+    message:
+        "training full model and LoRA at every learning rate"
+
+
 use rule _heavy_step as check_notebook with:
     input:
         sweep=f"{notebook_jobs.SWEEP}.runs.parquet".format(block=0),

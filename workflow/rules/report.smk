@@ -1,16 +1,43 @@
 """The report, and a tiny study through every rule."""
 
 REPORTS = ["results/report.html", "results/report.md", "results/headlines.txt"]
-PAPER_TABLES = ["comparison", "findings", "parameters", "memory"]
+PAPER_TABLES = [
+    "comparison",
+    "contrasts",
+    "findings",
+    "parameters",
+    "memory",
+    "published",
+]
 PAPER_FILES = expand(
     "results/paper/{name}.tex",
-    name=[*(f"measured_{study}" for study in CONFIG.studies), "parameters", "memory"],
+    name=[
+        *(
+            f"{kind}_{study}"
+            for kind in ("measured", "differences")
+            for study in CONFIG.studies
+        ),
+        *("parameters", "memory"),
+    ],
 )
-REPORTS += ["results/gallery.html", "results/paper/numbers.tex", *PAPER_FILES]
+REPORTS += [
+    "results/gallery.html",
+    "results/paper/numbers.tex",
+    "results/paper/sources.bib",
+    *PAPER_FILES,
+]
 REPORT_TABLES = [
     *("runs", "curves", "summary", "contrasts", "published", "parameters", "memory"),
-    *("conflicts", "comparison", "findings", "application_verdicts", "references"),
+    *(
+        "predictions",
+        "conflicts",
+        "comparison",
+        "findings",
+        "application_verdicts",
+        "references",
+    ),
     "costs",
+    *RECORD,
 ]
 TEMPLATES = [
     source(path) for path in sorted((SOURCES / "peft_atlas/report/templates").iterdir())
@@ -24,6 +51,7 @@ use rule _light_step as render_report with:
         **results(*REPORT_TABLES),
         figures=FIGURE_FILES,
         templates=TEMPLATES,
+        planning=PLANNING_FILES,
     output:
         html=report(
             "results/report.html",
@@ -80,6 +108,7 @@ use rule _light_step as write_paper with:
         **results(*PAPER_TABLES),
     output:
         numbers="results/paper/numbers.tex",
+        sources="results/paper/sources.bib",
         tables=PAPER_FILES,
     log:
         "logs/write_paper.log",
@@ -94,13 +123,19 @@ use rule _light_step as write_paper with:
 
 rule smoke:
     input:
-        library=sorted({source(file) for file in SOURCES.rglob("*.py")}),
+        library=sorted(
+            {
+                source(file)
+                for package in ("peft_atlas", "snakemake_logger_plugin_atlas")
+                for file in (SOURCES / package).rglob("*.py")
+            }
+        ),
         workflow=[
             source(path)
             for pattern in ("rules/*.smk", "scripts/*.py", "smoke.yaml")
             for path in sorted((ROOT / "workflow").glob(pattern))
         ],
-        tables=PUBLISHED_FILES,
+        tables=[*PUBLISHED_FILES, *RECORD_FILES],
     output:
         "results/smoke/results/report.html",
     log:

@@ -26,7 +26,11 @@ def correct_the_clock():
     )
     late = bring_to_the_present(
         file
-        for file in (*made, *map(Path, PUBLISHED_FILES), *map(Path, TEMPLATES))
+        for file in (
+            *made,
+            *map(Path, [*PUBLISHED_FILES, *RECORD_FILES]),
+            *map(Path, TEMPLATES),
+        )
         if file.is_file()
     )
     if late:

@@ -16,9 +16,9 @@ _COLUMNS = [
 
 
 def compare_sources(summary: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Return final measured accuracies beside every published accuracy, both in percent.
+    """Return final measured accuracies next to every published accuracy, both in percent.
 
-    A published accuracy stands beside the parameter percentage that the same source prints for the same
+    A published accuracy is shown with the parameter percentage that the same source prints for the same
     model, method and family of tasks; null where that source prints none.
 
     Parameters

@@ -92,7 +92,7 @@ def points(estimate: Estimate, confidence: float, comparisons: int = 1) -> Effec
     """Return a paired difference of accuracies in percentage points, with the smallest that would be detected."""
     level = (1 - confidence) / comparisons
     detectable = detectable_difference(estimate.sd, estimate.n, level)
-    return Effect.of_estimate(estimate, confidence, POINTS, 100, detectable)
+    return Effect.of_estimate(estimate.within(-1, 1), confidence, POINTS, 100, detectable)
 
 
 def tuned_curve(

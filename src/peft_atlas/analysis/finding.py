@@ -19,6 +19,11 @@ POINTS = "percentage points"
 INDISTINGUISHABLE = "statistically indistinguishable from"
 
 
+def _signed(value: float, digits: int) -> str:
+    """Return a number with its sign; what rounds to zero is not negative."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
 @dataclass(frozen=True)
 class Effect:
     """The number that a finding rests on, with its interval.
@@ -74,9 +79,10 @@ class Effect:
         """Return the effect with its interval as text, for example ``+0.6 percentage points [+0.2, +1.1]``."""
         if self.size is None:
             return "not measured"
-        known = self.low is not None and self.high is not None
-        interval = f" [{self.low:+.{digits}f}, {self.high:+.{digits}f}]" if known else ""
-        return f"{self.size:+.{digits}f}{' ' if unit else ''}{unit}{interval}"
+        interval = ""
+        if self.low is not None and self.high is not None:
+            interval = f" [{_signed(self.low, digits)}, {_signed(self.high, digits)}]"
+        return f"{_signed(self.size, digits)}{' ' if unit else ''}{unit}{interval}"
 
     def detectable_in_words(self, digits: int = 1, unit: str = "points") -> str:
         """Return what the comparison could have found, for example ``detectable with 80 % power: 1.2 points``."""
@@ -89,13 +95,15 @@ class Effect:
 class Finding:
     """A row of the contract ``findings``; ``evidence`` names a table and the columns that select its rows.
 
+    The statement of an ``advice`` is an imperative, and its detail the number it rests on, with interval and scope.
+
     Raises
     ------
     AtlasError
         If it calls results indistinguishable and does not say which difference would have been detected.
     """
 
-    kind: Literal["answer", "claim", "erratum", "check"]
+    kind: Literal["advice", "answer", "claim", "erratum", "check"]
     id: str
     study: str
     statement: str

@@ -14,7 +14,7 @@ def dominated(params: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:
     Parameters
     ----------
     params, accuracy
-        One number a method, shape (methods,); fewer parameters and higher accuracy are better.
+        One number per method, shape (methods,); fewer parameters and higher accuracy are better.
 
     Raises
     ------

@@ -75,7 +75,7 @@ def detectable_difference(se: float, critical: float, df: float, power: float = 
 
 
 def difference(mean: float, se: float, df: float, n: int, confidence: float) -> Difference:
-    """Return a difference that stands alone, with Student's interval."""
+    """Return a single difference, with Student's interval."""
     critical = quantile_t(0.5 + confidence / 2, df)
     p = _two_sided(mean, se, df)
     half = critical * se

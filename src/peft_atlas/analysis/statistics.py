@@ -64,7 +64,7 @@ def mean_interval(values: ArrayLike, confidence: float) -> Estimate:
     Parameters
     ----------
     values
-        One value a seed, shape (seeds,); values that are not finite are left out and lower ``n``.
+        One value per seed, shape (seeds,); values that are not finite are left out and lower ``n``.
     confidence
         Confidence level, between 0 and 1.
     """

@@ -64,7 +64,10 @@ def render(module: FigureModule, tables: Mapping[str, pd.DataFrame], style: Figu
     write_text(stem.with_suffix(".csv"), plotted.to_csv(index=False, lineterminator="\n"))
     write_text(stem.with_suffix(".txt"), f"{description.finding} {description.caption}\n")
     write_text(stem.with_suffix(".tex"), figure_float(module.SPEC, description, style))
-    write_text(stem.with_suffix(".json"), json.dumps(_card(module.SPEC, description, style), **_JSON) + "\n")
+    write_text(
+        stem.with_suffix(".json"),
+        json.dumps(_card(module.SPEC, description, style) | {"empty": plotted.empty}, **_JSON) + "\n",
+    )
 
 
 def _save(figure: Figure, ending: str, dpi: int, path: Path) -> None:
@@ -83,6 +86,7 @@ def _card(spec: FigureSpec, description: Description, style: FigureStyle) -> dic
         "title": spec.title,
         "section": spec.section,
         "study": spec.study,
+        "appendix": spec.appendix,
         "caption": description.caption,
         "finding": description.finding,
         "tables": list(spec.tables),

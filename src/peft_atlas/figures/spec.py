@@ -25,12 +25,12 @@ class FigureSpec:
     result tables it needs, ``height`` is relative to its width, and ``panels`` gives rows and columns. In the
     one-column preset the panels are stacked unless ``narrow_panels`` and ``narrow_height`` (relative to that width)
     say otherwise. ``exact_panels`` are those panels of a measured figure whose values were set, chosen or printed and
-    therefore have no interval.
+    therefore have no interval. What another figure shows better is in the ``appendix`` of the report.
     """
 
     name: str
     title: str
-    section: Literal["measured", "published", "recomputed"]
+    section: Literal["measured", "memory", "published", "recomputed"]
     study: str
     order: int
     tables: tuple[str, ...]
@@ -40,6 +40,7 @@ class FigureSpec:
     narrow_height: float | None = None
     narrow_panels: tuple[int, int] | None = None
     exact_panels: tuple[int, ...] = ()
+    appendix: bool = False
 
 
 @dataclass(frozen=True)

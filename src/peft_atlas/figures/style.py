@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from peft_atlas.figures.more_marks import mark_of_name, more_pairs
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from peft_atlas.config import FigureStyle
     from peft_atlas.figures.spec import FigureSpec
 
-# Each method has the same colour and marker in every figure. The colours come from a search: any two are at least 12
-# CIEDE2000 units apart, for normal vision and for protanopia, deuteranopia and tritanopia as simulated by Machado,
-# Oliveira and Fernandes (2009), and each has a contrast of at least 2.7:1 against white. The controls share one grey
-# and differ by marker.
+# Each method of this package has the same colour and marker in every figure. The colours come from a search: any two
+# are at least 12 CIEDE2000 units apart, for normal vision and for protanopia, deuteranopia and tritanopia as simulated
+# by Machado, Oliveira and Fernandes (2009), and each has a contrast of at least 2.7:1 against white. The controls share
+# one grey and differ by marker.
 _MARKS = {
     "full": ("#333333", "*"),
     "head only": ("#826e6f", "h"),
@@ -39,8 +41,8 @@ _MARKS = {
 }
 CONTROLS = ("no adaptation", "majority class", "TF-IDF + logistic regression", "random encoder", "shuffled labels")
 METHODS = tuple(name for name in _MARKS if name not in CONTROLS)
-# A method that is not listed gets one of these, chosen by its name.
-_OTHERS = (("#a0522d", "H"), ("#4b6e00", "2"))
+# Methods of peft share the colours of all but full fine-tuning, with other markers.
+_OF_PEFT = more_pairs({name: mark for name, mark in _MARKS.items() if name in METHODS and name != "full"})
 FULL_COLOUR = "#333333"
 REFERENCE_COLOUR = "#b3202c"
 MODELS = ("LLaMA-7B", "LLaMA-13B")
@@ -141,12 +143,11 @@ def rc_params(style: FigureStyle) -> dict[str, Any]:
 
 def method_mark(method: str, style: FigureStyle) -> Mark:
     """Look up a method's colour and marker; a variant ``X (...)`` shares those of X unless it has its own."""
-    known = _MARKS.get(method) or _MARKS.get(method.split(" (")[0])
-    colour, marker = known or _OTHERS[sum(map(ord, method)) % len(_OTHERS)]
-    return Mark(_grey(colour) if style.palette == "grey" else colour, marker)
+    colour, marker = _MARKS.get(method) or _MARKS.get(method.split(" (")[0]) or mark_of_name(method, _OF_PEFT)
+    return Mark(as_grey(colour) if style.palette == "grey" else colour, marker)
 
 
-def _grey(colour: str) -> str:
+def as_grey(colour: str) -> str:
     """Convert a colour to the grey of equal luma (ITU-R BT.601)."""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return "#" + 3 * f"{round(0.299 * red + 0.587 * green + 0.114 * blue):02x}"

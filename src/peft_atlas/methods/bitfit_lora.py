@@ -15,7 +15,7 @@ from peft_atlas.methods.method import Sites, Sizes, StudySetting
 class BitFitLoRA(LoRA):
     """LoRA on linear modules while every bias of the network learns too; settings as of `LoRA`.
 
-    Merging adds LoRA's update to the weights; the biases stand in the network already.
+    Merging adds LoRA's update to the weights; the biases are in the network already.
     """
 
     name: ClassVar[str] = "BitFit + LoRA"

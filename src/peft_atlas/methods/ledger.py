@@ -56,7 +56,7 @@ class Ledger:
                 self.modules.append(module)
 
     def replace(self, pairs: Sequence[tuple[nn.Parameter, nn.Parameter]]) -> None:
-        """Let parameters stand for others, whose flags are to be theirs; a tied one may be both."""
+        """Let parameters represent others, whose flags are to be theirs; a tied one may be both."""
         for old, new in pairs:
             self.flags[new] = self.flags[old]
 

@@ -193,7 +193,7 @@ class LoRA(Method):
         ]
 
     def wrap(self, base: nn.Module, name: str, members: Members) -> LoRALinear | LoRAEmbedding:
-        """Return a linear module, or an embedding, with the low-rank update beside it."""
+        """Return a linear module, or an embedding, with the low-rank update added to it."""
         if isinstance(base, nn.Embedding):
             scaling = Scaling(self.lora_alpha, check_whole("r", self.r), rooted=self.use_rslora)
             return LoRAEmbedding(base, scaling, members, name)

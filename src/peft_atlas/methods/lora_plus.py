@@ -32,7 +32,7 @@ class LoRAPlus(LoRA):
     rate_ratio: float = 16.0
 
     def wrap(self, base: nn.Module, name: str, members: Members) -> LoRALinear:
-        """Return a linear module with the low-rank update beside it."""
+        """Return a linear module with the low-rank update added to it."""
         check_positive("rate_ratio", self.rate_ratio)
         if isinstance(base, nn.Embedding):
             raise AtlasError(f"target_modules: {self.name} wraps linear modules, got a {type(base).__name__}")

@@ -39,7 +39,7 @@ class Sites:
     rescaled, feedforward
         Modules whose outputs, and whose inputs, (IA)3 rescales.
     outputs
-        Modules that write to the residual stream, after which adapters in series stand.
+        Modules that write to the residual stream, after which adapters in series are put.
     attention_modules
         Modules that call ``scaled_dot_product_attention``.
     blocks

@@ -19,6 +19,16 @@ def setting_names(folder: Path = Path(__file__).parent) -> tuple[str, ...]:
     return tuple(name for path in sorted(folder.glob("*.py")) for name in _settings(path))
 
 
+def method_summaries(folder: Path = Path(__file__).parent) -> dict[str, str]:
+    """Return what each method's file says of it in its first line, for example its full name and its paper."""
+    return {
+        name.split(" (")[0] if name != "(IA)3" else name: (ast.get_docstring(module) or "").splitlines()[0]
+        for path in sorted(folder.glob("*.py"))
+        if (names := _settings(path)) and (module := ast.parse(path.read_text(encoding="utf-8")))
+        for name in names
+    }
+
+
 def setting_name(label: str, setting: str | None) -> str:
     """Return the name of a method's setting, for example ``LoRA (query, value)``."""
     return label if setting is None else f"{label} ({setting})"

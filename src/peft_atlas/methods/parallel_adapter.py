@@ -17,9 +17,9 @@ from peft_atlas.methods.wrapper import Wrapper
 
 
 class InParallel(Wrapper):
-    """A linear module with a bottleneck beside it, ``W x + b + up(f(down x))``.
+    """A linear module with a parallel bottleneck, ``W x + b + up(f(down x))``.
 
-    Table 1 of arXiv:2110.04366, "parallel", without its scaling. It cannot be merged: f stands between the two
+    Table 1 of arXiv:2110.04366, "parallel", without its scaling. It cannot be merged: f is between the two
     products.
     """
 
@@ -57,11 +57,11 @@ class ParallelAdapter(Method):
 
     @classmethod
     def study_settings(cls, sites: Sites, sizes: Sizes) -> Sequence[StudySetting]:
-        """Return one adapter beside each module that writes to the residual stream."""
+        """Return one adapter parallel to each module that writes to the residual stream."""
         return [StudySetting(cls.name, None, cls(sizes.bottleneck, sites.outputs))]
 
     def wrap(self, base: nn.Module, name: str, members: Members) -> InParallel:
-        """Return a linear module with the adapter beside it."""
+        """Return a linear module with the adapter parallel to it."""
         like = base.weight
         assert isinstance(like, torch.Tensor)
         inputs, outputs = widths(base, self.name)

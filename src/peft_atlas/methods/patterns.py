@@ -91,7 +91,7 @@ def _all_linear(model: nn.Module, every: Sequence[Place], head: Collection[str])
 
 
 def _refuse_shared(chosen: Sequence[Place], every: Sequence[Place]) -> None:
-    """Raise an AtlasError if a module to be wrapped stands in two places, one of which would stay as it is."""
+    """Raise an AtlasError if a module to be wrapped is in two places, one of which would stay as it is."""
     holders: dict[int, dict[tuple[int, str], str]] = {}
     for place in every:
         holders.setdefault(id(bare(place.module)), {}).setdefault((id(place.parent), place.key), place.name)

@@ -1,4 +1,4 @@
-"""Where modules and parameters stand in a network, with the wrappers of attached adapters seen through.
+"""Where modules and parameters are in a network, with the wrappers of attached adapters seen through.
 
 Names, and with them random streams and files, are those of the network without any adapter, whatever is attached.
 """

@@ -15,7 +15,7 @@ _ROTARY = "rotary_emb"
 class Shift:
     """A forward pre-hook that adds a number to the positions that a module looks up.
 
-    Hooks stand where positions are looked up, not where they are given, so that the positions that the network
+    Hooks are put where positions are looked up, not where they are given, so that the positions that the network
     counts itself, those that a caller gives and those of cached generation are all moved.
 
     Parameters

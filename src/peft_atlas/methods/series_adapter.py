@@ -22,7 +22,7 @@ SIDES = ("output", "input", "narrower")
 class InSeries(Wrapper):
     """A linear module with a bottleneck after it, ``h + up(f(down h))`` of its output h, or before it, of its input.
 
-    Table 1 of arXiv:2110.04366, "sequential". It cannot be merged: f stands between the two products.
+    Table 1 of arXiv:2110.04366, "sequential". It cannot be merged: f is between the two products.
     """
 
     def __init__(self, base: nn.Module, adapter: Bottleneck, *, before: bool) -> None:
@@ -32,7 +32,7 @@ class InSeries(Wrapper):
     def forward(self, x: Tensor, *arguments: Any, base_output: Tensor | None = None, **options: Any) -> Tensor:
         """Return the adapted output, shape ``(*population, *batch, out)``; further arguments are the base's.
 
-        ``base_output`` is ``base(x)`` where the caller has it; it is of no use where the adapter stands before.
+        ``base_output`` is ``base(x)`` where the caller has it; it is of no use where the adapter comes before.
         """
         if self.before:
             before: Tensor = self.base(self.adapter(x, x), *arguments, **options)
@@ -53,7 +53,7 @@ class SeriesAdapter(Method):
     target_modules
         Patterns of the linear modules.
     side
-        Where it stands: ``output``, ``input``, or ``narrower``, the side of the smaller width, as in the code
+        Its place: ``output``, ``input``, or ``narrower``, the side of the smaller width, as in the code
         of LLM-Adapters, the output where both are equal.
     """
 
@@ -70,7 +70,7 @@ class SeriesAdapter(Method):
         return [StudySetting(cls.name, None, cls(sizes.bottleneck, sites.outputs))]
 
     def _place(self, base: nn.Module) -> tuple[int, bool]:
-        """Return the adapter's width, and whether it stands before the module."""
+        """Return the adapter's width, and whether it comes before the module."""
         if self.side not in SIDES:
             raise AtlasError(f"side = {self.side!r}: allowed: {', '.join(SIDES)}")
         inputs, outputs = widths(base, self.name)

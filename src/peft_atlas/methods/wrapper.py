@@ -125,7 +125,7 @@ class MergingWrapper(Wrapper):
         self._frozen = {}
 
     def settle(self) -> list[tuple[nn.Parameter, nn.Parameter]]:
-        """Make a merge final and return each frozen parameter with the one that now stands in its place."""
+        """Make a merge final and return each frozen parameter with the one that now takes its place."""
         replaced = [(frozen, getattr(self.base, name)) for name, frozen in self._frozen.items()]
         self._frozen = {}
         return replaced

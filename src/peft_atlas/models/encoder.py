@@ -135,10 +135,10 @@ def load_encoder(folder: Path) -> nn.Module:
     if stated["model_type"] == "bert":
         return load_bert(folder)
     check_weights(folder, stated)
-    return HuggingFaceEncoder(_load_with_transformers(folder, stated["model_type"]))
+    return HuggingFaceEncoder(load_with_transformers(folder, stated["model_type"]))
 
 
-def _load_with_transformers(folder: Path, family: str) -> nn.Module:
+def load_with_transformers(folder: Path, family: str) -> nn.Module:
     """Return the encoder that `transformers` builds, in float32 and without the pooler, which no forward pass uses.
 
     Raises

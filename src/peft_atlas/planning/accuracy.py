@@ -8,11 +8,15 @@ the interval leaves its errors out, and the two rules are taken back on the tabl
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pandas as pd
 
-from peft_atlas.planning.intervals import Factor, breaks_floor, factors, group_of, interval_from, interval_rows
+from peft_atlas.planning.intervals import Factor, breaks_floor, factors, group_of, interval_from, interval_rows, usable
 from peft_atlas.planning.measured import OBSERVED_ON, Run, measured_runs, predict, stated_floor
 from peft_atlas.planning.verdict import verdict
 
@@ -20,7 +24,7 @@ _TYPES = {
     **dict.fromkeys(("source", "record", "model", "method", "setting", "verdict", "measure", "moment"), "string"),
     **dict.fromkeys(("fitted_without_source", "assumed", "finding", "origin"), "string"),
     **dict.fromkeys(("predicted_gb", "low_gb", "high_gb", "measured_gb", "card_gb", "relative_error"), "Float64"),
-    **dict.fromkeys(("predicted_with_all_rules_gb", "floor_gb"), "Float64"),
+    **dict.fromkeys(("predicted_with_all_rules_gb", "floor_gb", "full_gb"), "Float64"),
     "out_of_memory": "boolean",
 }
 COLUMNS = (
@@ -43,6 +47,7 @@ COLUMNS = (
     "predicted_with_all_rules_gb",
     "floor_gb",
     "finding",
+    "full_gb",
     "assumed",
     "origin",
 )
@@ -58,19 +63,43 @@ def predicted_against_measured(path: Path | None = None) -> pd.DataFrame:
         the card's as on its label); out_of_memory; verdict on the card where it is known; fitted_without_source
         (what the interval rests on); relative_error (predicted / measured - 1); measure (allocated, reserved or
         unstated); moment of the peak; predicted_with_all_rules_gb (with rules read off the same source); floor_gb and
-        finding where a printed peak cannot hold; assumed (what the source leaves open); origin.
+        finding where a printed peak cannot hold; full_gb (of a run with LoRA: what full fine-tuning took at the same
+        setting of the same source, the median where it ran several times); assumed (what the source leaves open);
+        origin.
     """
     runs = [run for run in measured_runs(path) if not run.excluded]
-    known = factors()
-    table = pd.DataFrame([_row(run, known) for run in runs], columns=list(COLUMNS))
-    return table.astype(_TYPES)
+    known, full = factors(), _full_peaks(runs)
+    rows = [_row(run, known) | {"full_gb": full.get(_setting_of(run)) if _is_paired(run) else None} for run in runs]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(_TYPES)
+
+
+def _full_peaks(runs: Iterable[Run]) -> Mapping[tuple[object, ...], float]:
+    """Return the median measured peak of full fine-tuning at each setting of each source."""
+    peaks: dict[tuple[object, ...], list[float]] = defaultdict(list)
+    for run in runs:
+        if run.method == "full" and usable(run) and run.measured_gb is not None:
+            peaks[_setting_of(run)].append(run.measured_gb)
+    return {setting: median(found) for setting, found in peaks.items()}
+
+
+def _is_paired(run: Run) -> bool:
+    """Return whether a run is one of LoRA, over a base that is not quantised, and prints a peak."""
+    assert run.settings is not None
+    return run.method == "lora" and run.settings.quantization == "none" and usable(run)
+
+
+def _setting_of(run: Run) -> tuple[object, ...]:
+    """Return what two runs share that differ in the method alone; the adapter's own settings are the method's."""
+    assert run.settings is not None
+    settings = replace(run.settings, adapter_dtype="fp32", dropout=0.0)
+    return run.source, run.model, run.gpu_gb, run.measure, settings
 
 
 def excluded_runs(path: Path | None = None) -> pd.DataFrame:
-    """Return the published runs that cannot be predicted: source, record, model, measured_gb, reason, origin."""
+    """Return the published runs that cannot be predicted: what they are, measured_gb, reason and origin."""
     runs = [run for run in measured_runs(path) if run.excluded]
-    rows = [(run.source, run.record, run.model, run.measured_gb, run.excluded, run.origin) for run in runs]
-    return pd.DataFrame(rows, columns=["source", "record", "model", "measured_gb", "reason", "origin"])
+    rows = [(run.source, run.record, run.model, run.method, run.measured_gb, run.excluded, run.origin) for run in runs]
+    return pd.DataFrame(rows, columns=["source", "record", "model", "method", "measured_gb", "reason", "origin"])
 
 
 def error_table(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:

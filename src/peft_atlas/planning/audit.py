@@ -118,7 +118,7 @@ def audit(architecture: Architecture, adapter: Adapter, printed: str) -> Audit:
     """Return whether a printed percentage follows from an adapter on an architecture, and what else would give it.
 
     The search goes over targets, rank, method (LoRA or DoRA), a trained head, the output matrix and the embeddings
-    beside the targets, and three denominators. It keeps what rounds to the printed digits, nearest first.
+    next to the targets, and three denominators. It keeps what rounds to the printed digits, nearest first.
     """
     wanted = read_percent(printed)
     given = tuple(_candidates(architecture, adapter, 0))

@@ -98,7 +98,7 @@ class Step:
 
 
 def norm_bytes(norm: Norm, step: Step) -> int:
-    """Return bytes a token that a norm keeps.
+    """Return bytes per token that a norm keeps.
 
     RMSNorm: its input in fp32, 4 w, and a reciprocal root for each row; trained, the normalised input too, in the
     residual's type (Gemma: in fp32). LayerNorm: its input (under autocast in fp32), mean and reciprocal deviation;
@@ -115,7 +115,7 @@ def norm_bytes(norm: Norm, step: Step) -> int:
 
 
 def attention_bytes(attention: Attention, step: Step) -> int:
-    """Return bytes a token that an attention keeps: queries, keys, values, output, and what its softmax needs.
+    """Return bytes per token that an attention keeps: queries, keys, values, output, and what its softmax needs.
 
     Memory-efficient kernels keep one fp32 number a head (arXiv:2205.14135); the eager kernel keeps the S x S
     probabilities and makes copies of keys and values. Other kernels repeat keys and values for the heads that share
@@ -139,7 +139,7 @@ def attention_bytes(attention: Attention, step: Step) -> int:
 
 
 def feed_forward_bytes(feed: FeedForward, hidden: int, step: Step) -> int:
-    """Return bytes a token that a feed-forward part keeps, its last matrix' input included where that is trained.
+    """Return bytes per token that a feed-forward part keeps, its last matrix' input included where that is trained.
 
     Gated: gate, its activation and up. Plain: the input of GELU or the output of ReLU; GELU written in Python
     (``gelu_new``) keeps four. A mixture keeps the same for each expert that a token passes, and the experts' outputs.
@@ -156,7 +156,7 @@ def feed_forward_bytes(feed: FeedForward, hidden: int, step: Step) -> int:
 
 
 def input_bytes(block: Block, step: Step) -> int:
-    """Return bytes a token of the inputs of trained matrices that nothing else keeps: one for each norm's output."""
+    """Return bytes per token of the inputs of trained matrices that nothing else keeps: one for each norm's output."""
     if not step.trains_all:
         return 0
     readers = {linear.source for linear in block.linears if not linear.stacked}
@@ -167,7 +167,7 @@ def input_bytes(block: Block, step: Step) -> int:
 
 
 def layer_bytes(block: Block, step: Step) -> int:
-    """Return bytes a token that one layer keeps, without what the adapter adds."""
+    """Return bytes per token that one layer keeps, without what the adapter adds."""
     norms = sum(norm_bytes(norm, step) for norm in block.norms)
     attended = sum(attention_bytes(attention, step) for attention in block.attentions)
     fed = feed_forward_bytes(block.feed_forward, block.hidden, step)
@@ -187,7 +187,7 @@ def _quantized_inputs(block: Block, step: Step) -> int:
 
 
 def adapter_bytes(linears: list[Linear], step: Step) -> int:
-    """Return bytes a token that the adapters of one layer keep.
+    """Return bytes per token that the adapters of one layer keep.
 
     An adapter in fp32 over a bf16 model copies its input to fp32: a bytes an entry, for every matrix anew. Under
     autocast it keeps a bf16 copy instead. In the model's own type, matrices that read the same tensor keep it once,
@@ -203,7 +203,7 @@ def adapter_bytes(linears: list[Linear], step: Step) -> int:
 
 
 def _result_bytes(linear: Linear, step: Step) -> int:
-    """Return bytes a token of results as wide as a matrix' output that its adapter keeps; (IA)3 may keep the input."""
+    """Return bytes per token of results as wide as a matrix' output that its adapter keeps; (IA)3 may keep inputs."""
     c, a, kept = step.settings.compute_bytes, step.settings.adapter_bytes, step.attachment.method.footprint
     if step.attachment.method.name == "ia3" and linear.source == "feed-forward product":
         return max(a, c) * linear.inputs
@@ -216,7 +216,7 @@ def _narrow(linear: Linear, step: Step) -> int:
 
 
 def _adapter_input_bytes(linears: list[Linear], step: Step) -> int:
-    """Return bytes a token of the adapters' inputs, with the masks of their dropouts."""
+    """Return bytes per token of the adapters' inputs, with the masks of their dropouts."""
     settings = step.settings
     size = settings.compute_bytes if settings.casts else settings.adapter_bytes
     if settings.dropout > 0:

@@ -30,7 +30,7 @@ class Counts:
     Attributes
     ----------
     adapter, head
-        Trained by the method, and of a head trained beside it.
+        Trained by the method, and of a head trained with it.
     base, base_head
         Of the model without adapter, head included, and of its head.
     stored
@@ -38,7 +38,7 @@ class Counts:
     frozen
         Parameters that the method adds and does not train (A of LoRA-FA, a rank a matrix of AdaLoRA).
     copies
-        Whether what is trained lies beside the base; it does not in full fine-tuning and BitFit.
+        Whether what is trained is added to the base; it is not in full fine-tuning and BitFit.
     """
 
     adapter: int
@@ -98,7 +98,7 @@ def attach(architecture: Architecture, method: Method, rank: int | None, targets
 
 
 def count(architecture: Architecture, attachment: Attachment, *, head: bool | None = None) -> Counts:
-    """Return what an attachment trains; ``head`` says whether a classification head is trained beside it.
+    """Return what an attachment trains; ``head`` says whether a classification head is trained with it.
 
     As in peft, it is by default for a model that ends in labels. Full fine-tuning trains it in any case.
     """

@@ -1,4 +1,4 @@
-"""Settings that somebody ran and what they reached, and how long a step took beside full fine-tuning."""
+"""Settings that somebody ran and what they reached, and how long a step took relative to full fine-tuning."""
 
 from __future__ import annotations
 

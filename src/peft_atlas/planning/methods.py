@@ -15,7 +15,7 @@ from peft_atlas.planning.architecture import Architecture, Linear
 
 @dataclass(frozen=True)
 class Footprint:
-    """What autograd keeps for one adapted matrix, beside what the frozen model keeps.
+    """What autograd keeps for one adapted matrix, in addition to what the frozen model keeps.
 
     Attributes
     ----------
@@ -30,8 +30,8 @@ class Footprint:
     base_inputs, base_delta
         Inputs (once for matrices that read the same) and matrices as large as the weight, in the compute type.
     passing
-        Matrices as large as the weight in the adapter's type that are alive for a moment only, beside a square one of
-        the input's width: DoRA forms the adapted weight from an identity matrix.
+        Matrices as large as the weight in the adapter's type that are alive for a moment only, apart from a square one
+        of the input's width: DoRA forms the adapted weight from an identity matrix.
     narrow
         Vectors as long as the shorter side in the adapter's type, each with a square matrix of that side.
     """
@@ -187,7 +187,7 @@ def find_method(name: str) -> Method:
 def token_parameters(method: Method, architecture: Architecture, rank: int) -> int:
     """Return the parameters of virtual tokens, as peft makes them without projection.
 
-    Prefix tuning: a key and a value a layer and token. Prompt tuning: an embedding a token; both once for encoder
+    Prefix tuning: a key and a value per layer and token. Prompt tuning: an embedding per token; both once for encoder
     and once for decoder of an encoder-decoder. P-tuning: embeddings and an MLP of three layers as wide as the model.
     """
     sides = 2 if architecture.task == "seq2seq" else 1

@@ -100,7 +100,7 @@ def optimizer_bytes(step: Step) -> int:
 
     AdamW (arXiv:1711.05101): two of the parameter's type. 8 bits: arXiv:2110.02861. Paged: in memory that CUDA
     moves to the host when it must, and which torch's allocator does not count. Adafactor (arXiv:1804.04235): one
-    number a row and one a column.
+    number per row and one per column.
     """
     trained, size = step.counts.trained, step.trained_bytes
     match step.settings.optimizer:
@@ -146,7 +146,7 @@ def _block_bytes(block: Block, step: Step) -> tuple[int, int]:
 
 
 def _first_norm(block: Block, step: Step) -> int:
-    """Return bytes a token that the first norm does not keep where nothing before it is trained."""
+    """Return bytes per token that the first norm does not keep where nothing before it is trained."""
     untrained = step.attachment.method.acts_on == "linear" and block is step.architecture.blocks[0]
     return norm_bytes(block.norms[0], step) if untrained else 0
 

@@ -21,6 +21,8 @@ from peft_atlas.planning.stacks import RULES, as_laid_out, settled
 from peft_atlas.planning.verdict import FITS, verdict
 
 LARGEST_CARD = 10_000
+# Models whose table of learned positions limits their sequence.
+LEARNED_POSITIONS = frozenset({"gpt2", "bert", "roberta", "opt", "bart"})
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def refuse_impossible(architecture: Architecture, attachment: Attachment, settin
     if kind == "biases" and count(architecture, attachment).adapter == 0:
         raise AtlasError(f"method 'bitfit' on {architecture.name}: it has no biases to train")
     longest, tokens = architecture.max_positions, settings.sequence
-    learned = architecture.model_type in ("gpt2", "bert", "roberta", "opt", "bart")
+    learned = architecture.model_type in LEARNED_POSITIONS
     if learned and longest is not None and tokens > longest:
         raise AtlasError(f"sequence {tokens}: {architecture.name} has {longest} positions; allowed: up to {longest}")
 

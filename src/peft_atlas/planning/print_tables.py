@@ -89,7 +89,7 @@ def _print_evidence(one: Plan, out: Console) -> None:
 
 
 def print_counts(model: str, rows: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
-    """Print counts, one method a line."""
+    """Print counts, one method per line."""
     out = console or Console()
     base = f"{rows[0]['base_parameters']:,}"
     table = _table(f"{model}: {base} parameters", "method", "rank", "adapter", "head", "% of base", "% of total")

@@ -140,7 +140,7 @@ def trace_step(
     batch
         Makes the model's inputs; called where tensors have no memory.
     words, sequence
-        The vocabulary and the length, by which logits and masks are told from other tensors.
+        The vocabulary and the length, which tell logits and masks from other tensors.
     """
     with FakeTensorMode(allow_non_fake_inputs=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")

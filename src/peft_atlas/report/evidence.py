@@ -30,8 +30,15 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "published": ("base_model", "method", "task", "metric", "printed", "source", "locator", "table", "line"),
     "parameters": ("base_model", "method", "setting", "way", "trainable_params", "percent_with_adapter"),
-    "memory": ("base_model", "method", "setting", "precision", "total_bytes"),
+    "memory": ("base_model", "method", "setting", "precision", "total_bytes", "peak_bytes"),
+    "predictions": ("source", "record", "model", "method", "setting", "predicted_gb", "measured_gb", "verdict"),
     "conflicts": ("base_model", "method", "task", "metric", "readings", "verdict"),
+    "benchmark_runs": ("experiment", "run_date", "transformers", "score", "step_seconds_sum", "forgetting", "path"),
+    "rate_runs": ("model", "method", "rank", "learning_rate", "run", "metric", "score", "path", "line_in_source"),
+    "rate_sweeps": ("model", "runs_planned", "rows_printed", "runs_diverged", "rates_diverged", "path"),
+    "rate_statements": ("source_id", "scaling_rule", "rank", "best_learning_rate", "statement", "repository", "path"),
+    "tuning_audit": ("method", "venue", "learning_rate_tuned", "batch_size_tuned", "rank_compared"),
+    "training_runs": ("model", "method", "peak_as_printed", "unit_as_printed", "seconds", "repository", "path"),
     "findings": ("kind", "id", "statement", "source", "verdict"),
 }
 

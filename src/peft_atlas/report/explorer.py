@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import inf
@@ -19,18 +20,23 @@ from peft_atlas.studies.study import Study
 
 # The columns that identify a cell of a study.
 # What a run records besides accuracy, and what its mean can be.
-_POSSIBLE = {"trainable_params": (0, inf), "forgetting": (-100, 100), "adapter_bytes": (0, inf)}
+_POSSIBLE = {
+    "trainable_params": (0, inf),
+    "forgetting": (-100, 100),
+    "adapter_bytes": (0, inf),
+    "learning_rate": (0, inf),
+}
 _KEYS = ["task", "method", "setting", "rank", "alpha"]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A quantity to plot: name, unit, kind of axis, and whether lower is better."""
+    """A quantity to plot: name, unit, kind of axis, and whether lower is better; None where neither end is."""
 
     name: str
     unit: str
     log: bool
-    lower_is_better: bool
+    lower_is_better: bool | None
     about: str
 
 
@@ -44,6 +50,8 @@ METRICS = {
     "memory_bytes": Metric("Memory", "bytes", True, True, "peak of the job, or recomputed: weights to optimiser"),
     "forgetting": Metric("Forgetting", "points", False, True, "accuracy lost on the source task by adapting"),
     "adapter_bytes": Metric("Adapter file", "bytes", True, True, "size of the saved adapter"),
+    "learning_rate": Metric("Best learning rate", "", True, None, "the rate that validation chose, or the only one"),
+    "rank": Metric("Rank", "", True, None, "inner width of the update"),
 }
 
 
@@ -60,10 +68,17 @@ def explorer(material: Material, studies: Sequence[Study]) -> Explorer:
             "metrics": [{"key": key, **asdict(METRICS[key])} for key in used],
             "methods": [{"name": name, **asdict(mark)} for name, mark in marks.items()],
             "points": points,
-            "start": {point["study"]: point["task"] for point in reversed(points)}
-            | {study.name: study.first_task for study in studies if study.first_task},
+            "start": _fullest_tasks(points) | {study.name: study.first_task for study in studies if study.first_task},
         }
     )
+
+
+def _fullest_tasks(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the task of each study that has the most points, with which a panel opens; of equal ones the first."""
+    counts: dict[str, Counter[str]] = {}
+    for point in points:
+        counts.setdefault(point["study"], Counter())[point["task"]] += 1
+    return {study: tasks.most_common(1)[0][0] for study, tasks in counts.items()}
 
 
 def _measured(material: Material, studies: Sequence[Study]) -> list[dict[str, Any]]:
@@ -77,7 +92,7 @@ def _measured(material: Material, studies: Sequence[Study]) -> list[dict[str, An
         for row in cells.to_dict("records"):
             key = _key(row)
             values = {"accuracy": _number(row["value"]), "params_percent": _number(row["params_percent"])}
-            values |= costs.get(key, {})
+            values |= costs.get(key, {}) | {"rank": _number(row["rank"])}
             intervals = {"accuracy": (_number(row["low"]), _number(row["high"]))}
             for name, estimate in means.get(key, {}).items():
                 values[name] = _number(estimate.mean)

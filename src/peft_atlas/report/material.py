@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from peft_atlas.tables.schemas import CONTRACTS
 
 @dataclass(frozen=True)
 class Material:
-    """Result tables, figures in report order, the studies that were run, and provenance."""
+    """Result tables, figures in report order, the studies that were run, those still to come, and provenance."""
 
     tables: Mapping[str, pd.DataFrame]
     figures: Sequence[FigureBlock]
@@ -34,14 +34,23 @@ class Material:
     code: str
     machine: str
     missing: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    settings: StudyConfig = field(default_factory=StudyConfig)
 
     def figures_of(self, *, section: str | None = None, study: str | None = None) -> list[FigureBlock]:
-        """Select figures by section, by study, or by both."""
+        """Select figures that have something to show, by section, by study, or by both; the appendix has its own."""
         return [
             figure
             for figure in self.figures
-            if section in (None, figure.section) and (study is None or study == figure.study)
+            if section in (None, figure.section)
+            and (study is None or study == figure.study)
+            and not (figure.appendix or figure.empty)
         ]
+
+    @property
+    def appendix(self) -> list[FigureBlock]:
+        """Figures whose content another one shows better."""
+        return [figure for figure in self.figures if figure.appendix and not figure.empty]
 
     def findings(self, *kinds: str, study: str | None = None) -> pd.DataFrame:
         """Select findings by kind, for one study or all, in report order."""
@@ -88,4 +97,6 @@ def load_material(
         code=code_version(root),
         machine=machine(),
         missing=tuple(missing),
+        pending=study.later,
+        settings=study,
     )

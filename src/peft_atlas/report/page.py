@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from peft_atlas.files import write_text
-from peft_atlas.report.answers import headlines
+from peft_atlas.report.front_page import headlines
 from peft_atlas.report.material import load_material
 from peft_atlas.report.render import write_report
 from peft_atlas.report.sections import build_sections
@@ -21,4 +21,5 @@ def report_step(step: Step) -> None:
     write_report(build_sections(material), html, step.output("markdown"), material.tables)
     write_text(step.output("config"), material.config)
     lines = headlines(material.tables["findings"], studies_of(material.studies))
-    write_text(step.output("headlines"), "\n".join([f"Report: {html}", *lines]) + "\n")
+    running = f" (still running: {', '.join(material.pending)})" if material.pending else ""
+    write_text(step.output("headlines"), "\n".join([f"Report: {html}{running}", *lines]) + "\n")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from peft_atlas.analysis.finding import POINTS
 from peft_atlas.files import write_text
-from peft_atlas.latex import booktabs, command_name, escape, new_command
+from peft_atlas.latex import bibtex, booktabs, command_name, escape, long_booktabs, new_command
 from peft_atlas.report.content import Table, table
 from peft_atlas.report.tables import cells_of, memory_table, parameters_table
 from peft_atlas.step import Step
@@ -19,9 +20,14 @@ _HEAD = "% Written by the rule write_paper from the result tables; needs the pac
 
 
 def paper_tables(tables: Mapping[str, pd.DataFrame], studies: Sequence[str]) -> dict[str, Table]:
-    """Build the tables by name: the cells of each measured study, parameter counts, and memory."""
+    """Build the tables by name: each measured study's cells and paired differences, parameter counts, and memory."""
     measured = {f"measured_{study}": _cells(tables["comparison"], study) for study in studies}
-    return measured | {"parameters": parameters_table(tables["parameters"]), "memory": memory_table(tables["memory"])}
+    differences = {f"differences_{study}": _differences(tables["contrasts"], study) for study in studies}
+    return (
+        measured
+        | differences
+        | {"parameters": parameters_table(tables["parameters"]), "memory": memory_table(tables["memory"])}
+    )
 
 
 def _cells(comparison: pd.DataFrame, study: str) -> Table:
@@ -49,6 +55,36 @@ def _cells(comparison: pd.DataFrame, study: str) -> Table:
     return table(f"Test accuracy of each cell of the {study} study.", shown.rename(columns=named), formats)
 
 
+def _differences(contrasts: pd.DataFrame, study: str) -> Table:
+    """Tabulate the paired differences of a study in percentage points, without columns that are empty for it."""
+    rows = contrasts[(contrasts["study"] == study) & (contrasts["unit"] == "fraction")]
+    columns = ["question", "role", "task", "method", "setting", "rank", "alpha", "shift_rank", "train_examples"]
+    columns += ["reference", "difference", "low", "high", "n", "p_adjusted", "detectable"]
+    shown = rows[[column for column in columns if rows[column].notna().any() or column == "difference"]].copy()
+    points = {"difference": "+.1f", "low": "+.1f", "high": "+.1f", "detectable": ".1f"}
+    for column in points.keys() & set(shown.columns):
+        shown[column] = 100 * shown[column].astype(float)
+    shown["question"] = shown["question"].str.replace("_", " ")
+    names = {"shift_rank": "shift", "train_examples": "examples", "n": "seeds", "p_adjusted": "adjusted p"}
+    intervals = ", ".join(dict.fromkeys(rows["interval"].dropna().str.partition(",")[0]))
+    decided = int((rows["indistinguishable"] == False).sum())  # noqa: E712
+    caption = (
+        f"{decided} of {len(rows)} paired differences of the {study} study are told from 0 by their adjusted test. "
+        f"Percentage points; low and high: {intervals or 'none'}; detectable with 80 % power."
+    )
+    return table(caption, shown.rename(columns=names), points | {"adjusted p": ".2g", "alpha": "g"})
+
+
+def bibliography(published: pd.DataFrame) -> str:
+    """Return a BibTeX entry for each source of a published number; its key is the source's id."""
+    sources = published.drop_duplicates("source").sort_values("source")
+    entries = []
+    for row in sources.to_dict("records"):
+        version = "" if pd.isna(row["source_version"]) else str(row["source_version"])
+        entries.append(bibtex(str(row["source"]), {"title": str(row["source_title"]), "note": version}))
+    return "% Written by the rule write_paper: the sources of the published numbers.\n" + "\n".join(entries)
+
+
 def numbers(findings: pd.DataFrame) -> str:
     r"""Define LaTeX commands for each finding's effect, interval, unit and n, where it has an effect.
 
@@ -58,7 +94,7 @@ def numbers(findings: pd.DataFrame) -> str:
     lines, taken = [_HEAD.format(packages="none")], set[str]()
     for row in findings[findings["effect"].notna()].sort_values("position").itertuples():
         parts = {"": row.effect, "Low": row.low, "High": row.high}
-        known = {name: _number(value) for name, value in parts.items() if not pd.isna(value)}
+        known = {name: _number(value, str(row.unit)) for name, value in parts.items() if not pd.isna(value)}
         texts = known | {"Unit": escape(str(row.unit)), "N": "" if pd.isna(row.n) else str(row.n)}
         lines.append(f"% {' '.join(row.statement.split())}\n")
         name = _unused(command_name("atlas", row.kind if row.kind != "answer" else "", row.id), taken)
@@ -73,17 +109,39 @@ def _unused(name: str, taken: Collection[str]) -> str:
     return next(new for new in names if all(new + ending not in taken for ending in _ENDINGS))
 
 
-def _number(value: float) -> str:
-    """Format a number in math mode, so that a minus sign is typeset as one."""
-    return f"${value:,.4g}$".replace(",", "{,}") if abs(value) < 1e4 else f"${value:,.0f}$".replace(",", "{,}")
+def _number(value: float, unit: str) -> str:
+    """Format a number as the report rounds it, in math mode, so that a minus sign is typeset as one."""
+    if unit.startswith(POINTS):
+        return f"${value:+.1f}$"
+    if unit == "ratio":
+        return f"${value:.2f}$"
+    whole = float(value).is_integer() or abs(value) >= 1e4
+    return f"${value:,.0f}$".replace(",", "{,}") if whole else f"${value:.3g}$"
+
+
+# From so many rows on a table breaks over pages.
+_LONG = 30
+
+
+def _as_latex(name: str, shown: Table) -> str:
+    r"""Return a table for ``\input``: a tabular, or a longtable with caption and label where it is long."""
+    if len(shown.rows) < _LONG:
+        return (
+            _HEAD.format(packages="booktabs")
+            + f"% {shown.caption}\n"
+            + booktabs(shown.header, shown.rows, shown.numeric)
+        )
+    label = f"tab:{name.replace('_', '-')}"
+    whole = long_booktabs(shown.header, shown.rows, shown.numeric, shown.caption, label)
+    return _HEAD.format(packages="booktabs, longtable") + whole
 
 
 def write_paper(tables: Mapping[str, pd.DataFrame], studies: Sequence[str], folder: Path) -> None:
-    """Write ``numbers.tex`` and one file per table, each atomically."""
+    """Write ``numbers.tex``, one file per table and ``sources.bib``, each atomically."""
     write_text(folder / "numbers.tex", numbers(tables["findings"]))
+    write_text(folder / "sources.bib", bibliography(tables["published"]))
     for name, shown in paper_tables(tables, studies).items():
-        head = _HEAD.format(packages="booktabs") + f"% {shown.caption}\n"
-        write_text(folder / f"{name}.tex", head + booktabs(shown.header, shown.rows, shown.numeric))
+        write_text(folder / f"{name}.tex", _as_latex(name, shown))
 
 
 def paper_step(step: Step) -> None:

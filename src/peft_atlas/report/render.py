@@ -20,6 +20,7 @@ from peft_atlas.report.content import FigureBlock, Section
 from peft_atlas.report.evidence import SHOWN, Evidence
 
 TITLE = "PEFT Atlas"
+QUESTION = "Which PEFT method, rank and learning rate?"
 
 
 def read_figures(stems: Iterable[Path]) -> list[FigureBlock]:
@@ -31,7 +32,10 @@ def _read_figure(stem: Path) -> FigureBlock:
     card = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
     svg = stem.with_suffix(".svg").read_text(encoding="utf-8")
     texts = {key: card[key] for key in ("title", "section", "study", "caption", "finding")}
-    return FigureBlock(name=stem.name, svg=_data_address(svg), size=_size(svg), formats=tuple(card["formats"]), **texts)
+    flags = {key: card[key] for key in ("appendix", "empty")}
+    return FigureBlock(
+        name=stem.name, svg=_data_address(svg), size=_size(svg), formats=tuple(card["formats"]), **texts, **flags
+    )
 
 
 # Matplotlib writes lengths in points; a CSS pixel is 3/4 of one.
@@ -66,9 +70,12 @@ def render_html(sections: Sequence[Section], tables: Mapping[str, pd.DataFrame])
     """
     environment = _environment(escape=True)
     environment.filters["json"] = _json
-    program, style = (_template(name) for name in ("report.js", "report.css"))
+    # The planner comes first: it shows an answer before the explorer, which takes longer, draws its points.
+    program, style = (
+        "".join(map(_template, names)) for names in (("planner.js", "report.js"), ("report.css", "planner.css"))
+    )
     return environment.get_template("report.html.j2").render(
-        title=TITLE, sections=sections, evidence=Evidence(tables), shown=SHOWN, script=program, style=style
+        title=QUESTION, sections=sections, evidence=Evidence(tables), shown=SHOWN, script=program, style=style
     )
 
 
@@ -86,7 +93,7 @@ def render_markdown(sections: Sequence[Section]) -> str:
     """Render the report as Markdown, with figures linked as files."""
     environment = _environment(escape=False)
     environment.filters["cell"] = _markdown_cell
-    return environment.get_template("report.md.j2").render(title=TITLE, sections=sections)
+    return environment.get_template("report.md.j2").render(title=QUESTION, sections=sections)
 
 
 def _environment(*, escape: bool) -> Environment:

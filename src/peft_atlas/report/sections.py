@@ -7,11 +7,15 @@ from collections.abc import Sequence
 import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS
-from peft_atlas.report.answers import answers_section
+from peft_atlas.report.answers import answers_section, own_answers
 from peft_atlas.report.content import Block, Code, Paragraph, Section, table
+from peft_atlas.report.doubts import claims_section, conflicts_section, errata_section, findings_table
 from peft_atlas.report.explorer import explorer
+from peft_atlas.report.front_page import cards, front_sections
 from peft_atlas.report.material import Material
+from peft_atlas.report.memory_section import memory_section
 from peft_atlas.report.tables import memory_table, parameters_table
+from peft_atlas.report.uses import use_sections
 from peft_atlas.rng import ROLES
 from peft_atlas.studies.study import Study, all_studies
 
@@ -19,21 +23,32 @@ from peft_atlas.studies.study import Study, all_studies
 def build_sections(material: Material) -> list[Section]:
     """Build all sections, answers first."""
     studies = all_studies()
+    chapters = [study for study in studies if study.chapter]
     return [
         *_missing(material),
+        *front_sections(material, studies),
         answers_section(material, studies),
         _explore(material, studies),
-        *(_study(study, material) for study in studies),
+        *(_study(study, material) for study in studies if not study.chapter),
         _recomputed(material),
-        _conflicts(material),
-        _claims(material),
-        _errata(material),
+        memory_section(material),
+        conflicts_section(material),
         _checks(material),
         _failures(material),
         _cost(material),
+        *use_sections(material),
         _provenance(material),
-        _rerun(),
+        *(_study(study, material) for study in chapters),
+        claims_section(material),
+        errata_section(material),
+        *_appendix(material),
     ]
+
+
+def _appendix(material: Material) -> list[Section]:
+    """Return the figures that repeat what others show, for those who look for them."""
+    intro = Paragraph("Figures that show the numbers of others once more, in another form.")
+    return [Section("appendix", "Further figures", [intro, *material.appendix])] if material.appendix else []
 
 
 def _missing(material: Material) -> list[Section]:
@@ -58,63 +73,31 @@ def _explore(material: Material, studies: Sequence[Study]) -> Section:
 def _study(study: Study, material: Material) -> Section:
     """Build a study's section or, if it was not run, say what it would measure."""
     if study.name in material.studies:
-        return Section(study.name, study.title, study.part("section").blocks(material))
+        own: list[Block] = [*study.part("section").blocks(material), *_advice_left(study, material)]
+        return Section(study.name, study.title, [*own, *own_answers(material, study)])
+    if study.name in material.pending:
+        running = Paragraph(f"Still running. {study.about} This page is rewritten when it ends.")
+        return Section(study.name, f"{study.title} (still running)", [running])
     absent = Paragraph(
         f"Not part of this run. {study.about} To run it, add {study.name} to studies in the configuration."
     )
     return Section(study.name, f"{study.title} (not run)", [absent])
 
 
-def _findings_table(caption: str, rows: pd.DataFrame) -> Block:
-    """Tabulate findings."""
-    shown = rows[["statement", "source", "verdict", "detail", "evidence"]]
-    return table(caption, shown)
-
-
-def _errata(material: Material) -> Section:
-    errata = material.findings("erratum")
-    fixed = int((errata["verdict"] == "fixed").sum())
-    intro = Paragraph(
-        f"{len(errata)} errors in the seed notebook and in what it quotes; {fixed} are fixed, and the effect of the "
-        "fix is measured. Errors marked open are kept on purpose or belong to a study that was not run.",
-        "findings: kind=erratum",
-    )
-    return Section("errata", "Errata: what fixing them changes", [intro, _findings_table("Errata.", errata)])
+def _advice_left(study: Study, material: Material) -> list[Block]:
+    """Return the advice of a study for which the first page has a better card."""
+    shown = {card.statement + card.detail for card in cards(material.tables["findings"], all_studies())}
+    rows = material.findings("advice", study=study.name).itertuples()
+    return [
+        Paragraph(f"{row.statement} {row.detail}", row.evidence)
+        for row in rows
+        if row.statement + row.detail not in shown
+    ]
 
 
 def _recomputed(material: Material) -> Section:
     shown = [parameters_table(material.tables["parameters"]), memory_table(material.tables["memory"])]
     return Section("recomputed", "Recomputed", [*material.figures_of(section="recomputed"), *shown])
-
-
-def _conflicts(material: Material) -> Section:
-    conflicts = material.tables["conflicts"]
-    if conflicts.empty:
-        return Section("conflicts", "Conflicts", [Paragraph("No value is printed in two different ways.", "conflicts")])
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in conflicts["verdict"].value_counts().items())
-    intro = Paragraph(
-        f"{len(conflicts)} values are printed in more than one way: {counts}. Explained: rounding, padding zeros "
-        "or the order of rounding accounts for the difference. Settled: recomputation reproduces some of the readings "
-        "but not the others. Open: nothing we have seen decides between them, and all readings are kept.",
-        "conflicts: verdict",
-    )
-    order = conflicts["verdict"].map({"open": 0, "settled": 1, "explained": 2})
-    rows = conflicts.assign(order=order, metric=conflicts["metric"].str.replace("_", " "))
-    rows = rows.sort_values("order", kind="stable")
-    columns = ["base_model", "method", "task", "metric", "readings", "difference", "verdict", "resolution", "places"]
-    caption = "Conflicts: what each source prints, and where that is recorded in data/published."
-    return Section("conflicts", "Conflicts", [intro, table(caption, rows[columns], {"difference": ".3g"})])
-
-
-def _claims(material: Material) -> Section:
-    claims = material.findings("claim")
-    if claims.empty:
-        return Section("claims", "Claims", [Paragraph("No claim has been judged in this run.")])
-    counts = ", ".join(
-        f"{n} {verdict}" for verdict, n in claims["verdict"].str.replace("_", " ").value_counts().items()
-    )
-    intro = Paragraph(f"{len(claims)} testable statements: {counts}.", "findings: kind=claim")
-    return Section("claims", "Claims", [intro, _findings_table("Claims.", claims)])
 
 
 def _checks(material: Material) -> Section:
@@ -128,7 +111,7 @@ def _checks(material: Material) -> Section:
         "findings: kind=check",
     )
     ours_first = checks.sort_values(["verdict", "id"], kind="stable")
-    return Section("checks", "Checks", [intro, _findings_table("Checks, failures first.", ours_first)])
+    return Section("checks", "Checks", [intro, findings_table("Checks, failures first.", ours_first)])
 
 
 def _failures(material: Material) -> Section:
@@ -197,11 +180,3 @@ def _seed_text(seeds: tuple[int, ...]) -> str:
     if seeds == tuple(range(seeds[0], seeds[0] + len(seeds))) and len(seeds) > 2:
         return f"{seeds[0]} to {seeds[-1]} ({len(seeds)})"
     return ", ".join(map(str, seeds))
-
-
-def _rerun() -> Section:
-    commands = "make                          # set up .venv and run everything\n"
-    commands += "snakemake --cores 2           # the same, with the environment active\n"
-    commands += "snakemake --cores 2 figures   # only the figures, from the combined tables\n"
-    commands += "snakemake --cores 2 --configfile my.yaml"
-    return Section("rerun", "How to rerun this", [Code(commands)])

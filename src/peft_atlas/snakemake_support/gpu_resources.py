@@ -1,4 +1,4 @@
-"""What the machine or cluster that a study runs on offers, told by its profile; it never changes a result."""
+"""What the machine or cluster that a study runs on offers, as its profile says; it never changes a result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def share_gpus(limits: Mapping[str, Any], environment: Mapping[str, str] = os.en
         Values of ``--resources``, by name, as the profile or the command line gives them: ``gpu`` is what a site
         offers at once.
     environment
-        Where a process that a cluster started finds what the first one was told.
+        Where a process that a cluster started finds what was passed to the first one.
 
     Raises
     ------

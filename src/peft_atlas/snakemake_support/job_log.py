@@ -1,4 +1,4 @@
-"""What every job does around its work: a log file, a lock, and one line for a fault that the user can mend."""
+"""What every job does around its work: a log file, a lock, and one line for a fault that the user can fix."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def job(log: str) -> Iterator[None]:
     """Log to a file and to standard error while a job's work runs.
 
     Where a killed run left a process that still does the same job, this one waits for its end, so that two never
-    write one output. Their lock is a hidden file beside the log.
+    write one output. Their lock is a hidden file next to the log.
 
     Raises
     ------

@@ -91,7 +91,7 @@ def _imported(program: Path, source_root: Path) -> frozenset[Path]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            # `from package import name`: the name may be a module or stand in one.
+            # `from package import name`: the name may be a module or be defined in one.
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     ours = (name for name in names if name.split(".")[0] == _PACKAGE)
     return frozenset(file for name in ours for file in _files(name, source_root))

@@ -12,10 +12,11 @@ from peft_atlas.step import Step
 from peft_atlas.studies.study import studies_of
 from peft_atlas.tables.contract import read_table
 from peft_atlas.tables.expected_rows import expecting_rows
+from peft_atlas.tables.names import RECORD
 from peft_atlas.tables.schemas import FINDINGS
 
 MEASUREMENTS = ("runs", "curves", "summary", "contrasts")
-LITERATURE = ("published", "parameters", "references", "application_verdicts", "memory", "conflicts")
+LITERATURE = ("published", "parameters", "references", "application_verdicts", "memory", "predictions", "conflicts")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Given:
     Parameters
     ----------
     tables
-        The result tables named in `MEASUREMENTS` and `LITERATURE`, whole.
+        The result tables named in `MEASUREMENTS`, `LITERATURE` and `RECORD`, whole.
     checks
         Checks that ran as jobs of their own, rows of the contract ``findings``.
     confidence
@@ -53,7 +54,7 @@ def all_findings(
     Parameters
     ----------
     tables
-        The result tables named in `MEASUREMENTS` and `LITERATURE`.
+        The result tables named in `MEASUREMENTS`, `LITERATURE` and `RECORD`.
     checked
         Checks that ran as jobs of their own, tables of the contract ``findings``; there may be none.
     confidence
@@ -71,6 +72,6 @@ def all_findings(
 
 def findings_step(step: Step) -> None:
     """Collect every finding: answers, claims, errata and checks."""
-    tables = {name: step.read(name) for name in (*MEASUREMENTS, *LITERATURE)}
+    tables = {name: step.read(name) for name in (*MEASUREMENTS, *LITERATURE, *RECORD)}
     checks = [read_table(FINDINGS, path) for path in step.paths("checks")]
     step.write("findings", all_findings(tables, checks, step.params["confidence"]))

@@ -17,9 +17,10 @@ so that listing the studies does not import torch or pandas:
     its paired comparisons, as rows of the contract ``contrasts``;
 ``findings.findings(given)``
     its findings, from a `peft_atlas.studies.findings.Given`;
-``section.blocks(material)`` and, optionally, ``section.costs(material)``
-    its part of the report, and the time and memory of its cells for the explorer: the key columns of the table
-    ``comparison``, ``seconds`` per run, and ``memory_bytes``;
+``section.blocks(material)`` and, optionally, ``section.costs(material)`` and ``section.compared(material)``
+    its part of the report; the time and memory of its cells for the explorer: the key columns of the table
+    ``comparison``, ``seconds`` per run, and ``memory_bytes``; and its methods, task by task, for the table of methods
+    of the first page, as `peft_atlas.report.method_rows.ComparedTask`;
 ``figures``
     its figures, one per module.
 """
@@ -44,6 +45,9 @@ QUESTIONS: dict[QuestionId, str] = {
     "literature": "What in the literature does not hold?",
 }
 assert tuple(QUESTIONS) == get_args(QuestionId)
+# What the first page advises on, in the order of its cards; each topic has at most one.
+TopicId = Literal["method", "rate", "rank", "cost", "literature"]
+TOPICS: tuple[TopicId, ...] = get_args(TopicId)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,19 @@ class AnswerPart:
     question: QuestionId
     finding: str
     figure: str = ""
+    weight: int = 0
+
+
+@dataclass(frozen=True)
+class AdvicePart:
+    """A finding of kind ``advice`` that can be a card of the first page.
+
+    Of all advice of a run on one topic, the one with the highest ``weight`` becomes the card; of equal weights the
+    first in the order of the studies.
+    """
+
+    topic: TopicId
+    finding: str
     weight: int = 0
 
 
@@ -78,12 +95,16 @@ class Study:
         Position among the studies.
     answers
         Which of its findings answer which question.
-    headlines
-        Ids or patterns of the findings worth printing on the terminal, best first.
+    advice
+        Which of its findings advise on which topic.
     first_task
         The task that the explorer opens with, if not the first.
     measured
         Whether it trains anything; a study that does not is part of every run.
+    chapter
+        Whether it is a chapter of its own at the end of the report, which then holds its answers too.
+    opt_in
+        Whether a default run leaves it out.
     """
 
     name: str
@@ -92,9 +113,11 @@ class Study:
     about: str
     order: int
     answers: tuple[AnswerPart, ...] = ()
-    headlines: tuple[str, ...] = ()
+    advice: tuple[AdvicePart, ...] = ()
     first_task: str = ""
     measured: bool = True
+    chapter: bool = False
+    opt_in: bool = False
 
     def part(self, name: str) -> ModuleType:
         """Import one of the study's modules, for example ``contrasts``."""
@@ -153,6 +176,11 @@ def all_studies() -> tuple[Study, ...]:
 def measured_studies() -> tuple[str, ...]:
     """Name the studies that train, sorted; these can be left out of a run."""
     return tuple(sorted(study.name for study in all_studies() if study.measured))
+
+
+def default_studies() -> tuple[str, ...]:
+    """Name the studies that train in a default run, sorted."""
+    return tuple(sorted(study.name for study in all_studies() if study.measured and not study.opt_in))
 
 
 def studies_of(names: tuple[str, ...]) -> tuple[Study, ...]:

@@ -5,6 +5,7 @@ Every table is in long format, sorted by its key and free of clock times; missin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_whole
+from peft_atlas.version import __version__
 
 INTEGER = pa.int64()
 NUMBER = pa.float64()
@@ -28,7 +30,7 @@ _PANDAS_TYPES: dict[Any, Any] = {INTEGER: pd.Int64Dtype(), FLAG: pd.BooleanDtype
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its Arrow type, unit, meaning and limits."""
+    """A column of a table: its Arrow type, unit, meaning and limits; ``pattern`` is one that a whole text matches."""
 
     name: str
     type: Any
@@ -37,6 +39,7 @@ class Column:
     required: bool = False
     allowed: tuple[str, ...] = ()
     limits: tuple[float, float] | None = None
+    pattern: str = ""
 
     def field(self) -> Any:
         """Build the Arrow field, with unit and meaning as metadata."""
@@ -54,8 +57,8 @@ class Contract:
     columns: tuple[Column, ...]
 
     def schema(self) -> Any:
-        """Build the Arrow schema, with the contract's name and version as metadata."""
-        metadata = {"contract": self.name, "contract_version": str(self.version)}
+        """Build the Arrow schema, with the contract's name and version, and that of the package, as metadata."""
+        metadata = {"contract": self.name, "contract_version": str(self.version), "peft_atlas_version": __version__}
         return pa.schema([column.field() for column in self.columns], metadata=metadata)
 
     def blank(self) -> dict[str, None]:
@@ -118,6 +121,10 @@ def _column_fault(column: Column, values: Any) -> str | None:
         found = sorted(set(values.to_pylist()) - {*column.allowed, None})
         if found:
             return f"has {found}; allowed: {list(column.allowed)}"
+    if column.pattern:
+        wrong = [text for text in values.drop_null().to_pylist() if not re.fullmatch(column.pattern, text)]
+        if wrong:
+            return f"has {wrong[0]!r}; allowed: {column.pattern}"
     if column.type == NUMBER:
         low, high = column.limits or (float("-inf"), float("inf"))
         numbers = values.drop_null().to_numpy()
@@ -143,6 +150,17 @@ def read_table(contract: Contract, path: Path) -> pd.DataFrame:
     except (pa.ArrowException, OSError, ValueError) as error:
         cause = str(error).splitlines()[0]
         raise AtlasError(f"{path}: not a complete Parquet file ({cause}); delete it and run again") from None
+    return checked_frame(contract, table, path)
+
+
+def checked_frame(contract: Contract, table: Any, path: Path) -> pd.DataFrame:
+    """Return an Arrow table that was read from a path as a data frame.
+
+    Raises
+    ------
+    AtlasError
+        If it does not obey the contract.
+    """
     expected = contract.schema()
     if not table.schema.equals(expected, check_metadata=False) or _label(table.schema) != _label(expected):
         raise AtlasError(f"{path}: holds {_label(table.schema)}, expected {_label(expected)}; delete it and run again")

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from peft_atlas.tables.columns import fraction as _fraction
+from peft_atlas.tables.columns import integer as _integer
+from peft_atlas.tables.columns import number as _number
+from peft_atlas.tables.columns import text as _text
+from peft_atlas.tables.contract import FLAG, Column, Contract
+from peft_atlas.tables.record_schemas import RECORD_CONTRACTS
 
-from peft_atlas.tables.contract import FLAG, INTEGER, NUMBER, TEXT, Column, Contract
-
-# stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares.
-STATUSES = ("ok", "diverged", "collapsed", "stopped", "failed", "missing")
+# stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares;
+# refused: a method that cannot be trained on the model, of which nothing was.
+STATUSES = ("ok", "diverged", "collapsed", "stopped", "failed", "missing", "refused")
 VERDICTS = (
     *("supported", "contradicted", "undecided", "not_testable", "pass", "fail", "fixed", "open"),
     *("measured", "printed", "recomputed"),
 )
-
-
-def _text(name: str, description: str, *, required: bool = True, allowed: Sequence[str] = ()) -> Column:
-    return Column(name, TEXT, description, required=required, allowed=tuple(allowed))
-
-
-def _number(
-    name: str, description: str, unit: str = "", *, required: bool = False, limits: tuple[float, float] | None = None
-) -> Column:
-    return Column(name, NUMBER, description, unit, required=required, limits=limits)
-
-
-def _integer(name: str, description: str, unit: str = "", *, required: bool = False) -> Column:
-    return Column(name, INTEGER, description, unit, required=required)
-
-
-def _fraction(name: str, description: str) -> Column:
-    return _number(name, description, "fraction", limits=(0.0, 1.0))
 
 
 # The columns that identify a cell of a study, the same in every table of measurements.
@@ -136,6 +122,19 @@ SUMMARY = Contract(
         _number("mean", "mean over seeds"),
         _number("sd", "standard deviation over seeds"),
         *_INTERVAL,
+    ),
+)
+BEST_RATES = Contract(
+    "best_rates",
+    1,
+    ("method", "setting", "rank"),
+    (
+        _text("method", "fine-tuning method"),
+        _text("setting", "rule by which alpha follows the rank; null if the method has none", required=False),
+        _integer("rank", "rank r; null if the method has none"),
+        _number("best_rate", "learning rate that is best on validation, geometric mean over seeds"),
+        *_INTERVAL,
+        _integer("n", "seeds", required=True),
     ),
 )
 CONTRASTS = Contract(
@@ -249,7 +248,7 @@ PARAMETERS = Contract(
 )
 MEMORY = Contract(
     "memory",
-    1,
+    2,
     ("base_model", "method", "setting", "precision"),
     (
         _text("base_model", "model that is trained"),
@@ -267,6 +266,42 @@ MEMORY = Contract(
             Column(f"fits_{size}gb", FLAG, f"whether the total is at most {size} * 10^9 bytes", required=True)
             for size in (24, 40, 80)
         ),
+        _integer("micro_batch", "sequences of the step whose peak is predicted; null if the method is not modelled"),
+        _integer("sequence", "tokens of each of them", "tokens"),
+        _integer("peak_bytes", "predicted peak of that step, activations included", "bytes"),
+        _integer("peak_low_bytes", "lower end of its 90 % interval from measured runs", "bytes"),
+        _integer("peak_high_bytes", "upper end of its 90 % interval from measured runs", "bytes"),
+    ),
+)
+_GB = "10^9 bytes"
+PREDICTIONS = Contract(
+    "predictions",
+    1,
+    ("source", "record", "origin"),
+    (
+        _text("source", "whose run it is"),
+        _text("record", "the run, as the source or our table names it"),
+        _text("model", "model that was trained", required=False),
+        _text("method", "fine-tuning method; full means full fine-tuning; null if not modelled", required=False),
+        _text("setting", "how the model was trained; null if the run is not predicted", required=False),
+        _number("predicted_gb", "predicted peak; null if it cannot be predicted", _GB),
+        _number("low_gb", "lower end of the 90 % interval from the errors on all other sources", _GB),
+        _number("high_gb", "upper end of that interval", _GB),
+        _number("measured_gb", "printed peak; null if the run ran out of memory or prints none", _GB),
+        Column("out_of_memory", FLAG, "whether the run did not fit its card"),
+        _text("verdict", "prediction for the card; null if the card is not known", required=False),
+        _text("fitted_without_source", "what the interval rests on", required=False),
+        _number("relative_error", "predicted / measured - 1", "fraction"),
+        _number("card_gb", "memory of the card as on its label", "GB"),
+        _text("measure", "what the source measured: allocated, reserved, or unstated", required=False),
+        _text("moment", "moment of the step at which the peak is predicted", required=False),
+        _number("predicted_with_all_rules_gb", "the same with the rules read off the same source's peaks", _GB),
+        _number("floor_gb", "weights, gradients and moments by the stated setting, where the peak is below it", _GB),
+        _text("finding", "why a printed peak cannot hold; null if it can", required=False),
+        _number("full_gb", "of LoRA: measured peak of full fine-tuning at the same setting of the source", _GB),
+        _text("assumed", "what the source leaves open, and how it was set", required=False),
+        _text("excluded", "why the run cannot be predicted; null if it can", required=False),
+        _text("origin", "repository, commit, file and line"),
     ),
 )
 CONFLICTS = Contract(
@@ -322,10 +357,10 @@ COMPARISON = Contract(
 )
 FINDINGS = Contract(
     "findings",
-    3,
+    4,
     ("kind", "id"),
     (
-        _text("kind", "kind of statement", allowed=("answer", "claim", "erratum", "check")),
+        _text("kind", "kind of statement", allowed=("advice", "answer", "claim", "erratum", "check")),
         _text("id", "identifies the finding"),
         _integer("position", "position in the report", required=True),
         _text("study", "study it belongs to"),
@@ -366,7 +401,7 @@ COSTS = Contract(
 CONTRACTS = {
     contract.name: contract
     for contract in (
-        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, CONFLICTS,
-        COMPARISON, FINDINGS, COSTS, ITEMS,
+        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, PREDICTIONS,
+        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES, *RECORD_CONTRACTS,
     )
 }  # fmt: skip

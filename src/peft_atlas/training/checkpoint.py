@@ -141,7 +141,7 @@ def _seal(state: dict[str, Any], path: Path) -> None:
             # torch hides the cause, as that there is no room, behind an error of its own.
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
         stream.seek(0)
-        seal = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        seal = hashlib.file_digest(stream, "sha256").hexdigest()
         stream.seek(0, 2)
         stream.write(seal.encode())
 

@@ -3,10 +3,12 @@
 import re
 from itertools import combinations, pairwise, permutations
 
+import pandas as pd
 import pytest
 from literature_findings import find, find_all, with_cell
 
 from peft_atlas.analysis.finding import Effect, Finding, as_rows
+from peft_atlas.studies.literature.claims import claims
 from peft_atlas.studies.literature.judging import (
     above_zero,
     below_one,
@@ -14,6 +16,7 @@ from peft_atlas.studies.literature.judging import (
     only_perfect_order_rejects,
     trend,
 )
+from peft_atlas.studies.literature.published_tables import PublishedTables
 from peft_atlas.studies.literature.scores import scores
 from peft_atlas.tables.schemas import CONTRACTS
 
@@ -21,6 +24,13 @@ from peft_atlas.tables.schemas import CONTRACTS
 def answer(name, size, low, high, study="notebook"):
     effect = Effect(size, "x", low, high, "CI", 9)
     return Finding("answer", name, study, "?", "here", "measured", "runs", "so", effect=effect)
+
+
+def judged(tables, *answers, margin=None):
+    """Return the claims alone, by id, with answers of other studies; ``margin`` is in percentage points."""
+    names = ("published", "parameters", "memory", "application_verdicts", "references", "predictions")
+    known = PublishedTables(**{name: tables[name] for name in names}, conflicts=pd.DataFrame())
+    return {each.id: each for each in claims(known, {one.id: one for one in answers}, margin)}
 
 
 def test_every_claim_is_judged_and_says_on_what(found):
@@ -142,6 +152,63 @@ def test_measured_time_decides_whether_training_is_faster(tables, low, high, ver
     assert below_one(cost.effect) == verdict
 
 
+@pytest.mark.parametrize(
+    ("here", "published", "verdict"),
+    [
+        ((0.5, 0.6), (0.3, 0.4), "supported"),
+        ((1.1, 1.2), (1.3, 1.4), "contradicted"),
+        ((0.5, 0.6), (1.1, 1.2), "undecided"),
+    ],
+)
+def test_times_measured_here_and_published_must_agree(tables, here, published, verdict):
+    cost = answer("encoder_cost", sum(here) / 2, *here, "encoder")
+    time = answer("record_time", sum(published) / 2, *published, "record")
+    pairs = answer("record_time_pairs", 3.0, None, None, "record")
+    claim = judged(tables, time, pairs, cost)["faster_training"]
+    assert (claim.verdict, claim.effect) == (verdict, cost.effect)
+    assert all(f"id={name}" in claim.evidence for name in ("encoder_cost", "record_time", "record_time_pairs"))
+    assert judged(tables, time)["faster_training"].effect == time.effect
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "verdict"),
+    [(-2.5, 0.1, 1.0, "undecided"), (-0.8, 0.4, 1.0, "supported"), (-3.0, -1.2, 1.0, "contradicted"),
+     (-0.8, 0.4, None, "undecided")],
+)  # fmt: skip
+def test_lora_on_llama_is_comparable_within_the_margin_or_undecided(tables, low, high, margin, verdict):
+    against = answer("record_against_full", (low + high) / 2, low, high, "record")
+    claim = judged(tables, against, margin=margin)["comparable_llama"]
+    assert claim.verdict == verdict
+    assert ("What would decide it" in claim.detail) == (verdict == "undecided")
+
+
+def test_the_wide_balance_fails_on_a_counterexample_in_another_modality(tables, found):
+    assert found["balance_wide"].verdict == "undecided"
+    for beaten, verdict in ((1.0, "contradicted"), (0.0, "undecided")):
+        images = answer("record_images", beaten, None, None, "record")
+        assert judged(tables, images)["balance_wide"].verdict == verdict
+
+
+def test_modules_on_llama_are_judged_by_the_published_interval(tables, found):
+    assert "selective_improves_llama" not in found
+    for low, high, verdict in ((1.1, 4.2, "supported"), (-0.5, 2.0, "undecided"), (-3.0, -1.0, "contradicted")):
+        modules = answer("record_modules", (low + high) / 2, low, high, "record")
+        assert judged(tables, modules)["selective_improves_llama"].verdict == verdict
+
+
+def test_an_undecided_claim_says_what_would_decide_it(found):
+    # Whether training fits one GPU is a matter of memory, which the plan command answers.
+    others = {"lora_fits_one_gpu", "below_one_percent", "rank_matters", "alpha_matters", "higher_rank_measured"}
+    for finding in found.values():
+        if finding.kind == "claim" and finding.verdict == "undecided" and finding.id not in others:
+            assert "What would decide it: " in finding.detail or "not part of this run" in finding.detail, finding.id
+
+
+def test_claims_of_other_sources_are_not_counted_as_the_notebooks(tables, found):
+    other = Finding("claim", "record_x", "record", "s", "peft's method comparison", "contradicted", "runs", "d")
+    assert find(tables, so_far=[other])["literature_holds"].effect.n == found["literature_holds"].effect.n
+
+
 def test_without_a_measured_time_nothing_is_decided_and_the_reason_is_true(tables, found):
     claim = found["faster_training"]
     assert claim.verdict == "undecided"
@@ -179,7 +246,7 @@ def test_conditions_are_part_of_the_statement(found):
     # 8 bytes for each of LLaMA-7B's 6,738,415,616 parameters.
     assert "53.9 GB on LLaMA-7B" in full.detail
     assert (found["lora_fits_one_gpu"].verdict, found["less_memory"].verdict) == ("undecided", "supported")
-    assert "at most 7.6 times less" in found["less_memory"].detail
+    assert "Without activations, which both need, it would be up to 7.6 times less" in found["less_memory"].detail
 
 
 def test_kendalls_test_is_impossible_with_five_and_possible_with_six():

@@ -78,7 +78,7 @@ def test_shuffled_and_repeated_rows(folder, order, data):
 def test_the_shipped_folder_survives_windows_line_ends(tmp_path, published):
     copy = tmp_path / "published"
     shutil.copytree(FOLDER, copy)
-    for path in copy.iterdir():
+    for path in filter(Path.is_file, copy.rglob("*")):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     pd.testing.assert_frame_equal(load_published(copy), published)
 

@@ -8,11 +8,12 @@ import pytest
 from literature_findings import find_all
 from result_tables import read_results
 
-from peft_atlas.accounting.memory import COLUMNS, memory_table
+from peft_atlas.accounting.memory import COLUMNS
 from peft_atlas.analysis.evidence import rows_of, select, select_lines
 from peft_atlas.analysis.finding import as_rows
 from peft_atlas.errors import AtlasError
 from peft_atlas.studies.literature.conflicts import conflicts
+from peft_atlas.studies.literature.memory_table import PEAK_COLUMNS, memory_with_peaks
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import CONFLICTS, CONTRACTS, FINDINGS, MEMORY
 
@@ -82,11 +83,11 @@ def test_a_selection_of_rows_selects_them_again(all_tables):
 
 
 def test_findings_conflicts_and_memory_keep_to_their_contracts(tables, found, tmp_path):
-    memory, conflicting = memory_table(), conflicts(tables["published"], tables["parameters"])
+    memory, conflicting = memory_with_peaks(), conflicts(tables["published"], tables["parameters"])
     for contract, rows in ((FINDINGS, as_rows(found.values())), (CONFLICTS, conflicting), (MEMORY, memory)):
         write_table(contract, rows, tmp_path / f"{contract.name}.parquet")
         assert len(read_table(contract, tmp_path / f"{contract.name}.parquet")) == len(rows)
-    assert tuple(column.name for column in MEMORY.columns) == COLUMNS
+    assert tuple(column.name for column in MEMORY.columns) == (*COLUMNS, *PEAK_COLUMNS)
     assert len(find_all(tables)) == len(found)
 
 

@@ -23,7 +23,7 @@ def _two_streams(hidden: int, inner: int) -> tuple[Linear, ...]:
 def _flux2(fields: Fields) -> Architecture:
     """Return a FLUX.2 transformer; counts agree with the full fine-tuning row of peft's image benchmark.
 
-    Its inner results pass each token once, so one set of activations a layer stands for both streams. ``tokens`` are
+    Its inner results pass each token once, so one set of activations per layer serves both streams. ``tokens`` are
     those of the image (16 x 16 pixels each) and of the prompt.
     """
     heads, size = fields.count("num_attention_heads"), fields.count("attention_head_dim")

@@ -3,7 +3,8 @@
   // ---- Tables: click a header to sort, type to filter ----
   const number = (text) => {
     const found = text.replace(/,/g, "").match(/^[<>~+]?\s*(-?\d+(\.\d+)?(e[-+]?\d+)?)/i);
-    return found ? Number(found[1]) : NaN;
+    const prefix = text.match(/\d ([kMG])B$/);
+    return found ? Number(found[1]) * (prefix ? { k: 1e3, M: 1e6, G: 1e9 }[prefix[1]] : 1) : NaN;
   };
   const compare = (left, right) => {
     const [a, b] = [number(left), number(right)];
@@ -61,7 +62,24 @@
     if (table.tBodies[0].rows.length > 5) makeFilter(box, table);
   }
   // On small screens the table of contents starts closed.
-  if (window.matchMedia("(max-width: 70rem)").matches) document.querySelector("nav details").open = false;
+  if (window.matchMedia("(max-width: 70rem)").matches) document.querySelector(".contents details").open = false;
+
+  // ---- Table of methods: one task at a time; a phone shows the main columns until asked for all ----
+  const box = document.getElementById("method-table");
+  if (box) {
+    const tasks = [...box.querySelectorAll(".methodtask")];
+    for (const task of tasks) makeSortable(task.querySelector("table"));
+    const label = element("label", { for: "method-task" }, "Task ");
+    const menu = element("select", { id: "method-task" });
+    menu.append(...tasks.map((task, place) => element("option", { value: place }, task.dataset.title)));
+    const chooseTask = () => tasks.forEach((task, place) => { task.hidden = place !== Number(menu.value); });
+    menu.addEventListener("change", chooseTask);
+    const whole = element("button", { type: "button", class: "whole-button" }, "all columns");
+    whole.addEventListener("click", () => { whole.textContent = box.classList.toggle("whole") ? "main columns" : "all columns"; });
+    box.querySelector(".tools").append(label, menu, whole);
+    box.classList.add("chosen");
+    chooseTask();
+  }
 
   // ---- Evidence: the rows behind a sentence, on hover or focus ----
   let card = null;
@@ -165,6 +183,8 @@
 
   // A point is dominated if another of the same task and model is no worse in both metrics and better in one.
   const onFront = (points, x, y) => {
+    // Of a rate or a rank neither end is better, so that nothing is dominated.
+    if ([x, y].some((key) => metrics.get(key).lower_is_better === null)) return [];
     const worse = (a, b, key) => (metrics.get(key).lower_is_better ? a.values[key] - b.values[key] : b.values[key] - a.values[key]);
     return points.filter((p) => !points.some((q) => worse(p, q, x) >= 0 && worse(p, q, y) >= 0 && (worse(p, q, x) > 0 || worse(p, q, y) > 0)));
   };
@@ -278,6 +298,7 @@
     text(axisName(x), { x: (left + right) / 2, y: height - 8, "text-anchor": "middle" });
     text(axisName(y), { x: 14, y: (top + bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(top + bottom) / 2})` });
     for (const group of groups(points).values()) {
+      if (!onFront(group, x, y).length) continue;
       // Start at the best x; each step extends to the x of the next, worse point, and the last one to the edge.
       const { lower_is_better } = metrics.get(x);
       const steps = onFront(group, x, y).sort((a, b) => (lower_is_better ? 1 : -1) * (a.values[x] - b.values[x]));
@@ -369,7 +390,27 @@
   const grid = element("div", { class: "panels" });
   const measured = data.points.find((point) => point.study !== PUBLISHED);
   grid.append(...[["Left", measured?.study ?? ALL], ["Right", PUBLISHED]].map(([title, study]) => makePanel(`${title} panel`, study).section));
-  root.replaceChildren(metricsBox, methodsBox, grid, list);
+  // Presets: axes, and for the first one the cheapest method within two points of full fine-tuning in the left panel.
+  const POINTS_LOST = 2;
+  const presets = element("div", { class: "presets" });
+  const preset = (name, x, y, then = () => {}) => {
+    if (![x, y].every((key) => metrics.has(key))) return;
+    const button = element("button", { type: "button" }, name);
+    button.addEventListener("click", () => { xs.made.value = x; ys.made.value = y; update(); then(); });
+    presets.append(button);
+  };
+  preset(`Cheapest within ${POINTS_LOST} points of full`, "params_percent", "accuracy", () => {
+    const [left] = panels;
+    const full = left.list.find(({ point }) => point.method === "full");
+    if (!full) { left.readout.textContent = "Full fine-tuning is not among the points of the left panel."; return; }
+    const near = left.list.map(({ point }, index) => ({ point, index }))
+      .filter(({ point }) => point.model === full.point.model && point.task === full.point.task && point.values.accuracy >= full.point.values.accuracy - POINTS_LOST);
+    choose(left, near.sort((a, b) => a.point.values.params_percent - b.point.values.params_percent)[0].index);
+  });
+  preset("Best rates", "learning_rate", "accuracy");
+  preset("Ranks", "rank", "accuracy");
+  preset("Time against accuracy", "seconds", "accuracy");
+  root.replaceChildren(presets, metricsBox, methodsBox, grid, list);
   for (const made of [xs.made, ys.made]) made.addEventListener("change", update);
   let width = 0;
   new ResizeObserver(() => { if (root.clientWidth !== width) { width = root.clientWidth; update(); } }).observe(root);

@@ -11,8 +11,18 @@ from peft_atlas.analysis.curves import points
 from peft_atlas.analysis.finding import ATLAS, INDISTINGUISHABLE, POINTS, Effect, Finding
 from peft_atlas.analysis.power import equivalence_power
 from peft_atlas.analysis.statistics import Estimate, mean_interval
-from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA, FORGETTING, POOLED_FORGETTING
-from peft_atlas.studies.adaptation.edges import HIGHEST, LOWEST, at_edge, chosen_ends
+from peft_atlas.studies.adaptation.contrasts import (
+    AGAINST_FULL,
+    ALPHA,
+    BOTH,
+    FIRST,
+    FORGETTING,
+    PLACEMENT,
+    POOLED_EQUAL_LEARNING,
+    POOLED_FORGETTING,
+    SECOND,
+)
+from peft_atlas.studies.adaptation.edges import HIGHEST, LOWEST, at_edge, chosen_ends, common_rates
 from peft_atlas.studies.adaptation.jobs import NAME, NO_ADAPTATION
 from peft_atlas.studies.adaptation.rank_answers import rank_answers
 
@@ -34,6 +44,7 @@ def adaptation_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: 
         *rank_answers(ranks, confidence),
         _alpha(runs, contrasts, confidence),
         _against_full(contrasts, edges, confidence),
+        *_placement(contrasts),
         _choice(chosen, contrasts, edges),
         _forgetting(contrasts),
         _edges(runs),
@@ -49,21 +60,23 @@ def _alpha(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> Fi
     rows = contrasts[contrasts["question"] == ALPHA]
     worse = differing(rows)
     alphas = runs[runs["experiment"] == "alphas"]
-    rates = sorted(alphas["learning_rate"].unique())
+    rates = common_rates(alphas)
     rate = rates[len(rates) // 2]
     tuned = points(_alpha_range(alphas[alphas["selected"]], confidence), confidence)
     fixed = points(_alpha_range(alphas[alphas["learning_rate"] == rate], confidence), confidence)
-    span = alphas["alpha"].max() / alphas["alpha"].min()
+    factors = alphas.groupby("rank")["scaling"]
+    span = (factors.max() / factors.min()).max()
     sizes = f", by {_range(worse)} points" if len(worse) else ""
     return _answer(
         "alpha",
         "Does alpha matter once the learning rate is tuned?",
         f"contrasts: study={NAME}, question={ALPHA}",
-        f"At one learning rate of {rate:g} for all, a {span:g}-fold range of alpha changes validation accuracy by "
-        f"{fixed.in_words()}; with the rate tuned for each alpha, by {tuned.in_words()} (best less worst alpha, each "
-        f"picked on other seeds, averaged over ranks and both scalings). On test {len(worse)} of {len(rows)} distinct "
-        f"alphas differ from the one that validation selects{sizes} ({_adjustment(rows)}; for the others up to "
-        f"{_largest_detectable(rows)} points are detectable with 80 % power). One target task.",
+        f"At one learning rate of {rate:g} for all, factors on the update up to {span:g}-fold apart change validation "
+        f"accuracy by {fixed.in_words()}; with the rate tuned for each, by {tuned.in_words()} (best less worst factor, "
+        "each picked on other seeds, averaged over ranks; equal factors of both scalings count once). On test "
+        f"{len(worse)} of {len(rows)} distinct alphas differ from the one that validation selects{sizes} "
+        f"({_adjustment(rows)}; for the others up to {_largest_detectable(rows)} points are detectable with 80 % "
+        "power). One target task; another could change it.",
         tuned,
     )
 
@@ -89,13 +102,15 @@ def _largest_detectable(rows: pd.DataFrame) -> str:
 
 
 def _alpha_range(cells: pd.DataFrame, confidence: float) -> Estimate:
-    """Return validation accuracy at the best alpha less that at the worst, averaged over ranks and scalings.
+    """Return validation accuracy at the best factor on the update less that at the worst, averaged over ranks.
 
-    Best and worst are picked on the seeds of the other half, since a range over noisy means is never 0.
+    Factors that two scalings give a rank alike belong to the same runs and count once. Best and worst are picked on
+    the seeds of the other half, since a range over noisy means is never 0.
     """
     differences = []
-    for _, group in cells.groupby(["setting", "rank"], sort=True):
-        table = group.pivot(index="seed", columns="alpha", values="validation_accuracy").astype(float)
+    for _, group in cells.groupby("rank", sort=True):
+        distinct = group.drop_duplicates(["scaling", "seed"])
+        table = distinct.pivot(index="seed", columns="scaling", values="validation_accuracy").astype(float)
         halves = table.iloc[::2], table.iloc[1::2]
         for here, other in (halves, halves[::-1]):
             means = other.mean().dropna()
@@ -125,9 +140,44 @@ def _against_full(contrasts: pd.DataFrame, edges: set[tuple[str, int, int]], con
         f"LoRA (r = {rows['rank'].iloc[0]}) adapts exactly the layer that was shifted. Against full fine-tuning it is "
         f"{'; '.join(part for part in parts if part)} (intervals are per task, verdicts by {_adjustment(rows)}). It is "
         f"equivalent within ±{margin:g} point on {equal} (two one-sided tests, not adjusted; if there were no "
-        f"difference, their power would be {_powers(rows, confidence)}).",
+        f"difference, their power would be {_powers(rows, confidence)}). Adapters that are not on the shifted layer, "
+        "or shifts that are not random, could change it.",
         Effect.of_contrast(rows.loc[rows["difference"].abs().idxmax()]),
     )
+
+
+def _placement(contrasts: pd.DataFrame) -> list[Finding]:
+    """Return how LoRA on both layers, and on the first alone, compares with full fine-tuning by what was shifted."""
+    rows = contrasts[contrasts["question"] == PLACEMENT]
+    both = rows[rows["setting"] == BOTH].sort_values(["task", "train_examples"])
+    if both.empty:
+        return []
+    decided, margin = differing(both), 100 * float(both["margin"].iloc[0])
+    better, worse = decided[decided["difference"] > 0], decided[decided["difference"] < 0]
+    kept = int((both["low"].astype(float) > -margin / 100).sum())
+    largest = rows[rows["train_examples"] == rows["train_examples"].max()]
+    listed = "; ".join(f"{task}: {_by_place(group)}" for task, group in largest.groupby("task", sort=True))
+    answer = _answer(
+        "placement",
+        "Does LoRA need to know which layer the task changes?",
+        f"contrasts: study={NAME}, question={PLACEMENT}",
+        f"LoRA on both layers is better than full fine-tuning on {len(better)} and worse on {len(worse)} of "
+        f"{len(both)} target tasks ({_adjustment(both)}; up to {_largest_detectable(both)} points are detectable with "
+        f"80 % power), and not inferior by more than {margin:g} point on {kept}. With as many parameters in one layer "
+        f"instead ({int(largest['train_examples'].iloc[0]):,} examples, points against full fine-tuning): {listed}. "
+        "Networks of more layers could change it.",
+        Effect.of_contrast(both.loc[both["difference"].abs().idxmax()]),
+    )
+    return [answer]
+
+
+_PLACES = {FIRST: "in the first layer", SECOND: "in the second", BOTH: "in both"}
+
+
+def _by_place(rows: pd.DataFrame) -> str:
+    """Return the difference of LoRA on each layer and on both from full fine-tuning."""
+    lora = rows[rows["method"] == "LoRA"].sort_values("setting")
+    return ", ".join(f"{_effect(row).in_words(unit='')} {_PLACES[row.setting]}" for row in lora.itertuples())
 
 
 def _powers(rows: pd.DataFrame, confidence: float) -> str:
@@ -218,12 +268,24 @@ def _forgetting(contrasts: pd.DataFrame) -> Finding:
     return _answer(
         "forgetting",
         "What is forgotten on the source task?",
-        f"contrasts: study={NAME}, question={POOLED_FORGETTING}; "
+        f"contrasts: study={NAME}, question={POOLED_FORGETTING} and {POOLED_EQUAL_LEARNING}; "
         f"contrasts: study={NAME}, question={FORGETTING}, method=LoRA",
         f"On average over the {len(rows)} target tasks LoRA {_keeps(effect)} accuracy on the source task than full "
-        f"fine-tuning ({effect.in_words()}, pooled by seed). By task it keeps more on {more} and less on {less} of "
-        f"{len(rows)} ({_adjustment(rows)}): {listed}.",
+        f"fine-tuning ({effect.in_words()}, pooled by seed).{_at_equal_learning(contrasts)} By task it keeps more on "
+        f"{more} and less on {less} of {len(rows)} ({_adjustment(rows)}): {listed}.",
         effect,
+    )
+
+
+def _at_equal_learning(contrasts: pd.DataFrame) -> str:
+    """Return what LoRA keeps where both methods have learnt equally much of the target task."""
+    rows = contrasts[contrasts["question"] == POOLED_EQUAL_LEARNING]
+    if rows.empty:
+        return ""
+    effect = Effect.of_contrast(rows.iloc[0])
+    return (
+        f" At equal learning, each at a rate at which both reach the same validation accuracy on the target, it "
+        f"{_keeps(effect)} ({effect.in_words(unit='points')})."
     )
 
 

@@ -6,10 +6,11 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import POINTS, SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.studies.adaptation.answers import differing
-from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA
+from peft_atlas.studies.adaptation.contrasts import AGAINST_FULL, ALPHA, POOLED_EQUAL_LEARNING, POOLED_FORGETTING
 from peft_atlas.studies.adaptation.jobs import NAME
 from peft_atlas.studies.adaptation.rank_answers import per_shift, shift_curves, steps_of
 
+FORGETS_LESS = "LoRA Learns Less and Forgets Less (Biderman et al. 2024, arXiv:2405.09673), title"
 SCOPE = (
     "Measured on a small network, where adapters are attached to the very layer that was shifted; it decides nothing "
     "for large models."
@@ -32,12 +33,15 @@ def adaptation_claims(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: f
         _intrinsic_rank(ranks, float(lora["margin"].iloc[0]), confidence),
         _comparable(lora),
         _alpha_matters(contrasts[contrasts["question"] == ALPHA], confidence),
+        *_forgets_less(contrasts),
     ]
 
 
-def _claim(name: str, statement: str, verdict: str, evidence: str, detail: str, effect: Effect) -> Finding:
+def _claim(
+    name: str, statement: str, verdict: str, evidence: str, detail: str, effect: Effect, source: str = SEED_NOTEBOOK
+) -> Finding:
     text = f"{detail} {SCOPE}"
-    return Finding("claim", f"{NAME}_{name}", NAME, statement, SEED_NOTEBOOK, verdict, evidence, text, effect=effect)
+    return Finding("claim", f"{NAME}_{name}", NAME, statement, source, verdict, evidence, text, effect=effect)
 
 
 def _intrinsic_rank(ranks: pd.DataFrame, margin: float, confidence: float) -> Finding:
@@ -97,6 +101,29 @@ def _comparable(rows: pd.DataFrame) -> Finding:
         "tasks would have to agree.",
         Effect.of_contrast(rows.loc[rows["difference"].idxmin()]),
     )
+
+
+def _forgets_less(contrasts: pd.DataFrame) -> list[Finding]:
+    """Return whether LoRA keeps more of the source than full fine-tuning where both have learnt equally much."""
+    rows = contrasts[contrasts["question"].isin((POOLED_FORGETTING, POOLED_EQUAL_LEARNING))].set_index("question")
+    if POOLED_EQUAL_LEARNING not in rows.index:
+        return []
+    equal, best = (Effect.of_contrast(rows.loc[name]) for name in (POOLED_EQUAL_LEARNING, POOLED_FORGETTING))
+    verdict = "undecided"
+    if equal.excludes_zero:
+        verdict = "supported" if (equal.size or 0) > 0 else "contradicted"
+    claim = _claim(
+        "forgets_less",
+        "LoRA forgets less of the source task than full fine-tuning that has learnt as much",
+        verdict,
+        f"contrasts: study={NAME}, question={POOLED_EQUAL_LEARNING} and {POOLED_FORGETTING}",
+        f"At equal validation accuracy on the target LoRA's accuracy on the source task less that of full fine-tuning "
+        f"is {equal.in_words()} ({equal.detectable_in_words()}), and {best.in_words(unit='')} where each has the rate "
+        "that is best for the target. The source task has nothing in common with the target but the network.",
+        equal,
+        FORGETS_LESS,
+    )
+    return [claim]
 
 
 def _alpha_matters(rows: pd.DataFrame, confidence: float) -> Finding:

@@ -1,8 +1,9 @@
-"""A source task, and target tasks that differ from it by a weight shift of known rank.
+"""A source task, and target tasks that differ from it by a weight shift of known rank and place.
 
 A teacher network, drawn for each seed, labels the source task, and a base network is pretrained on it. A target
-task is labelled by the base itself after its first weight moved by a matrix of rank k: so the smallest update
-that solves the target exactly has rank k, and what LoRA's rank must be is known.
+task is labelled by the base itself after a weight moved by a matrix of rank k: so the smallest update that solves
+the target exactly has rank k, and what LoRA's rank must be is known. Where the weight of the second layer moves, or
+both with a full rank, an adapter on the first layer has no exact solution.
 """
 
 from __future__ import annotations
@@ -34,6 +35,37 @@ class ShiftedSizes:
     test_examples: int
 
 
+@dataclass(frozen=True)
+class Shift:
+    """Which weights a target task moves, and how.
+
+    Parameters
+    ----------
+    rank
+        Rank of the shift of each weight; at most the weight's own.
+    size
+        Frobenius norm of a shift over that of its weight.
+    layers
+        Layers whose weights move.
+    decay
+        Singular value i of a shift is in proportion to ``i ** -decay``, so that 0 makes all of them equal.
+    """
+
+    rank: int
+    size: float
+    layers: tuple[str, ...] = ("fc1",)
+    decay: float = 0.0
+
+    def moved(self, seed: int, own: Weights) -> dict[str, Tensor]:
+        """Return a network's parameters after the shift."""
+        moved = dict(own)
+        for layer in self.layers:
+            weight = own[f"{layer}.weight"]
+            role = "shift" if layer == "fc1" else f"shift/{layer}"
+            moved[f"{layer}.weight"] = weight + weight_shift(seed, self.rank, weight, self.size, self.decay, role)
+        return moved
+
+
 def teacher(seed: int, sizes: ShiftedSizes) -> dict[str, Tensor]:
     """Return the network that labels a seed's source task: normal weights of variance 1 / fan-in, no biases."""
     draws = generator(seed, "teacher")
@@ -45,16 +77,19 @@ def teacher(seed: int, sizes: ShiftedSizes) -> dict[str, Tensor]:
     }
 
 
-def weight_shift(seed: int, rank: int, weight: Tensor, size: float) -> Tensor:
+def weight_shift(seed: int, rank: int, weight: Tensor, size: float, decay: float = 0.0, role: str = "shift") -> Tensor:
     """Return a shift of a weight, shape ``(out, in)``, of a rank and of ``size`` times the weight's Frobenius norm.
 
-    ``size ||W|| U V^T / sqrt(rank)`` with U and V the first columns of random orthonormal bases, which are the same
-    for every rank: all its singular values are equal, and shifts of all ranks are equally large.
+    ``U diag(s) V^T`` with U and V the first columns of random orthonormal bases, which are the same for every rank,
+    and s in proportion to ``i ** -decay``; shifts of all ranks and spectra are equally large. A rank above the
+    weight's own is cut to that.
     """
-    draws = generator(seed, "shift")
+    draws = generator(seed, role)
     full = min(weight.shape)
+    rank = min(rank, full)
     left, right = (torch.linalg.qr(torch.randn(n, full, generator=draws, dtype=torch.float64))[0] for n in weight.shape)
-    direction = left[:, :rank] @ right[:, :rank].T / rank**0.5
+    values = torch.arange(1, rank + 1, dtype=torch.float64) ** -decay
+    direction = left[:, :rank] * (values / values.norm()) @ right[:, :rank].T
     return (size * torch.linalg.matrix_norm(weight.double()) * direction).to(weight.dtype)
 
 
@@ -84,17 +119,15 @@ def source_task(sizes: ShiftedSizes, seeds: Sequence[int]) -> Task:
     )
 
 
-def target_task(
-    base: Weights, shift_rank: int, shift_size: float, train_examples: int, sizes: ShiftedSizes, seeds: Sequence[int]
-) -> Task:
-    """Return a target task of each seed; inputs do not depend on the rank, and a small training set is part of a large.
+def target_task(base: Weights, shift: Shift, train_examples: int, sizes: ShiftedSizes, seeds: Sequence[int]) -> Task:
+    """Return a target task of each seed; inputs do not depend on the shift, and a small budget is part of a large.
 
     Parameters
     ----------
     base
         The pretrained networks' parameters, shape ``(seeds, 1, ...)``.
-    shift_rank, shift_size
-        Rank of the shift of the first weight, and its size over the weight's norm.
+    shift
+        Which weights move, and how.
     train_examples
         Training examples.
     sizes
@@ -105,8 +138,7 @@ def target_task(
     labellers = []
     for index, seed in enumerate(seeds):
         own = {name: values[index, 0] for name, values in base.items()}
-        moved = own["fc1.weight"] + weight_shift(seed, shift_rank, own["fc1.weight"], shift_size)
-        labellers.append({**own, "fc1.weight": moved})
+        labellers.append(shift.moved(seed, own))
     return Task(
         _split(seeds, "target_train", train_examples, labellers),
         _split(seeds, "target_validation", sizes.validation_examples, labellers),

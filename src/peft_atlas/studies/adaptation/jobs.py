@@ -15,8 +15,8 @@ PRETRAINED = "results/runs/adaptation/pretraining/base"
 PART = "results/runs/adaptation/{experiment}/shift={shift}_examples={examples}"
 BENCHMARK = "results/benchmarks/train_adaptation/{experiment}_shift={shift}_examples={examples}.tsv"
 # What every part of the study depends on besides its target task, and what some parts do as well.
-_SHARED = {"data", "batch_size", "steps", "learning_rates", "sizes"}
-_OWN = {"ranks": {"ranks"}, "alphas": {"alpha_sweep"}}
+_SHARED = {"data", "batch_size", "steps", "learning_rates", "extensions", "sizes"}
+_OWN = {"ranks": {"ranks"}, "alphas": {"alpha_sweep"}, "placement": {"placement"}}
 
 
 def seeds(config: StudyConfig) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,8 @@ from peft_atlas.studies.encoder.contrasts import (
 )
 from peft_atlas.studies.encoder.jobs import NAME, RANDOM_WEIGHTS
 
+# What the prespecified comparison is to detect with 80 % power, in points: on the mean over tasks, and on one task.
+AIM, AIM_PER_TASK = 1.2, 1.7
 # Reliability of the measured order of settings from which an order would be reported.
 RELIABLE = 0.8
 
@@ -54,6 +57,7 @@ def encoder_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: flo
         *_rates(runs),
         *_pretraining(runs, contrasts),
         *_forgetting(runs, contrasts, confidence),
+        *_refused(runs),
     ]
 
 
@@ -61,7 +65,8 @@ def _answer(name: str, question: str, evidence: str, detail: str, effect: Effect
     return Finding("answer", name, NAME, question, ATLAS, "measured", evidence, detail, effect=effect)
 
 
-def _named(row: pd.Series[Any]) -> str:
+def named(row: pd.Series[Any]) -> str:
+    """Return the name of a row's method with its setting."""
     return setting_name(row["method"], None if pd.isna(row["setting"]) else row["setting"])
 
 
@@ -113,14 +118,33 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
     tested = int(runs.loc[runs["method"] == "full", "test_examples"].max())
     yield _answer(
         "encoder_gain_primary",
-        f"Is {_named(row)} as good as full fine-tuning?",
+        f"Is {named(row)} as good as full fine-tuning?",
         f"contrasts: question={PRIMARY}; contrasts: question={BOOTSTRAP}",
-        f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {_named(row)} less that of full fine-tuning "
+        f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {named(row)} less that of full fine-tuning "
         f"is {in_short(effect)} in the mean over {' and '.join(tasks['task'])} ({int(row['n'])} seeds, {tested:,} test "
         f"texts): {outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over "
-        f"seeds and texts gives {wide}. More examples, another model or other tasks could change it.",
+        f"seeds and texts gives {wide}. {_power(row, tasks)}More examples, another model or other tasks could change "
+        "it.",
         effect,
     )
+
+
+def _power(row: pd.Series[Any], tasks: pd.DataFrame) -> str:
+    """Return what is detectable and, where that is more than the aim, how many seeds the aim would take."""
+    known = [_known(value) for value in (row["detectable"], tasks["detectable"].max())]
+    if None in known:
+        return ""
+    whole, single = (100 * value for value in known if value is not None)
+    said = f"Detectable with 80 % power are {whole:.1f} points in the mean over tasks and {single:.1f} on one task"
+    needed = max(seeds_for(AIM, whole, int(row["n"])), seeds_for(AIM_PER_TASK, single, int(row["n"])))
+    if needed <= row["n"]:
+        return f"{said}. "
+    return f"{said}; the aims, {AIM:g} and {AIM_PER_TASK:g}, would take about {needed} seeds. "
+
+
+def seeds_for(aim: float, detectable: float, seeds: int) -> int:
+    """Return how many seeds detect an aim, given what some seeds detect: the error falls with their root."""
+    return math.ceil(seeds * (detectable / aim) ** 2)
 
 
 def _known(value: Any) -> float | None:
@@ -133,7 +157,7 @@ def _budgets(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
     for _, row in contrasts[contrasts["question"] == BUDGET].iterrows():
         examples, effect = int(row["train_examples"]), Effect.of_contrast(row)
         detail = (
-            f"{_scope(runs, examples)}, rates tuned anew, {_named(row)} less full fine-tuning is {in_short(effect)} on "
+            f"{_scope(runs, examples)}, rates tuned anew, {named(row)} less full fine-tuning is {in_short(effect)} on "
             f"{row['task']} ({effect.n} seeds): {outcome(effect, 'full fine-tuning')}."
         )
         if examples in changes.index:
@@ -161,7 +185,7 @@ def _group(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
     group = groups.iloc[0]
     effect = Effect.of_contrast(group)
     apart = rows[~rows["indistinguishable"].astype(bool)]
-    named = ", ".join(f"{_named(row)} {Effect.of_contrast(row).in_words(unit='')}" for _, row in apart.iterrows())
+    listed = ", ".join(f"{named(row)} {Effect.of_contrast(row).in_words(unit='')}" for _, row in apart.iterrows())
     detectable = f"detectable with 80 % power: {100 * rows['detectable'].max():.1f} points"
     alone = (
         f"By themselves {len(rows) - len(apart)} of {len(rows)} exploratory ones are statistically indistinguishable "
@@ -173,7 +197,7 @@ def _group(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
         f"contrasts: question={GROUP}; contrasts: question={AGAINST_FULL}",
         f"{_scope(runs, int(group['train_examples']))}, the {group['method']} that train a small part, less full "
         f"fine-tuning, is {in_short(effect)} on {group['task']} ({effect.n} seeds, pooled error, exploratory). {alone}"
-        f"{f'; apart from it: {named}' if named else ''}.",
+        f"{f'; apart from it: {listed}' if listed else ''}.",
         effect,
     )
 
@@ -219,7 +243,7 @@ def _ranks(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> It
         "encoder_rank",
         "Do higher ranks of LoRA help on a pretrained transformer?",
         f"contrasts: question={RANK_STEPS}; runs: study=encoder, method={rows['method'].iloc[0]}, rank, learning_rate",
-        f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {rows['task'].iloc[0]}, {_named(rows.iloc[0])} with a "
+        f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {rows['task'].iloc[0]}, {named(rows.iloc[0])} with a "
         f"rate tuned at each rank ({rates}) and alpha twice the rank changes test accuracy as follows: {steps} "
         f"({effects[0].n} seeds, pooled error, exploratory).",
         effects[-1],
@@ -231,7 +255,7 @@ def _order(runs: pd.DataFrame) -> Iterator[Finding]:
     chosen = chosen_runs(runs)
     chosen = chosen[(chosen["task"] == main_task(runs)) & ~chosen["method"].isin(["full", "head only"])]
     chosen = chosen[chosen["test_examples"] == chosen["test_examples"].min()]
-    names = [_named(row) for _, row in chosen.iterrows()]
+    names = [named(row) for _, row in chosen.iterrows()]
     wide = chosen.assign(name=names).pivot(index="name", columns="seed", values="test_accuracy").astype(float)
     wide = wide.dropna(axis=1, thresh=len(wide)).dropna()
     if wide.shape[0] < 3 or wide.shape[1] < 2:
@@ -251,31 +275,36 @@ def _order(runs: pd.DataFrame) -> Iterator[Finding]:
     )
 
 
-def _rates(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Return how far the learning rate moves accuracy, and which choices lie at an end of the rates tried."""
+def searched_spans(runs: pd.DataFrame) -> pd.Series[float]:
+    """Return by how many points validation accuracy differs among the rates of each search trained to the end."""
     searched = runs[runs["selected"].notna() & (runs["status"] != "stopped") & runs["validation_accuracy"].notna()]
     spans = [
         100 * float(means.max() - means.min())
         for _, part in searched.groupby(["experiment", "task", "method", "setting", "rank"], dropna=False)
         if len(means := part.groupby("learning_rate")["validation_accuracy"].mean().astype(float)) > 1
     ]
+    return pd.Series(spans, dtype=float)
+
+
+def _rates(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Return how far the learning rate moves accuracy, and which choices lie at an end of the rates tried."""
+    spans_of = searched_spans(runs)
     chosen = runs[runs["edge"].notna()].drop_duplicates(["experiment", "task", "method", "setting", "rank"])
-    if not spans or chosen.empty:
+    if spans_of.empty or chosen.empty:
         return
     at_end = chosen[chosen["edge"].astype(bool)]
-    named = ", ".join(f"{_named(row)} on {row['task']}" for _, row in at_end.iterrows())
-    spans_of = pd.Series(spans)
+    listed = ", ".join(f"{named(row)} on {row['task']}" for _, row in at_end.iterrows())
     tested = runs[runs["selected"].fillna(value=False)]
     yield _answer(
         "encoder_rates",
         "How much does the learning rate matter?",
         "runs: study=encoder, learning_rate, selected, edge, status, validation_accuracy",
         f"Among the rates trained to the end, validation accuracy differs by {spans_of.median():.1f} points in the "
-        f"median of {len(spans)} searches and {spans_of.max():.1f} at the most. Of {len(chosen)} choices "
+        f"median of {len(spans_of)} searches and {spans_of.max():.1f} at the most. Of {len(chosen)} choices "
         f"{len(at_end)} remain at an end of the rates tried, where a better one may lie beyond"
-        f"{f': {named}' if named else ''}. Runs at chosen rates that collapsed to the shares of the classes: "
+        f"{f': {listed}' if listed else ''}. Runs at chosen rates that collapsed to the shares of the classes: "
         f"{int((tested['status'] == 'collapsed').sum())} of {len(tested)}.",
-        Effect(float(spans_of.median()), POINTS, n=len(spans)),
+        Effect(float(spans_of.median()), POINTS, n=len(spans_of)),
     )
 
 
@@ -306,7 +335,7 @@ def _forgetting(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) 
     }
     if primary.empty or "full" not in by_name:
         return
-    name = _named(primary.iloc[0])
+    name = named(primary.iloc[0])
     own, full = by_name[name].align(by_name["full"], join="inner")
     means = [mean_interval(values.to_numpy(), confidence).mean for values in (own, full)]
     found = paired_difference(own.to_numpy(), full.to_numpy(), confidence).within(-2, 2)
@@ -320,4 +349,22 @@ def _forgetting(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) 
         f"{name} and {means[1]:.3f} for full fine-tuning, each at its own rate; the difference is {found.mean:+.3f} "
         f"[{found.low:+.3f}, {found.high:+.3f}] over {found.n} seeds. 1 is unchanged.",
         Effect(found.mean, "cosine", found.low, found.high, f"{interval_name(confidence)}, paired", found.n),
+    )
+
+
+def _refused(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Return which methods cannot be trained on the model, each with its reason; nothing where all can."""
+    refused = runs[runs["status"] == "refused"].sort_values("method")
+    if refused.empty:
+        return
+    tried = chosen_runs(runs)
+    tried = tried[tried["task"].isin(refused["task"])].drop_duplicates(["method", "setting"])
+    reasons = "; ".join(f"{row['method']}: {row['reason']}" for _, row in refused.iterrows())
+    yield _answer(
+        "encoder_refused",
+        "Which methods cannot be trained on this encoder?",
+        "runs: study=encoder, status=refused",
+        f"{len(refused)} of {len(refused) + len(tried)} settings on {refused['task'].iloc[0]} cannot be trained on "
+        f"{refused['model'].iloc[0]} by this study and have no runs. {reasons}.",
+        Effect(float(len(refused)), "settings", n=len(refused) + len(tried)),
     )

@@ -138,7 +138,7 @@ def _section_5() -> Finding:
     attached = attach(model, LoRA(r=8, lora_alpha=16.0, target_modules=("query", "key", "value")), head=("classifier",))
     head = attached.head_params()
     trained = attached.adapter_params() + head
-    # peft keeps the untrained head beside the trained one and counts both.
+    # peft keeps the untrained head as well as the trained one and counts both.
     total = parameter_count(model) + head
     return Finding(
         "check",

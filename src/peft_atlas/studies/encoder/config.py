@@ -84,6 +84,16 @@ class TextTaskConfig(Section):
         return self
 
 
+class PeftMethodConfig(Section):
+    """A method that `peft` has, trained on the first task as the exploratory ones are."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 .+-]{0,29}$")] = Field(
+        description="its name in tables and figures, which no other method has"
+    )
+    peft: dict[str, Any] = Field(description="peft_type and keys of peft's configuration of that type")
+    rates: Rates | None = Field(None, description="grid of learning rates; that of low rank if left out")
+
+
 class PrimaryConfig(Section):
     """The prespecified question: whether one setting is as good as full fine-tuning, on every task that trains it."""
 
@@ -119,6 +129,9 @@ class EncoderConfig(Section):
     tasks: Annotated[tuple[TextTaskConfig, ...], Field(min_length=1, strict=False)] = Field(
         (TextTaskConfig(name="trec6", without=_WITHOUT), TextTaskConfig(name="sent_movie", methods=("full", PRIMARY))),
         description="tasks; the first has the rank curve, the larger budgets and the controls as well",
+    )
+    peft_methods: Annotated[tuple[PeftMethodConfig, ...], Field(strict=False)] = Field(
+        (), description="methods of peft, trained on the first task besides its own"
     )
     train_examples: Count = Field(320, description="training examples of a seed, drawn from the pool")
     validation_examples: Count = Field(818, description="examples that rates are chosen on")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -16,9 +15,8 @@ from sklearn.metrics import log_loss
 from peft_atlas.step import Step
 from peft_atlas.studies.encoder.data.examples import Texts, read_texts
 from peft_atlas.studies.encoder.jobs import MAJORITY, NAME, TFIDF
-from peft_atlas.tables.schemas import CURVES, RUNS
+from peft_atlas.training.rows import Row, curve_row, run_row
 
-Row = dict[str, Any]
 # Three strengths, as many as a method has rates: the inverse of the L2 penalty of the regression.
 _STRENGTHS = (1.0, 10.0, 100.0)
 
@@ -113,19 +111,15 @@ def _rows(fitted: Fitted, texts: Texts, task: str, count: int, seed: int) -> tup
         labels = np.array(texts.numbers(texts.split(name)))
         measured[f"{name}_loss"] = float(log_loss(labels, probabilities, labels=range(len(texts.classes))))
         measured[f"{name}_accuracy"] = float((probabilities.argmax(1) == labels).mean())
-    run = {
-        **RUNS.blank(),
-        **identity,
+    ended = {
         **measured,
         "status": "ok" if fitted.reason is None else "failed",
         "reason": fitted.reason,
         "validation_examples": len(texts.split("validation")),
         "test_examples": len(texts.split("test")),
-        "total_params": fitted.params,
-        "device": "cpu",
-        "torch_version": torch.__version__,
     }
-    return run, {**CURVES.blank(), **identity, **measured, "epoch": 1}
+    run = run_row(identity, ended, total_params=fitted.params, device="cpu")
+    return run, curve_row(identity, 1, measured)
 
 
 def controls_step(step: Step) -> None:

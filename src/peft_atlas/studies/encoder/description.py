@@ -1,6 +1,6 @@
 """What the report says of the encoder study, and which of its findings answer which question."""
 
-from peft_atlas.studies.study import AnswerPart, Study
+from peft_atlas.studies.study import AdvicePart, AnswerPart, Study
 
 STUDY = Study(
     name="encoder",
@@ -8,7 +8,7 @@ STUDY = Study(
     label="Measured on a pretrained transformer and real text",
     about="One prespecified question, whether LoRA is as good as full fine-tuning on a pretrained transformer and "
     "labelled text, and exploratory ones on other methods, ranks and modules; every learning rate is tuned.",
-    order=3,
+    order=1,
     answers=(
         AnswerPart("cost", "encoder_cost", "encoder_cost"),
         AnswerPart("cost", "encoder_memory", "encoder_cost"),
@@ -19,5 +19,9 @@ STUDY = Study(
         AnswerPart("choice", "encoder_modules", "encoder_differences", 2),
         AnswerPart("choice", "encoder_order", "encoder_params", 2),
     ),
-    headlines=("encoder_gain_primary", "encoder_cost", "encoder_rank"),
+    advice=(
+        AdvicePart("method", "encoder_advice_method", 3),
+        AdvicePart("rate", "encoder_advice_rate", 3),
+        AdvicePart("rank", "encoder_advice_rank", 3),
+    ),
 )

@@ -114,12 +114,22 @@ def budget_name(train_examples: int) -> str:
     return f"{train_examples} examples"
 
 
-_NO_PART_OF_TRAINING = {"tasks", "primary", "exploratory", "larger_budgets", "rates", "extensions", "ranks"}
+_NO_PART_OF_TRAINING = {
+    "peft_methods",
+    "tasks",
+    "primary",
+    "exploratory",
+    "larger_budgets",
+    "rates",
+    "extensions",
+    "ranks",
+}
 
 
 def training_config(config: EncoderConfig, setting: str = "full", budget: BudgetConfig | None = None) -> dict[str, Any]:
     """Return what a training job depends on: of the exploratory settings fewer rows are read."""
-    whole = config.model_dump(mode="json", exclude=_NO_PART_OF_TRAINING)
+    # Said, since the default has a larger budget, which may be this job's own.
+    whole = {**config.model_dump(mode="json", exclude=_NO_PART_OF_TRAINING), "larger_budgets": []}
     if budget is not None:
         return {**whole, "train_examples": budget.train_examples, "epochs": budget.epochs}
     return whole if is_primary(config, setting) else {**whole, **_fewer_rows(config)}
@@ -168,6 +178,23 @@ def primary_settings(config: EncoderConfig, task: TextTaskConfig) -> list[str]:
     return both if set(both) <= set(task.methods) else []
 
 
+def methods_of(config: EncoderConfig, task: TextTaskConfig) -> list[str]:
+    """Return the names of all that is trained on a task: its own settings and, on the first, the methods of peft."""
+    own = [each.name for each in config.peft_methods] if task is config.tasks[0] else []
+    return [*task.methods, *own]
+
+
+def peft_settings(config: EncoderConfig, name: str) -> dict[str, Any] | None:
+    """Return what `peft` is asked for under a name; None where the method is one of this package."""
+    return next((each.peft for each in config.peft_methods if each.name == name), None)
+
+
+def rates_of(config: EncoderConfig, name: str) -> tuple[float, ...]:
+    """Return the grid of learning rates of a setting, or of a method of peft."""
+    given = next((each.rates for each in config.peft_methods if each.name == name), None)
+    return given or config.rates.of(name)
+
+
 def checked_settings(config: EncoderConfig) -> list[str]:
     """Return the settings that are repeated with peft, which the main task must train."""
     return [name for name in CROSS_CHECKED if name in config.tasks[0].methods]
@@ -189,7 +216,7 @@ def _settings(config: EncoderConfig) -> list[Trained]:
     return [
         Trained("train_setting", SETTING, {"text_task": task.name, "setting": slug(name)})
         for task in config.tasks
-        for name in task.methods
+        for name in methods_of(config, task)
     ]
 
 

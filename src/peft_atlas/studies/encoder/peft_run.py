@@ -6,17 +6,18 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import save
 from torch import Tensor, nn
 from transformers import BertModel
 
 from peft_atlas.methods.attach import Attached, attach
 from peft_atlas.methods.storage import save_adapter
 from peft_atlas.models.bert import load_bert
-from peft_atlas.models.encoder import HEAD, HuggingFaceEncoder, TextClassifier
+from peft_atlas.models.encoder import HEAD, HuggingFaceEncoder, TextClassifier, parameter_count
 
 _ENCODER = "encoder."
 
@@ -34,6 +35,19 @@ class PeftAttached:
     def rate_factors(self) -> dict[str, float]:
         """Return 1 for every parameter."""
         return dict.fromkeys(self.trainable(), 1.0)
+
+    def head_params(self) -> int:
+        """Return the parameters of the head, all of which learn."""
+        return parameter_count(self.model.head)
+
+    def adapter_params(self) -> int:
+        """Return all other parameters that learn."""
+        return sum(each.numel() for each in self.model.encoder.parameters() if each.requires_grad)
+
+    def adapter_bytes(self) -> int:
+        """Return the bytes of the tensors that `peft` saves, as a file."""
+        saved = get_peft_model_state_dict(cast(HuggingFaceEncoder, self.model.encoder).model)
+        return len(save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in saved.items()}))
 
     def state(self) -> dict[str, Tensor]:
         """Return a copy of every parameter that learns, by name."""

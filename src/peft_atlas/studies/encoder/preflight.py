@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.studies.encoder.jobs import NAME, is_fetched, model_folder
+from peft_atlas.methods.names import setting_names
+from peft_atlas.studies.encoder.jobs import CONTROLS, NAME, is_fetched, model_folder, slug
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL, PACKAGED_POSITIONS
 
 if TYPE_CHECKING:
     from peft_atlas.config import StudyConfig
     from peft_atlas.studies.encoder.config import EncoderConfig, TextTaskConfig
 
-# What a study writes at most beside its checkpoints: tables, figures and the report.
+# What a study writes at most apart from its checkpoints: tables, figures and the report.
 _TABLES = 100_000_000
 # Checkpoints of runs under way hold weights and two moments of the optimiser.
 _STATES = 3
@@ -46,6 +47,7 @@ def preflight(config: StudyConfig, folder: Path | None = None) -> None:
     if NAME not in config.studies:
         return
     own, place = config.encoder, folder or Path.cwd()
+    _check_peft_methods(own)
     for task in own.tasks:
         if task.file is not None or task.dataset is not None:
             _check_task(own, task, place)
@@ -66,6 +68,22 @@ def check_device(config: StudyConfig) -> None:
         from peft_atlas.training.population import resolve_device
 
         resolve_device(config.device)
+
+
+def _check_peft_methods(config: EncoderConfig) -> None:
+    """Check the names of methods of peft, which no other method may have, and what peft is asked for."""
+    if not config.peft_methods:
+        return
+    # Importing peft takes seconds, which only they wait for who name a method of it.
+    from peft_atlas.studies.encoder.peft_settings import peft_config
+
+    labels = {name.partition(" (")[0] for name in setting_names()}
+    taken = {slug(name): name for name in (*labels, *setting_names(), *CONTROLS)}
+    for method in config.peft_methods:
+        if (other := taken.get(slug(method.name))) is not None:
+            raise AtlasError(f"encoder.peft_methods: name {method.name!r}: allowed: one unlike that of {other!r}")
+        taken[slug(method.name)] = method.name
+        peft_config(method.name, method.peft)
 
 
 def _check_task(config: EncoderConfig, task: TextTaskConfig, folder: Path) -> None:

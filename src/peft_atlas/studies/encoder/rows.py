@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import torch
-
-from peft_atlas.methods.method import Method
-from peft_atlas.models.encoder import parameter_count
+from peft_atlas.models.encoder import TextClassifier, load_encoder, parameter_count
 from peft_atlas.studies.encoder.jobs import NAME
-from peft_atlas.studies.encoder.run import Run
-from peft_atlas.tables.schemas import COSTS, CURVES, RUNS
+from peft_atlas.studies.encoder.run import Part, Run, Trial
+from peft_atlas.tables.schemas import COSTS
 from peft_atlas.training.divergence import METRICS, diverged_reason
 from peft_atlas.training.history import History
-from peft_atlas.training.population import resolve_device
-
-Row = dict[str, Any]
+from peft_atlas.training.rows import Row, curve_row, method_size, run_row, trained
 
 
 @dataclass(frozen=True)
@@ -50,22 +44,31 @@ def rows_of_run(run: Run, selected: Selected) -> Tables:
     identity = _identity(run, selected.chosen)
     points = [_point(run, identity, epoch) for epoch in range(max(run.epochs, 1))]
     outcome = {} if run.history.diverged else {name: points[-1][name] for name in METRICS}
-    row = {
-        **RUNS.blank(),
-        **identity,
+    ended = {
         **_status(run),
         **outcome,
         "edge": selected.edge,
         "validation_examples": len(run.part.rows("validation")) if _validated(run.history) else None,
         "test_examples": None if run.test is None else len(run.test.labels),
         "head_params": run.attached.head_params(),
-        "total_params": parameter_count(run.attached.model),
         "embedding_similarity": run.similarity() if run.test is not None else None,
         "adapter_bytes": run.bytes,
-        "device": resolve_device(run.part.device).type,
-        "torch_version": torch.__version__,
     }
+    row = run_row(identity, ended, total_params=parameter_count(run.attached.model), device=run.part.device)
     return Tables([row], points, [_cost(run, identity["run_id"])], _items(run, identity["run_id"]))
+
+
+def rows_of_refusal(part: Part, trial: Trial, reason: str) -> Tables:
+    """Return the one row of a method that cannot be trained; ``trial`` is the run that would have been its first."""
+    classifier = TextClassifier(load_encoder(part.model), len(part.texts.classes), trial.seed)
+    identity = {
+        **_cell(part, trial),
+        "run_id": "/".join((NAME, trial.experiment, part.task, trial.setting.label, "refused")),
+        "learning_rate": None,
+    }
+    ended = {"status": "refused", "reason": reason}
+    row = run_row(identity, ended, total_params=parameter_count(classifier), device=part.device)
+    return Tables([row])
 
 
 def _status(run: Run) -> Row:
@@ -95,7 +98,7 @@ def _point(run: Run, identity: Row, epoch: int) -> Row:
     known = {name: numbers[epoch] if epoch < len(numbers) else None for name, numbers in values.items()}
     last = epoch == run.part.config.epochs - 1 and run.test is not None
     test = {"test_loss": run.test.loss, "test_accuracy": run.test.accuracy} if last and run.test is not None else {}
-    return {**CURVES.blank(), **identity, "epoch": epoch + 1, **known, **test}
+    return curve_row(identity, epoch + 1, {**known, **test})
 
 
 def _items(run: Run, run_id: str) -> list[Row]:
@@ -120,17 +123,18 @@ def _cost(run: Run, run_id: str) -> Row:
     }
 
 
-def _sizes(method: Method) -> Row:
-    """Return rank, alpha, scaling and dropout of a method, None where it has none."""
-    rank, alpha = getattr(method, "r", None), getattr(method, "lora_alpha", None)
-    scaling = alpha / rank if alpha is not None and rank is not None else None
-    return {"rank": rank, "alpha": alpha, "scaling": scaling, "dropout": getattr(method, "lora_dropout", None)}
-
-
 def _identity(run: Run, chosen: bool | None) -> Row:
     """Return the columns that name a run and its cell."""
-    part, trial = run.part, run.trial
     trainable = run.attached.adapter_params() + run.attached.head_params()
+    return {
+        **_cell(run.part, run.trial),
+        "selected": chosen,
+        **trained(trainable, run.full_params),
+    }
+
+
+def _cell(part: Part, trial: Trial) -> Row:
+    """Return what is known of a run before it starts."""
     return {
         "run_id": trial.run_id(part.task),
         "study": NAME,
@@ -138,13 +142,11 @@ def _identity(run: Run, chosen: bool | None) -> Row:
         "task": part.task,
         "model": part.config.model,
         "method": trial.setting.label,
-        **_sizes(trial.setting.method),
+        **method_size(trial.setting.method),
+        "dropout": getattr(trial.setting.method, "lora_dropout", None),
         "setting": trial.setting.setting,
         "train_examples": part.config.train_examples,
         "learning_rate": trial.rate,
-        "selected": chosen,
         "epochs": part.config.epochs,
-        "trainable_params": trainable,
-        "params_percent": 100 * trainable / run.full_params,
         "seed": trial.seed,
     }

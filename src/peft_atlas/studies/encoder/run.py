@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.methods.attach import attach
+from peft_atlas.methods.attach import Attached, attach
 from peft_atlas.methods.method import Members, Sizes, StudySetting
 from peft_atlas.methods.names import setting_name
 from peft_atlas.methods.registry import study_settings
@@ -24,6 +25,7 @@ from peft_atlas.studies.encoder.config import EncoderConfig
 from peft_atlas.studies.encoder.data.examples import Texts
 from peft_atlas.studies.encoder.fingerprint import fingerprint
 from peft_atlas.studies.encoder.jobs import ALPHA_PER_RANK, NAME, RANDOM_WEIGHTS, RANK
+from peft_atlas.studies.encoder.peft_method import PeftSetting
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
 from peft_atlas.training.divergence import collapsed_reason
@@ -31,6 +33,12 @@ from peft_atlas.training.finetune import Evaluated, FinetunePlan, Finetuning, La
 from peft_atlas.training.history import History
 from peft_atlas.training.population import resolve_device
 from peft_atlas.training.resource_usage import forget_peak, peak_megabytes, release_memory
+
+if TYPE_CHECKING:
+    from peft_atlas.studies.encoder.peft_run import PeftAttached
+
+# Keys of the study's configuration that say which runs there are, not what one computes.
+_NOT_OF_A_RUN = {"tasks", "primary", "exploratory", "rates", "ranks", "peft_methods"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class Trial:
     """One run: part of the study, a method with its setting, rate and seed."""
 
     experiment: str
-    setting: StudySetting
+    setting: StudySetting | PeftSetting
     rate: float
     seed: int
 
@@ -127,15 +135,30 @@ class Run:
         self._before = self._embeddings(classifier)
         forget_peak()
         self.full_params = parameter_count(classifier)
-        self.attached = attach(classifier, trial.setting.method, Members(seeds=(trial.seed,)), HEAD)
-        self.bytes = adapter_bytes(self.attached) if self.attached.adapter_params() else 0
+        self.attached, self.bytes = self._attach(classifier)
         train = part.labelled(part.texts.drawn(part.config.train_examples, trial.seed))
         self._train_labels: list[int] = train.labels.tolist()
         self._finetuning = Finetuning(self.attached, train, plan_of(part, trial.rate), trial.seed, self._checkpoint())
         self.test: Evaluated | None = None
 
+    def _attach(self, classifier: TextClassifier) -> tuple[Attached | PeftAttached, int]:
+        """Return the classifier with the trial's method attached, and the bytes of the adapter as a file."""
+        setting, seed = self.trial.setting, self.trial.seed
+        if isinstance(setting, PeftSetting):
+            # Importing peft takes seconds, which only its methods wait for.
+            from peft_atlas.studies.encoder.peft_attach import attach_peft
+
+            by_peft = attach_peft(classifier, setting, seed)
+            return by_peft, by_peft.adapter_bytes()
+        attached = attach(classifier, setting.method, Members(seeds=(seed,)), HEAD)
+        return attached, adapter_bytes(attached) if attached.adapter_params() else 0
+
     def _encoder(self) -> torch.nn.Module:
         """Return the pretrained encoder, or one of the same shape with random weights."""
+        if isinstance(self.trial.setting, PeftSetting):
+            from peft_atlas.studies.encoder.peft_attach import load_for_peft
+
+            return load_for_peft(self.part.model)
         pretrained = load_encoder(self.part.model)
         if self.trial.setting.label != RANDOM_WEIGHTS:
             return pretrained
@@ -207,7 +230,7 @@ class Run:
         """Return where this run's state is kept; the name is the digest of all that its numbers depend on."""
         if self.part.checkpoints is None:
             return Checkpoint()
-        config = self.part.config.model_dump(mode="json", exclude={"tasks", "primary", "exploratory", "rates", "ranks"})
+        config = self.part.config.model_dump(mode="json", exclude=_NOT_OF_A_RUN)
         method = str(self.trial.setting.method)
         facts = [self.trial.run_id(self.part.task), config, method, self.part.device, self.part.code]
         name = fingerprint(facts, self.part.texts, self.part.model)

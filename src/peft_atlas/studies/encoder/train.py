@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.method import StudySetting
 from peft_atlas.step import Step
 from peft_atlas.studies.encoder.config import EncoderConfig
 from peft_atlas.studies.encoder.data.examples import read_texts
-from peft_atlas.studies.encoder.rows import Selected, Tables, rows_of_run
+from peft_atlas.studies.encoder.peft_method import PeftSetting, peft_setting
+from peft_atlas.studies.encoder.rows import Selected, Tables, rows_of_refusal, rows_of_run
 from peft_atlas.studies.encoder.run import (
     Part,
     Run,
@@ -30,6 +32,7 @@ from peft_atlas.studies.encoder.run import (
 from peft_atlas.studies.encoder.search import LOST, Choice, Score, SearchPlan, choose_rate
 from peft_atlas.tables.contract import write_table
 from peft_atlas.tables.schemas import ITEMS
+from peft_atlas.training.batches import Ragged
 
 __all__ = ["Part", "Run", "SettingJob", "Trial", "find_setting", "model_width", "plan_of", "selected_rate"]
 
@@ -53,7 +56,7 @@ class SettingJob:
     """
 
     experiment: str
-    setting: StudySetting
+    setting: StudySetting | PeftSetting
     search: SearchPlan
     search_seeds: tuple[int, ...]
     seeds: tuple[int, ...]
@@ -152,8 +155,24 @@ def setting_job(part: Part, params: dict[str, Any]) -> SettingJob:
     plan = params["plan"]
     seeds = tuple(plan["seeds"])
     search = SearchPlan(tuple(params["rates"]), part.config.epochs, plan["keep"], plan["extensions"])
-    setting = find_setting(params["setting"], model_width(part), params["rank"])
+    setting: StudySetting | PeftSetting
+    if params["peft"] is None:
+        setting = find_setting(params["setting"], model_width(part), params["rank"])
+    else:
+        setting = peft_setting(params["setting"], params["peft"])
     return SettingJob(params["experiment"], setting, search, seeds[: plan["search_seeds"]], seeds)
+
+
+def refusal_of(part: Part, job: SettingJob) -> str | None:
+    """Return why a method of peft cannot be trained on the study's model; None where it can, or is our own."""
+    if not isinstance(job.setting, PeftSetting):
+        return None
+    from peft_atlas.studies.encoder.peft_attach import refusal
+
+    rows = part.texts.rows
+    longest = rows.loc[rows["tokens"].map(len).sort_values(kind="stable").index[-2:], "tokens"]
+    states, mask = Ragged.of([*longest, *rows["tokens"].head(2)], torch.device("cpu")).batch(torch.arange(4))
+    return refusal(part.model, job.setting, states, mask, job.seeds[0])
 
 
 def _part_of(step: Step, checkpoints: Path | None = Path("results/checkpoints")) -> Part:
@@ -171,9 +190,14 @@ def _write(step: Step, tables: Tables) -> None:
 
 
 def setting_step(step: Step) -> None:
-    """Choose the rate of a setting and train all its seeds."""
+    """Choose the rate of a setting and train all its seeds; of a method that peft refuses write why."""
     part = _part_of(step)
-    _write(step, train_setting(part, setting_job(part, dict(step.params))))
+    job = setting_job(part, dict(step.params))
+    reason = refusal_of(part, job)
+    if reason is None:
+        _write(step, train_setting(part, job))
+    else:
+        _write(step, rows_of_refusal(part, job.trial(job.search.rates[0], job.seeds[0]), reason))
 
 
 def random_init_step(step: Step) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
+from peft_atlas.analysis.finding import ATLAS, POINTS, SEED_NOTEBOOK, Effect, Finding
 from peft_atlas.studies.literature.jobs import NAME
+from peft_atlas.studies.literature.memory_findings import peak_in_words, step_in_words
 from peft_atlas.studies.literature.published_tables import (
     LORA,
     NO_INTERVAL,
@@ -70,7 +71,8 @@ def _cost(tables: PublishedTables) -> Finding:
         for r in rows.itertuples()
     ]
     memory = tables.training_bytes()
-    needed = memory.loc[(memory["method"] == LORA) & memory["base_model"].isin(tables.models), "total_bytes"]
+    lora = memory[(memory["method"] == LORA) & memory["base_model"].isin(tables.models)]
+    peaks = [peak_in_words(row) for _, row in lora.iterrows()]
     return Finding(
         "answer",
         "published_cost",
@@ -80,7 +82,8 @@ def _cost(tables: PublishedTables) -> Finding:
         "recomputed",
         "parameters: method=LoRA; memory: method=LoRA, precision=bf16_mixed",
         f"With {both(list(dict.fromkeys(rows['setting'])))} it trains {both(counts)}; weights, gradients and optimiser "
-        f"states take {both(list(map(gigabytes, needed)))} in bf16 mixed precision, before activations.",
+        f"states take {both(list(map(gigabytes, lora['total_bytes'])))} in bf16 mixed precision. With activations, a "
+        f"step of {step_in_words(lora)} is predicted to peak at {both(peaks)}.",
         effect=Effect(
             float(rows["percent_with_adapter"].max()), "percent of the model's parameters, the largest", n=len(rows)
         ),
@@ -92,10 +95,10 @@ def _holds(judged: Sequence[Finding]) -> Finding:
     checks = [finding for finding in judged if finding.kind == "check"]
     of_sources = [finding for finding in checks if finding.source != ATLAS]
     failing = sum(finding.verdict == "fail" for finding in of_sources)
-    claims = [finding for finding in judged if finding.kind == "claim"]
+    claims = [finding for finding in judged if finding.kind == "claim" and finding.source.startswith(SEED_NOTEBOOK)]
     wrong = [finding for finding in claims if finding.verdict == "contradicted"]
     # A claim that was tested on a network of this run says little about the literature.
-    published = [finding for finding in wrong if not finding.evidence.startswith("findings: kind=answer")]
+    published = [f for f in wrong if f.study == NAME and not f.evidence.startswith("findings: kind=answer")]
     listed = "; ".join(finding.statement for finding in published) or "none"
     return Finding(
         "answer",
@@ -105,11 +108,18 @@ def _holds(judged: Sequence[Finding]) -> Finding:
         ATLAS,
         "recomputed",
         f"findings: kind=claim; findings: kind=check, study={NAME}",
-        f"Of {len(claims)} testable statements of the notebook {_counted(claims)}. Contradicted by published or "
-        f"recomputed numbers: {listed}. {failing} of {len(of_sources)} checks of the published tables and of the "
+        f"Of {len(claims)} testable statements of the notebook that this project set out to check "
+        f"{_counted(claims)}. Contradicted by published or recomputed numbers: {listed}."
+        f"{_by_own_runs(wrong, published)} {failing} of {len(of_sources)} checks of the published tables and of the "
         "notebook's quotations fail.",
         effect=Effect(float(len(wrong)), "statements contradicted", n=len(claims)),
     )
+
+
+def _by_own_runs(wrong: Sequence[Finding], published: Sequence[Finding]) -> str:
+    """Return how many statements are contradicted on networks of this run alone."""
+    others = [finding.statement for finding in wrong if finding not in published]
+    return f" On small networks of this run alone: {'; '.join(others)}." if others else ""
 
 
 def _counted(claims: Sequence[Finding]) -> str:

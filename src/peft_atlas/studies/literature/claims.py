@@ -36,7 +36,7 @@ def claims(tables: PublishedTables, measured: Measured, margin: float | None = N
         *performance_claims(tables, measured, margin),
         *sensitivity_claims(tables, measured),
         *versatility_claims(tables),
-        *advantage_claims(tables),
+        *advantage_claims(tables, measured),
         *transformer_claims(tables, measured),
         *closing_claims(tables),
         *quotation_claims(tables),

@@ -6,7 +6,7 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import POINTS, Effect, Finding
 from peft_atlas.studies.literature.checks import slug
-from peft_atlas.studies.literature.judging import decide, takeaway_claim
+from peft_atlas.studies.literature.judging import Measured, Verdict, decide, takeaway_claim, would_decide
 from peft_atlas.studies.literature.published_tables import LORA, NO_INTERVAL, PublishedTables, both, ordinal
 from peft_atlas.studies.literature.recomputation import PERCENT
 from peft_atlas.studies.literature.scores import SOURCE, other_schedules
@@ -14,9 +14,10 @@ from peft_atlas.studies.literature.scores import SOURCE, other_schedules
 LOREFT = "LoReFT"
 
 
-def advantage_claims(tables: PublishedTables) -> list[Finding]:
+def advantage_claims(tables: PublishedTables, measured: Measured) -> list[Finding]:
     """Return the claims of takeaway 5: LoRA against other methods, in accuracy and parameters."""
-    return [_loreft(tables), *(_balance(tables, tasks) for tasks in tables.lora_families), _wide(tables)]
+    balances = [_balance(tables, tasks) for tasks in tables.lora_families]
+    return [_loreft(tables), *balances, _wide(tables, balances, measured.get("record_images"))]
 
 
 def _loreft(tables: PublishedTables) -> Finding:
@@ -83,18 +84,29 @@ def _margin(group: pd.DataFrame) -> float | None:
     return float(group.loc[LORA, "accuracy"] - others["accuracy"].max()) if len(others) else None
 
 
-def _wide(tables: PublishedTables) -> Finding:
-    domains = len(tables.application_verdicts)
-    families = tables.lora_families
+def _wide(tables: PublishedTables, balances: list[Finding], images: Finding | None) -> Finding:
+    """Return whether LoRA's balance holds in every domain seen; one in which a method beats it in all contradicts that.
+
+    Without a counterexample in another modality it stays undecided: a few domains do not show a wide range.
+    """
+    domains, families = len(tables.application_verdicts), tables.lora_families
+    beaten = images is not None and images.effect is not None and (images.effect.size or 0) > 0
+    verdict: Verdict = "contradicted" if beaten else "undecided"
+    counts = f"{sum(each.verdict == 'contradicted' for each in balances)} of {len(balances)} families of text tasks"
+    seen = f"Of the {domains} domains, accuracy and percentage of several methods were seen for {len(families)}: "
+    more = f" A method beats LoRA in both in {counts}." + ("" if images is None else f" Images: {images.detail}")
+    evidence = [*map(tables.averages_of, families), "application_verdicts"]
+    if images is not None:
+        evidence.append(images.evidence)
+    decided_by = "" if beaten else f" {would_decide('several methods with equal budgets in each of the domains')}"
     return takeaway_claim(
         5,
         "balance_wide",
         "The balance holds across a wide range of applications",
-        "undecided",
-        "; ".join([*map(tables.averages_of, families), "application_verdicts"]),
-        f"Of the {domains} domains, accuracy and percentage of several methods were seen for {len(families)}: "
-        f"{both([tasks.lower() for tasks in families])}.",
-        effect=Effect(float(len(families)), "domains with several methods", n=domains),
+        verdict,
+        "; ".join(evidence),
+        f"{seen}{both([tasks.lower() for tasks in families])}.{more}{decided_by}",
+        effect=Effect(float(len(families) + (images is not None)), "domains with several methods", n=domains),
     )
 
 

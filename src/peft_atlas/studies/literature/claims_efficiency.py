@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from peft_atlas.analysis.finding import Effect, Finding
-from peft_atlas.studies.literature.judging import Measured, below_one, decide, from_measured, takeaway_claim
+from peft_atlas.studies.literature.claims_speed import faster_claim
+from peft_atlas.studies.literature.judging import Measured, decide, takeaway_claim
+from peft_atlas.studies.literature.memory_findings import Saving, predicted_saving, step_in_words
 from peft_atlas.studies.literature.published_tables import (
     FULL,
     LORA,
     PublishedTables,
     both,
-    gigabytes,
     of_other_sources,
 )
 from peft_atlas.studies.literature.recomputation import PERCENT
 
 ONE_PERCENT = 1.0
-_OF_TIME = re.compile(r"second|minute|hour|time|speed|throughput", re.IGNORECASE)
 
 
 def efficiency_claims(tables: PublishedTables, measured: Measured) -> list[Finding]:
@@ -27,7 +26,7 @@ def efficiency_claims(tables: PublishedTables, measured: Measured) -> list[Findi
         _below_one_percent(tables),
         *_below_one_percent_here(measured),
         _less_memory(tables, measured.get("encoder_memory")),
-        _faster(tables, measured.get("encoder_cost")),
+        faster_claim(tables, measured),
     ]
 
 
@@ -71,21 +70,23 @@ def _below_one_percent_here(measured: Measured) -> Iterator[Finding]:
 
 
 def _less_memory(tables: PublishedTables, measured: Finding | None) -> Finding:
-    """Return whether LoRA needs less memory, by how much at most, and what was measured."""
-    pairs = _memory_pairs(tables)
-    counted = [f"{gigabytes(full)} against {gigabytes(lora)} on {model}" for model, full, lora in pairs]
+    """Return whether LoRA needs less memory, by what others measured on one GPU, and by what is predicted."""
+    pairs, saving = _memory_pairs(tables), Saving.of(tables.predictions)
     at_most = max(full / lora for _, full, lora in pairs)
+    training = tables.training_bytes()
     seen = f" Measured: {measured.detail}" if measured is not None and measured.detail else ""
     also = f"; findings: kind=answer, id={measured.id}" if measured is not None else ""
     return takeaway_claim(
         1,
         "less_memory",
         "LoRA needs less memory to train than full fine-tuning",
-        decide(all(lora < full for _, full, lora in pairs)),
-        f"memory: method=full and LoRA, precision=bf16_mixed, total_bytes{also}",
-        f"Weights, gradients and optimiser states in bf16 mixed precision: {both(counted)}. That is at most "
-        f"{at_most:.1f} times less: activations, which both need, are not included and reduce the ratio.{seen}",
-        effect=Effect(at_most, "times less, at most, without activations", n=len(pairs)),
+        decide(bool((saving.rows["ratio"] > 1).all())),
+        f"predictions: method=lora, measured_gb, full_gb; memory: method=full and LoRA, precision=bf16_mixed, "
+        f"peak_bytes{also}",
+        f"{saving.in_words} Predicted for bf16 mixed precision at {step_in_words(training)}, activations included: "
+        f"{'; '.join(predicted_saving(training))}. Without activations, which both need, it would be up to "
+        f"{at_most:.1f} times less.{seen}",
+        effect=saving.effect,
     )
 
 
@@ -95,25 +96,3 @@ def _memory_pairs(tables: PublishedTables) -> list[tuple[str, float, float]]:
     totals = rows.set_index(["base_model", "method"])["total_bytes"]
     models = rows.loc[rows["method"] == LORA, "base_model"]
     return [(model, float(totals[model, FULL]), float(totals[model, LORA])) for model in models]
-
-
-def _faster(tables: PublishedTables, measured: Finding | None) -> Finding:
-    """Return whether LoRA trains in less time than full fine-tuning, by what was measured."""
-    statement = "LoRA trains faster than full fine-tuning"
-    if measured is not None:
-        verdict = below_one(measured.effect)
-        return from_measured(
-            1, "faster_training", statement, measured, verdict, "Measured in one study, on its machine."
-        )
-    metrics = sorted(tables.published["metric"].unique())
-    times = [metric for metric in metrics if _OF_TIME.search(metric)]
-    return takeaway_claim(
-        1,
-        "faster_training",
-        statement,
-        "undecided",
-        "published: metric",
-        f"Of the {len(metrics)} metrics transcribed {len(times)} are times ({', '.join(metrics)}), and no answer of "
-        "this run compares the two methods' time of training.",
-        effect=Effect(None, n=len(times)),
-    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import Effect, Finding
-from peft_atlas.studies.literature.judging import Measured, above_zero, from_measured, takeaway_claim
+from peft_atlas.studies.literature.judging import Measured, above_zero, from_measured, takeaway_claim, would_decide
 from peft_atlas.studies.literature.published_tables import LORA, PublishedTables, both, of_other_sources
 
 
@@ -19,11 +21,13 @@ def transformer_claims(tables: PublishedTables, measured: Measured) -> list[Find
             "LoRA is particularly well suited to transformers",
             "undecided",
             "published: method=LoRA, base_model",
-            f"Numbers of LoRA were seen for {both(models)}; none is compared with LoRA on a network of another kind.",
+            f"Numbers of LoRA were seen for {both(models)}; none is compared with LoRA on a network of another kind. "
+            f"{would_decide('transformers and other networks of one size on one task, both adapted with LoRA')}",
             effect=Effect(None, n=len(models)),
         ),
         _selective(tables, modules),
         _selective_gain(tables, modules),
+        *_selective_published(measured.get("record_modules")),
     ]
 
 
@@ -68,6 +72,14 @@ def _selective_gain(tables: PublishedTables, measured: Finding | None) -> Findin
         "undecided",
         "parameters: method=LoRA, setting; published: method=LoRA, task=Avg",
         f"All published accuracies of LoRA on LLaMA are documented for one choice of modules ({both(settings)}), "
-        "and no answer of this run compares choices.",
+        "and no answer of this run compares choices. "
+        f"{would_decide('several choices with equal parameters, several seeds each')}",
         effect=Effect(None, n=len(settings)),
     )
+
+
+def _selective_published(answer: Finding | None) -> Iterator[Finding]:
+    """Return whether a choice of modules gains accuracy at equal parameters on LLaMA, by published runs of both."""
+    if answer is not None:
+        statement = "On LLaMA choosing modules improves accuracy at equal parameters: the MLP above query and value"
+        yield from_measured(6, "selective_improves_llama", statement, answer, above_zero(answer.effect))

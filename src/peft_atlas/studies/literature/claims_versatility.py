@@ -7,13 +7,14 @@ import numpy as np
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import Effect, Finding
 from peft_atlas.studies.literature.checks import slug
-from peft_atlas.studies.literature.judging import decide, takeaway_claim
+from peft_atlas.studies.literature.judging import decide, takeaway_claim, would_decide
 from peft_atlas.studies.literature.published_tables import LORA, PublishedTables, both, of_other_sources
 from peft_atlas.studies.literature.recomputation import PERCENT
 from peft_atlas.studies.literature.scores import COMMONSENSE, SEED, family
 
 # Takeaway 4 names these; the spelling is that of the published tables.
 NAMED_DOMAINS = (COMMONSENSE, "Medical Imaging", "Protein Models", "Speech Synthesis")
+_RESULT = "a result of LoRA there, beside another method or none"
 
 
 def versatility_claims(tables: PublishedTables) -> list[Finding]:
@@ -34,9 +35,9 @@ def _applied(tables: PublishedTables, domain: str) -> Finding:
         detail = f"{numbers} numbers of LoRA are printed by {both(sorted(rows['source'].unique()))}."
     elif len(rows):
         sources, notes = both(sorted(rows["source"].unique())), both(list(rows["note"]))
-        detail = f"Implemented, not shown: named without a number by {sources}: {notes}."
+        detail = f"Implemented, not shown: named without a number by {sources}: {notes}. {would_decide(_RESULT)}"
     else:
-        detail = "No source that was seen uses LoRA there."
+        detail = f"No source that was seen uses LoRA there. {would_decide(_RESULT)}"
     return takeaway_claim(
         4,
         f"applied_{slug(domain)}",

@@ -36,8 +36,8 @@ def conflicts(published: pd.DataFrame, parameters: pd.DataFrame) -> pd.DataFrame
     """Return every cell that is printed with more than one number, one row per cell.
 
     The same cell is one base model, method, rank, metric and task (of an average: family of tasks), whatever the
-    source and table. Besides, one source should print one percentage of parameters for a method and model next to all
-    families of tasks. A new table is compared with no change here.
+    source and table. In addition, one source should print one percentage of parameters for a method and model next to
+    all families of tasks. A new table is compared with no change here.
 
     Parameters
     ----------

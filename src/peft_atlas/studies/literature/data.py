@@ -6,24 +6,22 @@ is made of them. A table or a row is added by editing files there; no code knows
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
-import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import ValidationError, ValidationInfo, field_validator
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.step import Step
+from peft_atlas.studies.literature.row_types import ArxivId, Name, Number, Rank, Remark, Row, Spread, Text, fault_of
+from peft_atlas.studies.literature.sources import SOURCES_FILE, Source, known_source, load_sources
+from peft_atlas.tables.csv_text import records
 
-SOURCES_FILE = "sources.yaml"
 VERDICTS_FILE = "application_verdicts.csv"
 REFERENCES_FILE = "references.csv"
 NOT_SEEN = "not seen"
@@ -33,7 +31,6 @@ OPTIONAL_CELL_COLUMNS = ("rank", "spread")
 
 Unit = Literal["percent", "count", "million", "orders_of_magnitude", "score"]
 Seen = Literal["verbatim", "paraphrased", "recomputed", "memory", "quoted_by_seed"]
-Kind = Literal["paper", "repository", "notebook", "recomputed"]
 Status = Literal["supported", "bound", "unsupported"]
 
 _NUMBER = re.compile(r"([<>~]?) ?(-?[0-9]+(?:\.([0-9]+))?)")
@@ -82,53 +79,7 @@ def _without_comma(text: str) -> str:
     return f"{point}, or {text.replace(',', '')} for thousands" if re.search(r",[0-9]{3}$", text) else point
 
 
-def _one_line(text: str) -> str:
-    """Return a cell as it is; a line break in it most likely comes from a quote that was left open."""
-    if any(not character.isprintable() for character in text):
-        raise ValueError('allowed: printable characters on one line; is a quote (") left open?')
-    return text
-
-
-# Of the Greek letters only these; alpha and beta stand in names as themselves.
-_GREEK_LOOK_ALIKES = "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο"  # noqa: RUF001
-
-
-def _no_look_alike(text: str) -> str:
-    """Return a name as it is; a letter among Latin ones that only looks like one of them makes another name."""
-    names = {character: unicodedata.name(character, "") for character in text}
-    alike = [name for character, name in names.items() if "CYRILLIC" in name or character in _GREEK_LOOK_ALIKES]
-    if alike and any(name.startswith("LATIN") for name in names.values()):
-        raise ValueError(f"allowed: Latin letters, not {alike[0]}, which looks like one of them")
-    return text
-
-
-def _matching(pattern: str, allowed: str) -> AfterValidator:
-    """Return a check that a whole text matches a pattern; ``allowed`` says in words what does."""
-    compiled = re.compile(pattern)
-
-    def check(text: str) -> str:
-        if compiled.fullmatch(text) is None:
-            raise ValueError(f"allowed: {allowed}")
-        return text
-
-    return AfterValidator(check)
-
-
-Remark = Annotated[str, AfterValidator(_one_line)]
-Text = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
-Name = Annotated[Text, AfterValidator(_no_look_alike)]
-ArxivId = Annotated[str, _matching(r"[0-9]{4}\.[0-9]{4,5}", "an arXiv id without version, as 2404.03592")]
-Rank = Annotated[str, _matching(r"(?:[1-9][0-9]{0,8})?", "nothing or a whole number from 1")]
-Spread = Annotated[str, _matching(r"(?:[0-9]+(?:\.[0-9]+)?)?", "nothing, or what is printed after a ±, as 2.1")]
-Number = Annotated[str, _matching(r"[1-9][0-9]{0,3}", "a whole number from 1")]
-Date = Annotated[str, _matching(r"[0-9]{4}(?:-[0-9]{2}){0,2}", "a date as '2024', '2024-05' or '2024-05-22'")]
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=True)
-
-
-class _Sourced(_Row):
+class _Sourced(Row):
     """A row whose column ``source`` must be an id of the context's sources."""
 
     source: Text
@@ -136,15 +87,7 @@ class _Sourced(_Row):
     @field_validator("source")
     @classmethod
     def _known(cls, source: str, info: ValidationInfo) -> str:
-        return _known_source(source, info)
-
-
-def _known_source(source: str, info: ValidationInfo) -> str:
-    """Return a source id; one that sources.yaml does not describe is an error."""
-    sources = info.context or {}
-    if source not in sources:
-        raise ValueError(f"no such source; allowed: an id of {SOURCES_FILE}: {', '.join(sorted(sources))}")
-    return source
+        return known_source(source, info)
 
 
 class Cell(_Sourced):
@@ -182,7 +125,7 @@ class Cell(_Sourced):
         return (self.base_model, self.method, self.task, self.metric, self.rank, self.source)
 
 
-class ApplicationVerdict(_Row):
+class ApplicationVerdict(Row):
     """What the sources seen say of one of the seed notebook's seven percentages."""
 
     task: Text
@@ -194,7 +137,7 @@ class ApplicationVerdict(_Row):
     @classmethod
     def _known(cls, evidence: str, info: ValidationInfo) -> str:
         for source in evidence.split(";"):
-            _known_source(source.strip(), info)
+            known_source(source.strip(), info)
         return evidence
 
     def key(self) -> tuple[str, ...]:
@@ -224,29 +167,6 @@ class Reference(_Sourced):
     def key(self) -> tuple[str, ...]:
         """Return what distinguishes the reference from the others."""
         return (self.number,)
-
-
-class Source(_Row):
-    """Where cells come from, and which parts of it were read; one of version and date is given."""
-
-    title: Text
-    authors: Text
-    identifier: Text
-    version: Text | None
-    date: Date | None
-    kind: Kind
-    what_was_read: Text
-
-    @field_validator("date")
-    @classmethod
-    def _dated(cls, date: str | None, info: ValidationInfo) -> str | None:
-        if date is None and info.data.get("version") is None:
-            raise ValueError("allowed: a date, since there is no version")
-        return date
-
-    def version_and_date(self) -> str:
-        """Return version and date as one text, for example ``v3, 2024-05-22``."""
-        return ", ".join(part for part in (self.version, self.date) if part)
 
 
 AnyRow = TypeVar("AnyRow", Cell, ApplicationVerdict, Reference)
@@ -381,130 +301,15 @@ def _read(
 ) -> Iterator[tuple[int, AnyRow]]:
     """Yield the line and the checked row of every record of a CSV file; two rows of one key are an error."""
     lines: dict[tuple[str, ...], int] = {}
-    for line, fields in _records(path, columns, optional):
+    for line, fields in records(path, columns, optional):
         try:
             row = model.model_validate(fields, context=sources)
         except ValidationError as error:
-            raise AtlasError(f"{path}:{line}: {_fault(error)}") from None
+            raise AtlasError(f"{path}:{line}: {fault_of(error)}") from None
         first = lines.setdefault(row.key(), line)
         if first != line:
             raise AtlasError(f"{path}:{line}: the cell {row.key()} is on line {first} too; allowed: once a table")
         yield line, row
-
-
-def _records(path: Path, columns: tuple[str, ...], optional: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line and the fields of every record of a CSV file; blank lines are passed over."""
-    lines = _lines(path)
-    _, header = next(lines, (1, []))
-    extra = tuple(header)[len(columns) :]
-    if tuple(header) != columns + tuple(name for name in optional if name in extra):
-        allowed = ",".join(columns) + "".join(f"[,{name}]" for name in optional)
-        raise AtlasError(f"{path}:1: columns = {_short(','.join(header))}: allowed: {allowed}")
-    for line, fields in lines:
-        if len(fields) != len(header):
-            raise AtlasError(
-                f"{path}:{line}: {len(fields)} fields = {_short(','.join(fields))}: allowed: {len(header)}; "
-                'a cell with a comma stands in quotes (")'
-            )
-        yield line, dict(zip(header, fields, strict=True))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the first line and the fields of every record that is not blank."""
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    start = 1
-    try:
-        for fields in reader:
-            if fields:
-                yield start, [field.strip() for field in fields]
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise AtlasError(
-            f'{path}:{start}: not CSV ({error}); allowed: cells parted by commas, quoted by pairs of "'
-        ) from None
-
-
-def _text(path: Path) -> str:
-    """Return a file as text, without its byte order mark."""
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise AtlasError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        # error.object, not the file: the decoder counts from behind the byte order mark.
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise AtlasError(f"{path}:{line}: byte {error.object[error.start]:#04x} is not UTF-8; allowed: UTF-8") from None
-
-
-def _fault(error: ValidationError) -> str:
-    """Return the first fault of a row as ``column = value: what is allowed``."""
-    fault = error.errors(include_url=False)[0]
-    column = ".".join(str(part) for part in fault["loc"])
-    reason = str(fault.get("ctx", {}).get("error") or _plain(fault["type"], fault))
-    shown = "" if fault["type"] == "missing" else f" = {_short(fault['input'])}"
-    return f"{column}{shown}: {reason}"
-
-
-def _plain(kind: str, fault: Mapping[str, Any]) -> str:
-    """Return what is allowed in place of a value that fails one of pydantic's own rules."""
-    context = fault.get("ctx", {})
-    known = {
-        "literal_error": f"allowed: {context.get('expected')}",
-        "string_too_short": "allowed: a text that is not empty",
-        "string_type": "allowed: text; put it in quotes",
-        "extra_forbidden": "unknown key",
-        "missing": "missing",
-    }
-    return known.get(kind, str(fault["msg"]))
-
-
-def _short(value: object) -> str:
-    """Return a value as it would be written in code, cut to a length that fits a line."""
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:116]}...{text[-1]}"
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A YAML loader that refuses a key given twice, of which the standard one silently keeps the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping whose keys are all different."""
-        seen: dict[str, int] = {}
-        for key, _ in node.value:
-            name, line = str(key.value), key.start_mark.line + 1
-            if name in seen:
-                place = f"line {line}: the key {name!r} is on line {seen[name]} too"
-                raise yaml.constructor.ConstructorError(problem=f"{place}; allowed: once")
-            seen[name] = line
-        return dict(super().construct_mapping(node, deep))
-
-
-def load_sources(path: Path) -> dict[str, Source]:
-    """Return the sources that cells may come from, by id.
-
-    Raises
-    ------
-    AtlasError
-        If the file is no mapping of id to title, authors, identifier, version, date, kind and what_was_read.
-    """
-    path = Path(path)
-    try:
-        entries = yaml.load(_text(path), Loader=_UniqueKeys)  # a SafeLoader: builds no objects
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise AtlasError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(entries, dict) or not entries:
-        raise AtlasError(f"{path}: {_short(entries)}: allowed: a mapping of source ids to their entries")
-    return {str(name): _source(path, str(name), entry) for name, entry in entries.items()}
-
-
-def _source(path: Path, name: str, entry: object) -> Source:
-    """Return one checked source."""
-    if not isinstance(entry, dict):
-        raise AtlasError(f"{path}: {name} = {_short(entry)}: allowed: a mapping of {', '.join(Source.model_fields)}")
-    try:
-        return Source.model_validate(entry)
-    except ValidationError as error:
-        raise AtlasError(f"{path}: {name}.{_fault(error)}") from None
 
 
 def load_step(step: Step) -> None:

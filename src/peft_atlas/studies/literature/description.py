@@ -1,6 +1,6 @@
 """What the report says of the published tables, and which findings on them answer which question."""
 
-from peft_atlas.studies.study import AnswerPart, Study
+from peft_atlas.studies.study import AdvicePart, AnswerPart, Study
 
 STUDY = Study(
     name="literature",
@@ -15,5 +15,9 @@ STUDY = Study(
     ),
     first_task="commonsense: Avg",
     measured=False,
-    headlines=("published_best",),
+    advice=(
+        AdvicePart("method", "published_advice_method", 1),
+        AdvicePart("cost", "published_advice_memory", 3),
+        AdvicePart("literature", "published_advice_literature", 3),
+    ),
 )

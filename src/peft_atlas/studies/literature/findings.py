@@ -6,18 +6,20 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import Finding
 from peft_atlas.studies.findings import LITERATURE, Given
+from peft_atlas.studies.literature.advice import published_advice
 from peft_atlas.studies.literature.answers import published_answers
 from peft_atlas.studies.literature.checks import published_checks
 from peft_atlas.studies.literature.claims import claims
 from peft_atlas.studies.literature.errata import published_errata
+from peft_atlas.studies.literature.memory_findings import memory_checks
 from peft_atlas.studies.literature.published_tables import PublishedTables
 
 # The question of the contrasts whose margin decides whether LoRA reaches the full model.
-NON_INFERIORITY = "lora_against_full_stopped"
+NON_INFERIORITY = "lora_against_full_tuned"
 
 
 def findings(given: Given) -> list[Finding]:
-    """Return answers, claims, errata and checks of the published tables.
+    """Return answers, claims, errata, checks and advice on the published tables.
 
     Claims on what was measured rest on the answers of the measured studies, and are undecided without them. The count
     of claims is that of the whole run, with those that other studies judge.
@@ -29,10 +31,12 @@ def findings(given: Given) -> list[Finding]:
     checks = published_checks(
         tables.published, tables.parameters, tables.conflicts, tables.application_verdicts, tables.references
     )
+    checks += memory_checks(tables.predictions)
     judged = claims(tables, measured, _margin(given.tables["contrasts"]))
-    elsewhere = [finding for finding in given.so_far if finding.kind == "claim"]
+    elsewhere = [finding for finding in (*given.so_far, *_from_jobs(given.checks)) if finding.kind == "claim"]
     answers = published_answers(tables, [*elsewhere, *judged, *checks])
-    return [*answers, *judged, *published_errata(tables, checks), *checks]
+    advice = published_advice(tables, [*elsewhere, *judged, *checks])
+    return [*answers, *judged, *published_errata(tables, checks), *checks, *advice]
 
 
 def _from_jobs(checks: pd.DataFrame) -> list[Finding]:

@@ -22,8 +22,13 @@ from peft_atlas.studies.literature.jobs import NAME
 
 Measured = Mapping[str, Finding]
 Verdict = Literal["supported", "contradicted", "undecided", "not_testable"]
-# What is said of numbers that stand for one run each.
+# What is said of numbers that come from a single run each.
 SINGLE_RUNS = "One run each, without an interval."
+
+
+def would_decide(experiment: str) -> str:
+    """Return what is said of an undecided claim: the experiment that would decide it."""
+    return f"What would decide it: {experiment}."
 
 
 def takeaway_claim(

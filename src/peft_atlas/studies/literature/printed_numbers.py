@@ -45,7 +45,7 @@ def agree_unpadded(left: str, right: str) -> bool:
 
 
 def place(table: str, lines: Iterable[int]) -> str:
-    """Return where cells stand, neighbours as a range: ``commonsense.csv:64, 66-68``."""
+    """Return where cells are, neighbours as a range: ``commonsense.csv:64, 66-68``."""
     runs: list[list[int]] = []
     for line in sorted(set(map(int, lines))):
         if runs and line == runs[-1][-1] + 1:
@@ -56,5 +56,5 @@ def place(table: str, lines: Iterable[int]) -> str:
 
 
 def places(cells: pd.DataFrame) -> str:
-    """Return where the cells of several tables stand, from their columns table and line."""
+    """Return where the cells of several tables are, from their columns table and line."""
     return "; ".join(place(str(table), rows["line"]) for table, rows in cells.groupby("table", sort=False))

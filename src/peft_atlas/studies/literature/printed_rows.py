@@ -61,7 +61,7 @@ class PrintedRow:
 
     @property
     def place(self) -> str:
-        """Return where the average stands."""
+        """Return the place of the average."""
         return place(self.table, [self.line])
 
     @property

@@ -27,6 +27,7 @@ class PublishedTables:
     published: pd.DataFrame
     parameters: pd.DataFrame
     memory: pd.DataFrame
+    predictions: pd.DataFrame
     conflicts: pd.DataFrame
     application_verdicts: pd.DataFrame
     references: pd.DataFrame
@@ -58,7 +59,7 @@ class PublishedTables:
 
     @cached_property
     def counts(self) -> pd.DataFrame:
-        """Return the recomputed counts, one row a base model and configuration, the smaller model first."""
+        """Return the recomputed counts, one row per base model and configuration, the smaller model first."""
         rows = self.parameters.drop_duplicates(["base_model", "method", "setting"])
         return self._smaller_first(rows)
 
@@ -78,7 +79,7 @@ class PublishedTables:
         return [(str(model), group.set_index("method")) for model, group in rows.groupby("base_model", sort=False)]
 
     def lora_groups(self, family: str) -> list[tuple[str, pd.DataFrame]]:
-        """Return the groups of a family of tasks in which LoRA stands among others; a table need not have it."""
+        """Return the groups of a family of tasks in which LoRA is one of several; a table need not have it."""
         return [(model, group) for model, group in self.groups(family) if LORA in group.index and len(group) > 1]
 
     @property

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import SEED_NOTEBOOK, Effect, Finding
+from peft_atlas.planning.verdict import FITS, verdict
 from peft_atlas.studies.literature.jobs import NAME
-from peft_atlas.studies.literature.judging import SINGLE_RUNS
+from peft_atlas.studies.literature.judging import SINGLE_RUNS, would_decide
+from peft_atlas.studies.literature.memory_findings import peak_in_words, step_in_words
 from peft_atlas.studies.literature.published_tables import FULL, LORA, PublishedTables, both, gigabytes
 from peft_atlas.studies.literature.scores import SEED
 
 SURVEY = "2404.13506"
-# The quotations and the sentence that leads to them: the place they are said to stand at, and what they say.
+# The quotations and the sentence that leads to them: the place they are said to be in, and what they say.
 QUOTATIONS = {
     "single_gpu": (
         "Section 5, page 6",
@@ -63,7 +66,7 @@ def _wording(tables: PublishedTables, quotation: str) -> Finding:
         f"{place} of the survey says that {said}",
         "undecided",
         f"references: number={survey['number']}",
-        f"{survey['note']} So neither wording nor place could be checked.",
+        f"{survey['note']} So neither wording nor place could be checked. {would_decide('reading the survey')}",
         effect=Effect(None, n=0),
     )
 
@@ -118,7 +121,7 @@ def _full_needs_more(tables: PublishedTables) -> Finding:
 
 
 def _single_gpu(tables: PublishedTables) -> Finding:
-    """Return whether LoRA can fit a single GPU: what it keeps from step to step must, and activations come on top."""
+    """Return whether LoRA fits a single GPU: what it keeps from step to step must, and a step's peak should."""
     memory = tables.training_bytes()
     lora = memory[memory["method"] == LORA]
     others = memory[~memory["method"].isin([LORA, FULL])]
@@ -128,18 +131,33 @@ def _single_gpu(tables: PublishedTables) -> Finding:
         f"{gigabytes(row.total_bytes)} on {row.base_model}{_room(fits[row.base_model])}" for row in lora.itertuples()
     ]
     largest = f"fits_{sizes[-1]}gb"
+    peaks = [_peak(row, sizes[-1]) for _, row in lora.iterrows()]
     condition = "The necessary condition is met" if all(fits.values()) else "The necessary condition is not met"
     return _claim(
         "single_gpu",
         "lora_fits_one_gpu",
         "LoRA training fits a single GPU",
-        "undecided" if all(fits.values()) else "contradicted",
-        "memory: method=LoRA, precision=bf16_mixed",
-        f"{condition}: weights, gradients and optimiser states take {both(needed)}. Activations come on top and were "
-        f"not computed. This is not specific to LoRA: {int(others[largest].sum())} of the {len(others)} other "
-        f"configurations {'meet it' if all(fits.values()) else 'fit'} too.",
+        _fits(list(fits.values()), [verdict for _, verdict in peaks]),
+        "memory: method=LoRA, precision=bf16_mixed, peak_bytes",
+        f"{condition}: weights, gradients and optimiser states take {both(needed)}. This is not specific to LoRA: "
+        f"{int(others[largest].sum())} of the {len(others)} other configurations "
+        f"{'meet it' if all(fits.values()) else 'fit'} too. With activations, a step of {step_in_words(lora)} is "
+        f"predicted to peak at {both([words for words, _ in peaks])}.",
         effect=Effect(float(lora["total_bytes"].max() / 1e9), "GB, the larger", n=len(lora)),
     )
+
+
+def _peak(row: pd.Series[Any], size: int) -> tuple[str, str]:
+    """Return the predicted peak of a row of the memory table in words, and whether it fits a GPU."""
+    found = verdict(row["peak_low_bytes"], row["peak_high_bytes"], size)
+    return f"{peak_in_words(row)} on {row['base_model']} ({size} GB: {found})", found
+
+
+def _fits(states: list[list[int]], peaks: list[str]) -> str:
+    """Return the verdict: contradicted where no GPU holds what stays, supported where every predicted peak fits."""
+    if not all(states):
+        return "contradicted"
+    return "supported" if set(peaks) == {FITS} else "undecided"
 
 
 def _room(sizes: list[int]) -> str:
@@ -157,7 +175,7 @@ def _combination(tables: PublishedTables) -> Finding:
         "undecided",
         "published: table=applications, task=Medical Imaging",
         f"{len(combined)} of the {len(rows)} numbers seen for medical imaging are for a combination; the methods are "
-        f"{both(methods)}.",
+        f"{both(methods)}. {would_decide('the combination beside its parts on one medical task')}",
         effect=Effect(None, n=len(combined)),
     )
 
@@ -174,7 +192,8 @@ def _outperforms(tables: PublishedTables) -> Iterator[Finding]:
             "undecided",
             f"published: table={row.table}, task={row.task}, metric={row.metric}",
             f"As logged by the authors, {row.metric}: {row.printed} with LoRA, {row.printed_full} with full "
-            f"fine-tuning. {SINGLE_RUNS} They are of validation, and not the paper's table.",
+            f"fine-tuning. {SINGLE_RUNS} They are of validation, and not the paper's table. "
+            f"{would_decide('several seeds of both on the test set')}",
             effect=Effect(float(row.gap), "AUPR", n=2),
         )
 

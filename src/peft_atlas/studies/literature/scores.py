@@ -57,7 +57,7 @@ def _scored(published: pd.DataFrame, source: str) -> pd.DataFrame:
     percents = cells[cells["metric"] == PERCENT]
     averages = cells[(cells["task"] == AVERAGE) & (cells["metric"] == "accuracy_percent")]
     left, right = (
-        # Where a source prints a cell in two tables the first stands here; a difference is a row of conflicts.
+        # Where a source prints a cell in two tables the first is kept; a difference is a row of conflicts.
         rows.drop_duplicates(_CELL)[[*_CELL, "value", "printed"]].rename(
             columns={"value": name, "printed": f"{name}_printed"}
         )

@@ -9,8 +9,8 @@ import pandas as pd
 
 from peft_atlas.analysis.curves import SettingCurve, one_rate_curve
 from peft_atlas.analysis.finding import ATLAS, INDISTINGUISHABLE, POINTS, Effect, Finding
-from peft_atlas.studies.notebook.contrasts import EARLY, LAST_EPOCH, SELECTED, STOPPED, SWEEP_AGAINST_FULL
-from peft_atlas.studies.notebook.jobs import NAME
+from peft_atlas.studies.notebook.contrasts import EARLY, LAST_EPOCH, SELECTED, STOPPED, SWEEP_AGAINST_FULL, TUNED
+from peft_atlas.studies.notebook.jobs import NAME, TUNED_PART
 
 
 def notebook_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> list[Finding]:
@@ -28,7 +28,7 @@ def notebook_answers(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: fl
     ranks = one_rate_curve(sweep, "rank", confidence, over=("alpha",))
     return [
         _cost(study),
-        _gain(compared),
+        _gain(study, compared),
         _setting_matters(sweep, "rank", "alpha", confidence),
         _rank_steps(ranks, _lora(study)["rank"]),
         _setting_matters(sweep, "alpha", "rank", confidence),
@@ -68,21 +68,36 @@ def _cost(study: pd.DataFrame) -> Finding:
     )
 
 
-def _gain(contrasts: pd.DataFrame) -> Finding:
-    """Return LoRA's accuracy against the full model's, both stopped by validation, and after fixed epochs."""
-    row = contrast(contrasts, STOPPED)
+def _gain(study: pd.DataFrame, contrasts: pd.DataFrame) -> Finding:
+    """Return LoRA's accuracy against the full model's at tuned rates, and at the notebook's rate by epochs."""
+    row = contrast(contrasts, TUNED)
     effect, margin = Effect.of_contrast(row), 100 * float(row["margin"])
-    fixed = [contrast(contrasts, question) for question in (EARLY, LAST_EPOCH)]
+    fixed = [contrast(contrasts, question) for question in (STOPPED, EARLY, LAST_EPOCH)]
     words = [Effect.of_contrast(each).in_words(unit="") for each in fixed]
+    rate = float(study.loc[study["experiment"] == "baseline", "learning_rate"].iloc[0])
     return _answer(
         "gain",
         "What does LoRA gain or lose against training the full model?",
-        f"contrasts: study={NAME}, question={' and '.join((STOPPED, EARLY, LAST_EPOCH))}",
-        f"With the epoch of each run chosen on validation, LoRA's test accuracy less the full model's is "
-        f"{effect.in_words()}: {standing(effect, margin)} ({effect.detectable_in_words()}). The difference depends on "
-        f"how long both train: {words[0]} against the {fixed[0]['reference']}, {words[1]} after the last epoch, when "
-        "the full model overfits. One learning rate, tuned for neither.",
+        f"contrasts: study={NAME}, question={' and '.join((TUNED, STOPPED, EARLY, LAST_EPOCH))}",
+        f"With learning rate and epoch of each chosen on validation, LoRA's test accuracy less the full model's is "
+        f"{effect.in_words()}: {standing(effect, margin)} ({effect.detectable_in_words()}). {_chosen_rates(study)} At "
+        f"the notebook's rate of {rate:g} for both the difference depends on how long they train: {words[0]} stopped "
+        f"by validation, {words[1]} against the {fixed[1]['reference']}, {words[2]} after the last epoch. The frozen "
+        "base is random; a pretrained one could change it.",
         effect,
+    )
+
+
+def _chosen_rates(study: pd.DataFrame) -> str:
+    """Return which rates were chosen from which grid, and whether one is at the grid's end."""
+    tried = study[study["experiment"] == TUNED_PART]
+    chosen = tried[tried["selected"].fillna(value=False)].drop_duplicates("method").set_index("method")
+    rates = sorted(tried["learning_rate"].unique())
+    ends = [method for method, edge in chosen["edge"].items() if edge is not pd.NA and edge]
+    mark = f"; that of {' and '.join(ends)} is at the end of the grid" if ends else ""
+    return (
+        f"The rates are {chosen.loc['LoRA', 'learning_rate']:g} for LoRA and {chosen.loc['full', 'learning_rate']:g} "
+        f"for the full model, of {len(rates)} from {rates[0]:g} to {rates[-1]:g}{mark}."
     )
 
 

@@ -67,11 +67,11 @@ def _leakage(config: NotebookConfig, seeds: Sequence[int]) -> list[Finding]:
                 "check",
                 f"leakage_{protocol}",
                 "notebook",
-                f"Under {protocol} no input stands in two splits",
+                f"Under {protocol} no input is in two splits",
                 SEED_NOTEBOOK if protocol == "as_published" else ATLAS,
                 _verdict(shared == 0),
                 f"studies/notebook/data.py: {protocol}, all seeds",
-                f"{shared:,} inputs stand in two splits, over {len(seeds)} seeds.",
+                f"{shared:,} inputs are in two splits, over {len(seeds)} seeds.",
                 effect=Effect(float(shared), "rows", n=len(seeds)),
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from peft_atlas.config_types import Alpha, Alphas, Count, Dropout, Epochs, Rank, Ranks, Section
+from peft_atlas.config_types import Alpha, Alphas, Count, Dropout, Epochs, Rank, Ranks, Rates, Section
 
 
 class DataConfig(Section):
@@ -34,6 +34,14 @@ class BaselineConfig(Section):
     epochs: Epochs = Field(10, description="passes over the training examples")
 
 
+class TuningConfig(Section):
+    """The baseline again, its learning rate chosen on validation for the full model and for LoRA."""
+
+    learning_rates: Rates = Field(
+        (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), description="AdamW learning rates that both search"
+    )
+
+
 class NotebookConfig(Section):
     """The notebook study, sections 2-4."""
 
@@ -43,6 +51,7 @@ class NotebookConfig(Section):
     learning_rate: float = Field(1e-3, gt=0, le=10, description="AdamW learning rate")
     dropout: Dropout = Field(0.1, description="LoRA dropout probability, on the input of A")
     baseline: BaselineConfig = BaselineConfig()
+    tuning: TuningConfig = TuningConfig()
     ranks: Ranks = Field((1, 2, 4, 8, 16, 32), description="ranks r of the sweep")
     alphas: Alphas = Field((1.0, 4.0, 16.0, 32.0, 64.0), description="alphas of the sweep")
     epochs: Epochs = Field(5, description="epochs of each run of the sweep")

@@ -117,7 +117,7 @@ def shared_rows(left: Split, right: Split) -> list[int]:
 def published_label_agreement(seed: int, sizes: TaskSizes) -> tuple[float, float]:
     """Return how far the two labellings of the published test rows agree, before and after label noise.
 
-    The published test rows stand in the training set too; each set labels them by its own teacher. Chance
+    The published test rows are in the training set too; each set labels them by its own teacher. Chance
     is 0.5.
     """
     train = notebook_sample(seed, sizes.train_examples, sizes)

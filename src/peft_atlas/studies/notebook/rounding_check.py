@@ -16,7 +16,7 @@ from peft_atlas.step import Step
 from peft_atlas.studies.notebook.config import NotebookConfig
 from peft_atlas.studies.notebook.train import Block, train_sweep
 
-# What torch, MKL and oneDNN are told so that they compute as on the plainest processor they support.
+# Settings with which torch, MKL and oneDNN compute as on the plainest processor they support.
 PLAIN_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 # Of one run: cross-entropy in nats, and accuracy as a fraction or, where a split is small, as examples of it.
 LOSS_TOLERANCE = 0.01

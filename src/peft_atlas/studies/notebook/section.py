@@ -7,7 +7,13 @@ import pandas as pd
 from peft_atlas.analysis.comparison import task_label
 from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
+from peft_atlas.report.method_rows import ComparedTask, measured_rows
+from peft_atlas.studies.notebook.contrasts import LAST_EPOCH
 from peft_atlas.studies.notebook.description import STUDY
+from peft_atlas.studies.notebook.jobs import TUNED_PART
+
+# Parts of the study that a rule of their own trains.
+OWN_RULES = ("sweep", TUNED_PART)
 
 
 def blocks(material: Material) -> list[Block]:
@@ -26,11 +32,26 @@ def blocks(material: Material) -> list[Block]:
     return [intro, *material.figures_of(study=STUDY.name), table(caption, shown, formats)]
 
 
+def compared(material: Material) -> list[ComparedTask]:
+    """Return LoRA and full training of the baseline, judged on held-out data."""
+    runs, contrasts = material.tables["runs"], material.tables["contrasts"]
+    part = runs[(runs["study"] == STUDY.name) & (runs["experiment"] == "baseline") & (runs["task"] == "held_out")]
+    if part.empty:
+        return []
+    first = part.iloc[0]
+    about = (
+        f"The notebook's network of two layers on its synthetic task: {first['train_examples']:,} training examples, "
+        f"{first['epochs']} epochs, {part['seed'].nunique()} seeds, one rate for both, tuned for neither."
+    )
+    rows = contrasts[(contrasts["study"] == STUDY.name) & (contrasts["question"] == LAST_EPOCH)]
+    return [ComparedTask("The notebook's network", about, measured_rows(part, rows, rank=True))]
+
+
 def costs(material: Material) -> pd.DataFrame:
     """Return the seconds a run of each cell; members of a block train together, so they share its time equally."""
     spent, runs = material.tables["costs"], material.tables["runs"]
     runs = runs[runs["study"] == STUDY.name]
-    rules = runs["experiment"].map(lambda name: "train_sweep" if name == "sweep" else "train_baseline")
+    rules = runs["experiment"].map(lambda name: f"train_{name}" if name in OWN_RULES else "train_baseline")
     by_rule = spent.groupby("rule")
     seconds = by_rule["wall_seconds"].sum() / rules.value_counts()
     memory = 1e6 * by_rule["peak_memory_mb"].max()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +15,10 @@ from peft_atlas.population import PopulationLinear, member_linear
 from peft_atlas.step import Step
 from peft_atlas.studies.notebook.config import NotebookConfig
 from peft_atlas.studies.notebook.data import Protocol, TaskSizes, make_task
-from peft_atlas.tables.schemas import CURVES, RUNS
 from peft_atlas.training.divergence import METRICS, first_divergence, known, outcome
 from peft_atlas.training.population import Curves, TrainingPlan, resolve_device, train_population
+from peft_atlas.training.rows import Row, adapter_size, curve_row, run_row, trained
 from peft_atlas.training.task import Task
-
-Row = dict[str, Any]
 
 
 class DropoutAfterA(LoRALinear):
@@ -33,7 +31,10 @@ class DropoutAfterA(LoRALinear):
 
 @dataclass(frozen=True)
 class Cell:
-    """What one cell of the study trains: a method with its setting; None where the method has none."""
+    """What one cell of the study trains: a method with its setting; None where the method has none.
+
+    ``learning_rate`` is None where it is the study's own and not one of several that are searched.
+    """
 
     experiment: str
     method: str
@@ -41,6 +42,7 @@ class Cell:
     rank: int | None = None
     alpha: float | None = None
     layer: type[LoRALinear] = LoRALinear
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def train_baseline(block: Block) -> tuple[list[Row], list[Row]]:
         as_written = Cell("dropout_after_A", "LoRA", setting.epochs, setting.rank, setting.alpha, DropoutAfterA)
         cells.append(as_written)
     task = block.data()
-    return _collect(_train_cells(block, task, [cell], test_each_epoch=True) for cell in cells)
+    return collect(train_cells(block, task, [cell], test_each_epoch=True) for cell in cells)
 
 
 def train_sweep(block: Block) -> tuple[list[Row], list[Row]]:
@@ -90,10 +92,10 @@ def train_sweep(block: Block) -> tuple[list[Row], list[Row]]:
     """
     config, task = block.config, block.data()
     grid = ([Cell("sweep", "LoRA", config.epochs, rank, alpha) for alpha in config.alphas] for rank in config.ranks)
-    return _collect(_train_cells(block, task, cells, test_each_epoch=False) for cells in grid)
+    return collect(train_cells(block, task, cells, test_each_epoch=False) for cells in grid)
 
 
-def _collect(parts: Iterator[tuple[list[Row], list[Row]]]) -> tuple[list[Row], list[Row]]:
+def collect(parts: Iterable[tuple[list[Row], list[Row]]]) -> tuple[list[Row], list[Row]]:
     """Return the runs and the curves of several populations as two lists."""
     runs: list[Row] = []
     curves: list[Row] = []
@@ -103,16 +105,23 @@ def _collect(parts: Iterator[tuple[list[Row], list[Row]]]) -> tuple[list[Row], l
     return runs, curves
 
 
-def _train_cells(
+def train_cells(
     block: Block, task: Task, cells: Sequence[Cell], *, test_each_epoch: bool
 ) -> tuple[list[Row], list[Row]]:
-    """Train cells that differ in alpha alone as one population (seeds, cells) and return its rows."""
+    """Train cells that differ in alpha or learning rate as one population (seeds, cells) and return its rows."""
     population = (len(block.seeds), len(cells))
-    config = block.config
-    plan = TrainingPlan(cells[0].epochs, config.batch_size, config.learning_rate, test_each_epoch)
+    plan = TrainingPlan(cells[0].epochs, block.config.batch_size, _rates(block, cells), test_each_epoch)
     model = _build(block, cells).to(resolve_device(block.device))
     curves = train_population(model, task, plan, population, block.seeds)
     return _rows(block, cells, curves)
+
+
+def _rates(block: Block, cells: Sequence[Cell]) -> float | Tensor:
+    """Return the learning rate of all cells, or one per member where it is searched."""
+    if cells[0].learning_rate is None:
+        return block.config.learning_rate
+    rates = torch.tensor([cell.learning_rate for cell in cells], dtype=torch.float64)
+    return rates.expand(len(block.seeds), len(cells))
 
 
 def _build(block: Block, cells: Sequence[Cell]) -> SimpleNN:
@@ -147,20 +156,11 @@ def _rows(block: Block, cells: Sequence[Cell], curves: Curves) -> tuple[list[Row
             diverged = first_divergence(row["train_loss"] for row in history)
             for epoch, measured in enumerate(history, start=1):
                 ok = diverged is None or epoch < diverged
-                points.append({**CURVES.blank(), **identity, "epoch": epoch, **known(measured, ok=ok)})
+                points.append(curve_row(identity, epoch, known(measured, ok=ok)))
             ended = {**outcome(diverged), **known(history[-1], ok=diverged is None)}
-            runs.append({**RUNS.blank(), **identity, **ended, **_machine(block, cell)})
+            total = block.shape.params() + (block.shape.lora_params(cell.rank) if cell.rank else 0)
+            runs.append(run_row(identity, ended, total_params=total, device=block.device))
     return runs, points
-
-
-def _machine(block: Block, cell: Cell) -> Row:
-    """Return the columns that say on what a run was trained, and its parameters in all."""
-    added = block.shape.lora_params(cell.rank) if cell.rank else 0
-    return {
-        "total_params": block.shape.params() + added,
-        "device": resolve_device(block.device).type,
-        "torch_version": torch.__version__,
-    }
 
 
 def _identity(block: Block, cell: Cell, seed: int) -> Row:
@@ -169,6 +169,7 @@ def _identity(block: Block, cell: Cell, seed: int) -> Row:
     is_lora = cell.rank is not None
     trainable = shape.lora_params(cell.rank) if cell.rank is not None else shape.params()
     setting = f"rank={cell.rank}/alpha={cell.alpha:g}/" if cell.alpha is not None else ""
+    setting += f"rate={cell.learning_rate:g}/" if cell.learning_rate is not None else ""
     return {
         "run_id": f"notebook/{cell.experiment}/{block.task}/{cell.method}/{setting}seed={seed}",
         "study": "notebook",
@@ -176,15 +177,12 @@ def _identity(block: Block, cell: Cell, seed: int) -> Row:
         "task": block.task,
         "model": f"SimpleNN {shape.in_features}-{shape.hidden_features}-{shape.classes}",
         "method": cell.method,
-        "rank": cell.rank,
-        "alpha": cell.alpha,
-        "scaling": cell.alpha / cell.rank if cell.alpha is not None and cell.rank is not None else None,
+        **adapter_size(cell.rank, cell.alpha),
         "dropout": config.dropout if is_lora else None,
-        "learning_rate": config.learning_rate,
+        "learning_rate": config.learning_rate if cell.learning_rate is None else cell.learning_rate,
         "train_examples": config.data.train_examples,
         "epochs": cell.epochs,
-        "trainable_params": trainable,
-        "params_percent": 100 * trainable / shape.params(),
+        **trained(trainable, shape.params()),
         "seed": seed,
     }
 

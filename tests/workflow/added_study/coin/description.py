@@ -9,5 +9,4 @@ STUDY = Study(
     about="A coin is tossed for each seed.",
     order=4,
     answers=(AnswerPart("choice", "coin_choice"),),
-    headlines=("coin_choice",),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import label_panels, rank_colours
+from peft_atlas.studies.adaptation.edges import common_rates
 from peft_atlas.studies.adaptation.figures.adapted_cells import cells, interval_text
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     summary = tables["summary"]
     every = cells(summary, "alphas", "validation_accuracy", chosen=False)
-    rates = sorted(every["learning_rate"].unique())
+    alphas = summary[(summary["study"] == "adaptation") & (summary["experiment"] == "alphas")]
+    rates = common_rates(alphas[alphas["metric"] == "validation_accuracy"])
     chosen = cells(summary, "alphas", "validation_accuracy").assign(protocol=TUNED)
     fixed = every[every["learning_rate"] == rates[len(rates) // 2]].assign(protocol=FIXED)
     return pd.concat([chosen, fixed], ignore_index=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from peft_atlas.figures.panels import panels_for
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import label_panels, method_mark
+from peft_atlas.figures.style import method_mark
 from peft_atlas.studies.adaptation.figures.adapted_cells import budgets, cells, interval_text, middle_shift
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ SPEC = FigureSpec(
     study="adaptation",
     order=13,
     tables=("summary",),
-    height=0.55,
-    panels=(1, 2),
+    height=0.62,
+    panels=(3, 4),
+    narrow_panels=(6, 2),
+    narrow_height=2.3,
 )
 
 
@@ -35,35 +38,45 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a panel per budget and a line per method, the best rate of each filled."""
-    for axis, examples in zip(axes, budgets(plotted), strict=True):
-        panel = plotted[plotted["train_examples"] == examples]
-        for method, line in panel.groupby("method", sort=True):
-            line = line.sort_values("learning_rate")
-            mark = method_mark(str(method), style)
-            errors = [line["mean"] - line["low"], line["high"] - line["mean"]]
-            axis.errorbar(
-                line["learning_rate"],
-                line["mean"],
-                yerr=errors,
-                color=mark.colour,
-                marker=mark.marker,
-                markersize=4,
-                linewidth=0.9,
-                markerfacecolor="white",
-                label=str(method),
-            )
-            best = line.loc[line["mean"].idxmax()]
-            axis.plot(best["learning_rate"], best["mean"], mark.marker, color=mark.colour, markersize=5)
+    """Draw a panel per method and a line per budget, the best rate of each filled."""
+    methods = sorted(plotted["method"].unique())
+    columns = 2 if style.narrow else 4
+    panels = panels_for(axes, -(-len(methods) // columns), columns)
+    for axis, method in zip(panels, methods, strict=False):
+        _draw_method(axis, plotted[plotted["method"] == method], str(method), style)
+    for axis in panels[len(methods) :]:
+        axis.set_axis_off()
+    low, high = max(0.0, plotted["low"].min() - 2), min(100.0, plotted["high"].max() + 2)
+    rates = sorted(plotted["learning_rate"].unique())
+    shown = dict.fromkeys((rates[0], rates[-1])) if len(rates) > 2 else rates
+    for place, axis in enumerate(panels[: len(methods)]):
         axis.set_xscale("log")
-        rates = sorted(panel["learning_rate"].unique())
-        axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axis.set_ylim(low, high)
+        axis.set_xticks(list(shown), [f"{rate:g}" for rate in shown])
+        axis.set_xlim(0.6 * rates[0], rates[-1] / 0.6)
         axis.minorticks_off()
-        axis.set(title=f"{examples:,} examples", xlabel="Learning rate (log scale)", ylabel="Validation accuracy (%)")
-    axes[0].figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3 if style.narrow else 5
-    )
-    label_panels(axes)
+        if place % columns:
+            axis.tick_params(labelleft=False)
+    figure: Any = panels[0].figure
+    figure.supxlabel("Learning rate (log scale)", fontsize=style.font_size)
+    figure.supylabel("Validation accuracy (%)", fontsize=style.font_size)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+
+
+def _draw_method(axis: Axes, rows: pd.DataFrame, method: str, style: FigureStyle) -> None:
+    """Draw one method: the larger budget with a solid line, the smaller with a dashed one."""
+    mark, found = method_mark(method, style), budgets(rows)
+    for examples, dashes in zip(dict.fromkeys(found[::-1]), ("-", "--"), strict=False):
+        line = rows[rows["train_examples"] == examples].sort_values("learning_rate")
+        errors = [line["mean"] - line["low"], line["high"] - line["mean"]]
+        options = {"color": mark.colour, "marker": mark.marker, "markersize": 3.5, "linewidth": 0.9}
+        axis.errorbar(line["learning_rate"], line["mean"], yerr=errors, linestyle="none", elinewidth=0.8, **options,
+                      markerfacecolor="white")  # fmt: skip
+        axis.plot(line["learning_rate"], line["mean"], dashes, color=mark.colour, linewidth=0.9)
+        axis.plot([], [], dashes, color="0.3", linewidth=0.9, label=f"{examples:,} examples")
+        best = line.loc[line["mean"].idxmax()]
+        axis.plot(best["learning_rate"], best["mean"], mark.marker, color=mark.colour, markersize=4.5)
+    axis.set_title(method)
 
 
 def describe(plotted: pd.DataFrame) -> Description:
@@ -77,7 +90,7 @@ def describe(plotted: pd.DataFrame) -> Description:
         f"{widest[1]} with {widest[0]:,} examples the most; at their best the methods lie up to {apart:.1f} apart."
     )
     caption = (
-        f"Shift of rank {plotted['shift_rank'].iloc[0]}. Filled: the rate with the best mean, at which test is read. "
-        f"{interval_text(plotted)}"
+        f"Shift of rank {plotted['shift_rank'].iloc[0]}; a panel per method, all on the same axes. Filled: the rate "
+        f"with the best mean, at which test is read. {interval_text(plotted)}"
     )
     return Description(caption, finding)

@@ -1,4 +1,4 @@
-"""The contract of prepared texts, which stand in a cache and are no result."""
+"""The contract of prepared texts, which are kept in a cache and are not a result."""
 
 from __future__ import annotations
 

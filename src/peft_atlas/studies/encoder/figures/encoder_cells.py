@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # What is written in figures, where the place of an adapter has to be short.
 _SHORT = {"query, value": "q v", "query, key, value": "q k v", "all linear modules": "all linear"}
 
+# Height of a line relative to its font size, and points in an inch.
+_LINE, _POINTS = 1.6, 72
+
 
 def encoder_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the encoder study, with ``name``, the method with its place in short."""
@@ -57,8 +60,26 @@ def tasks_in_order(rows: pd.DataFrame) -> list[str]:
 
 
 def names_in_order(names: Sequence[str], style: FigureStyle) -> dict[str, Mark]:
-    """Return the mark of each name; what stands on several places has one colour."""
+    """Return the mark of each name; what acts on several places has one colour."""
     return {name: method_mark(name.removesuffix(_place(name)), style) for name in names}
+
+
+def make_room(axes: Sequence[Axes], lines: int, room: int, style: FigureStyle) -> None:
+    """Make a figure higher where a panel or a legend has more lines than the usual height has room for.
+
+    Parameters
+    ----------
+    axes
+        Its panels.
+    lines, room
+        Lines that are to be written, and those that fit.
+    style
+        The style, whose font size is that of the lines.
+    """
+    figure = axes[0].get_figure(root=True)
+    if figure is not None and lines > room:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + (lines - room) * _LINE * style.font_size / _POINTS)
 
 
 def say_nothing(axis: Axes, words: str) -> None:
@@ -72,6 +93,6 @@ def _place(name: str) -> str:
 
 
 def face(name: str, mark: Mark) -> dict[str, Any]:
-    """Return how the marker of a name is filled: by its place, so that three LoRAs are told apart."""
+    """Return how the marker of a name is filled: by its place, so that three LoRAs can be distinguished."""
     places = {" q v": "white", " all linear": "0.75"}
     return {"markerfacecolor": places.get(_place(name), mark.colour), "color": mark.colour, "marker": mark.marker}

@@ -12,6 +12,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     confidence_of,
     encoder_rows,
     face,
+    make_room,
     names_in_order,
     tasks_in_order,
 )
@@ -37,6 +38,9 @@ _PANELS = (
     ("peak_memory_mb", "Peak memory (MB)"),
     ("adapter_bytes", "Saved adapter (bytes, log scale)"),
 )
+
+# Rows at the usual height.
+_ROWS = 16
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -73,6 +77,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     """Draw a row a method, a panel a cost, methods in the order of their time."""
     names = plotted.drop_duplicates("name").sort_values("order")["name"].tolist()
     marks = names_in_order(names, style)
+    make_room(axes, len(names), _ROWS, style)
     for axis, (metric, label) in zip(axes, _PANELS, strict=True):
         rows = plotted[(plotted["metric"] == metric) & (plotted["mean"] > 0)]
         for row in rows.itertuples():

@@ -11,6 +11,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     encoder_rows,
     face,
     in_percent,
+    make_room,
     names_in_order,
     say_nothing,
 )
@@ -41,6 +42,8 @@ _PANELS = {
 }
 # What trains no part of the encoder shows what a head alone reaches.
 _BASELINE = "head only"
+# Rows of a panel at the usual height.
+_ROWS = 13
 _NOTHING = "Nothing of this kind\nin this run."
 
 
@@ -57,7 +60,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     if len(main):
         rows = rows[(rows["panel"] != _CONTROLS) | (rows["task"] == main.iloc[0])]
     rows = rows.assign(label=[_label(row) for row in rows.itertuples()])
-    # The mean over tasks stands above the tasks, which stand above the larger budgets.
+    # The mean over tasks is above the tasks, and these are above the larger budgets.
     rows["order"] = rows["mean"].where(rows["panel"] != _PRESPECIFIED, [_place(row) for row in rows.itertuples()])
     columns = ["panel", "task", "label", "name", "method", "setting", "train_examples", "mean", "low", "high"]
     columns += ["interval", "n", "p_adjusted", "detectable", "margin", "indistinguishable"]
@@ -65,7 +68,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _label(row: Any) -> str:
-    """Return what stands beside a row: the task where one method is compared, else the method."""
+    """Return the label of a row: the task where one method is compared, else the method."""
     if row.panel == _PRESPECIFIED:
         return f"{row.task}, {row.train_examples} ex." if row.question == "encoder_budget" else str(row.task)
     return str(row.name).replace("TF-IDF + logistic regression", "TF-IDF")
@@ -80,6 +83,7 @@ def _place(row: Any) -> float:
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
     """Draw a row per comparison with its interval, a panel per kind, and full fine-tuning as zero."""
+    make_room(axes, int(plotted["panel"].value_counts().max()), _ROWS, style)
     for axis, panel in zip(axes, (_PRESPECIFIED, _EXPLORATORY, _CONTROLS), strict=True):
         rows = plotted[plotted["panel"] == panel].reset_index(drop=True)
         if rows.empty:
@@ -120,7 +124,7 @@ def _finding(plotted: pd.DataFrame) -> str:
 
 def _bars(plotted: pd.DataFrame) -> list[str]:
     """Return for each panel what its bars are, over how many seeds, and what they could detect."""
-    told = []
+    captions = []
     for letter, panel in zip("abc", (_PRESPECIFIED, _EXPLORATORY, _CONTROLS), strict=True):
         rows = plotted[plotted["panel"] == panel]
         if rows.empty:
@@ -133,5 +137,5 @@ def _bars(plotted: pd.DataFrame) -> list[str]:
         if panel == _EXPLORATORY:
             detectable = f"detectable with 80 % power: {rows['detectable'].max():.1f} points"
             words = f"{words} on {rows['task'].iloc[0]}; {detectable}"
-        told.append(f"{letter}: {words}.")
-    return told
+        captions.append(f"{letter}: {words}.")
+    return captions

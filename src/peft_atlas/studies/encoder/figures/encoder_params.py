@@ -1,4 +1,4 @@
-"""Trainable parameters against accuracy: measured on the encoder, beside the published LLaMA points."""
+"""Trainable parameters against accuracy: measured on the encoder, next to the published LLaMA points."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import FULL_COLOUR, label_panels, method_mark
-from peft_atlas.studies.encoder.figures.encoder_cells import chosen_means, face, names_in_order, tasks_in_order
+from peft_atlas.studies.encoder.figures.encoder_cells import (
+    chosen_means,
+    face,
+    make_room,
+    names_in_order,
+    tasks_in_order,
+)
 from peft_atlas.studies.literature.scores import COMMONSENSE, scores
 
 if TYPE_CHECKING:
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 
 SPEC = FigureSpec(
     name="encoder_params",
-    title="Trainable parameters against accuracy on a pretrained encoder, beside the published points",
+    title="Trainable parameters against accuracy on a pretrained encoder, next to the published points",
     section="measured",
     study="encoder",
     order=20,
@@ -29,6 +35,8 @@ SPEC = FigureSpec(
 )
 # The model of the published points.
 BASE_MODEL = "LLaMA-7B"
+# Lines of the legend at the usual height, across a page and in one column.
+_LEGEND_LINES = {False: 4, True: 12}
 _MEASURED, _PUBLISHED = "measured", "published"
 
 
@@ -90,6 +98,7 @@ def _legend(axis: Axes, plotted: pd.DataFrame, style: FigureStyle) -> None:
     handles = [Line2D([], [], linestyle="none", label=name, **face(name, marks[name])) for name in names]
     handles.append(Line2D([], [], color=FULL_COLOUR, linestyle="--", linewidth=1, label="full fine-tuning"))
     columns = 2 if style.narrow else 6
+    make_room([axis], -(-len(handles) // columns), _LEGEND_LINES[style.narrow], style)
     axis.figure.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.2, handletextpad=0.4)
 
 

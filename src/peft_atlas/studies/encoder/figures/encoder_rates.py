@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peft_atlas.analysis.statistics import proportion_interval
+from peft_atlas.figures.panels import panels_for
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import label_panels
 from peft_atlas.studies.encoder.figures.encoder_cells import (
     confidence_of,
     encoder_rows,
@@ -30,11 +30,11 @@ SPEC = FigureSpec(
     study="encoder",
     order=22,
     tables=("runs", "summary"),
-    height=0.62,
-    narrow_height=2.2,
-    panels=(1, 2),
+    height=0.5,
+    panels=(2, 4),
+    narrow_panels=(4, 2),
+    narrow_height=1.8,
 )
-_WITH, _WITHOUT = "Methods with a rank", "Methods without a rank"
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -55,38 +55,46 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     ends = [proportion_interval(mean, int(n), level) for mean, n in zip(plotted["mean"], plotted["texts"], strict=True)]
     plotted = plotted.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
     plotted["interval"] = f"{100 * level:g} % Wilson over validation texts"
-    plotted["panel"] = [_WITHOUT if missing else _WITH for missing in plotted["rank"].isna()]
-    return in_percent(plotted).sort_values(["panel", "name", "learning_rate"], ignore_index=True)
+    return in_percent(plotted).sort_values(["name", "learning_rate"], ignore_index=True)
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a line per method with a ring around the chosen rate; methods with and without a rank have a panel each."""
-    for axis, title in zip(axes, (_WITH, _WITHOUT), strict=True):
-        rows = plotted[plotted["panel"] == title]
-        marks = names_in_order(rows["name"].unique().tolist(), style)
-        for place, (name, line) in enumerate(rows.groupby("name", sort=True)):
-            # Set apart a little, so that intervals of methods with the same rates can be read.
-            x = line["learning_rate"] * 1.06 ** (place - (len(marks) - 1) / 2)
-            errors = [line["mean"] - line["low"], line["high"] - line["mean"]]
-            options = face(str(name), marks[str(name)])
-            axis.errorbar(x, line["mean"], yerr=errors, label=name, linewidth=0.9, elinewidth=0.6, **options)
-            chosen = line["selected"].fillna(value=False).astype(bool)
-            axis.plot(x[chosen], line["mean"][chosen], "o", color="none", markeredgecolor="black", markersize=9)
-        axis.set_xscale("log")
-        axis.xaxis.set_minor_formatter("")
-        rates = sorted(set(rows["learning_rate"]))
-        # So few that each can be written; more are read off the decades.
-        if len(rates) <= 4:
-            axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
-            axis.minorticks_off()
-        axis.set(title=title, xlabel="Learning rate (log scale)")
-        if len(rows):
-            axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, handlelength=1.5, columnspacing=1)
-    axes[0].set_ylabel("Validation accuracy (%)")
-    low, high = plotted["low"].min() - 3, plotted["high"].max() + 3
-    for axis in axes:
+    """Draw a panel per method with a ring around the chosen rate; all share the axis of accuracies."""
+    names = sorted(plotted["name"].unique())
+    columns = 2 if style.narrow else 4
+    panels = panels_for(axes, -(-len(names) // columns), columns)
+    marks = names_in_order(names, style)
+    for axis, name in zip(panels, names, strict=False):
+        line = plotted[plotted["name"] == name].sort_values("learning_rate")
+        errors = [line["mean"] - line["low"], line["high"] - line["mean"]]
+        axis.errorbar(line["learning_rate"], line["mean"], yerr=errors, linewidth=0.9, elinewidth=0.8,
+                      **face(str(name), marks[str(name)]))  # fmt: skip
+        chosen = line[line["selected"].fillna(value=False).astype(bool)]
+        axis.plot(chosen["learning_rate"], chosen["mean"], "o", color="none", markeredgecolor="black", markersize=9)
+        _label_rates(axis, line, chosen)
+        axis.set_title(str(name))
+    for axis in panels[len(names) :]:
+        axis.set_axis_off()
+    low, high = max(0.0, plotted["low"].min() - 3), min(100.0, plotted["high"].max() + 3)
+    for place, axis in enumerate(panels[: len(names)]):
         axis.set_ylim(low, high)
-    label_panels(axes)
+        if place % columns:
+            axis.tick_params(labelleft=False)
+    figure: Any = panels[0].figure
+    figure.supxlabel("Learning rate (log scale)", fontsize=style.font_size)
+    figure.supylabel("Validation accuracy (%)", fontsize=style.font_size)
+
+
+def _label_rates(axis: Axes, line: pd.DataFrame, chosen: pd.DataFrame) -> None:
+    """Write the lowest and the highest rate below the axis, and the chosen one where it is neither."""
+    rates = sorted(line["learning_rate"].unique())
+    ends = {rates[0], rates[-1]}
+    inner = set(chosen["learning_rate"]) if len(rates) > 2 else set()
+    shown = sorted(ends | inner) if rates[-1] / rates[0] > 30 else sorted(ends)
+    axis.set_xscale("log")
+    axis.set_xticks(shown, [f"{rate:g}" for rate in shown])
+    axis.set_xlim(0.6 * rates[0], rates[-1] / 0.6)
+    axis.minorticks_off()
 
 
 def describe(plotted: pd.DataFrame) -> Description:
@@ -100,7 +108,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     caption = (
         f"Means over the seeds of the search, {int(plotted['n'].min())} to {int(plotted['n'].max())}, on "
         f"{plotted['task'].iloc[0]} after {int(plotted['epochs'].iloc[0])} epochs; rates that were left after the "
-        f"first epoch are not drawn. A ring marks the chosen rate. Bars: {plotted['interval'].iloc[0]}, which leaves "
-        "out what another seed would change. Points of one rate are set apart for legibility."
+        f"first epoch are not drawn. A panel per method; a ring marks the chosen rate. Bars: "
+        f"{plotted['interval'].iloc[0]}, which leaves out what another seed would change."
     )
     return Description(caption, finding)

@@ -24,6 +24,7 @@ SPEC = FigureSpec(
     tables=("published", "application_verdicts"),
     height=0.38,
     narrow_height=0.9,
+    appendix=True,
 )
 _STATUS = {
     "supported": ("o", "#2a7f62", "supported by a source, for LLaMA-7B only"),
@@ -72,7 +73,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     repeated = plotted["printed"].value_counts()
     finding = (
         f"Of {len(plotted)} numbers {counts.get('supported', 0)} are supported, {counts.get('bound', 0)} is a bound "
-        f"drawn as a value, and {counts.get('unsupported', 0)} have no source; {repeated.index[0]} stands "
+        f"drawn as a value, and {counts.get('unsupported', 0)} have no source; {repeated.index[0]} appears "
         f"{repeated.iloc[0]} times, in unrelated domains."
     )
     return Description(

@@ -39,6 +39,7 @@ SPEC = FigureSpec(
     tables=("published",),
     height=0.4,
     panels=(1, 2),
+    appendix=True,
 )
 
 

@@ -32,6 +32,7 @@ SPEC = FigureSpec(
     tables=("published",),
     height=0.5,
     narrow_height=1.2,
+    appendix=True,
 )
 
 

@@ -1,15 +1,14 @@
-"""What the figures of published numbers share: the rows they read, the order of methods and models, the panels."""
+"""What the figures of published numbers share: the rows they read, the order of methods and models."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from peft_atlas.figures.style import METHODS, MODELS
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
 SEED = "seed_notebook"
 CORRECTED = "reft_v3"
@@ -56,21 +55,6 @@ def families_of(names: Iterable[str]) -> list[str]:
 def _in_order_of(known: Sequence[str], names: Iterable[str]) -> list[str]:
     found = list(dict.fromkeys(names))
     return [*(name for name in known if name in found), *(name for name in found if name not in known)]
-
-
-def panels_for(axes: Sequence[Axes], rows: int, columns: int) -> list[Axes]:
-    """Return the given axes, or as many as the data needs: a table that is added may bring a model or a family."""
-    if len(axes) == rows * columns:
-        return list(axes)
-    figure: Any = axes[0].figure
-    before = len({axis.get_position().y0 for axis in axes})
-    if before == len(axes) > 1:
-        rows, columns = rows * columns, 1
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height * rows / before)
-    for axis in axes:
-        axis.remove()
-    return list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
 def percent_limits(values: pd.Series, low: float, high: float) -> tuple[float, float]:

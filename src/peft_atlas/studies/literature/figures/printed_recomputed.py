@@ -27,7 +27,7 @@ SPEC = FigureSpec(
     narrow_height=1.4,
 )
 _NOTHING = "nothing"
-# Columns at the right of a panel: points from its edge, and what stands in each.
+# Columns at the right of a panel: points from its edge, and what each holds.
 _COLUMNS = (10, 90, 218)
 _HEADS = ("printed %", "recomputed %", "parameters")
 
@@ -133,13 +133,13 @@ def _add_legend(axes: Sequence[Axes], style: FigureStyle) -> None:
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
     lost = plotted[~plotted["fits"]]
-    told = "; ".join(
+    wrong = "; ".join(
         f"{row.reading} for {row.method} on {row.base_model} ({row.source})"
         for row in lost.drop_duplicates(["base_model", "method", "reading"]).itertuples()
     )
     finding = (
         f"Documented configurations give {plotted['fits'].sum()} of the {len(plotted)} different printed percentages; "
-        f"they do not give {told}."
+        f"they do not give {wrong}."
     )
     caption = (
         "Ring: percentage of base and adapter that a documented configuration trains. Filled: percentages that sources "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from peft_atlas.figures.panels import panels_for
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import label_panels, method_mark
 from peft_atlas.studies.literature.figures.printed import (
@@ -13,7 +14,6 @@ from peft_atlas.studies.literature.figures.printed import (
     families_of,
     in_order,
     models_of,
-    panels_for,
 )
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from peft_atlas.figures.panels import panels_for
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import label_panels
 from peft_atlas.studies.literature.figures.printed import (
@@ -15,7 +16,6 @@ from peft_atlas.studies.literature.figures.printed import (
     in_order,
     methods_of,
     models_of,
-    panels_for,
 )
 
 if TYPE_CHECKING:

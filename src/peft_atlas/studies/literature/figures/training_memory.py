@@ -1,8 +1,9 @@
-"""Bytes that training takes by method and precision, against sizes of GPU."""
+"""Bytes that training takes by method, without activations and with them, against sizes of GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from peft_atlas.figures.spec import Description, FigureSpec
@@ -25,24 +26,28 @@ SPEC = FigureSpec(
     panels=(1, 2),
 )
 _FULL = "full"
-# Each precision's name, and the points from a panel's right edge at which its numbers end.
-_PRECISIONS = {"bf16_mixed": ("bf16 mixed precision", 26), "fp32": ("fp32", 54)}
+_PRECISION = "bf16_mixed"
+# What is drawn of a row: its name, and the points from a panel's right edge at which its numbers end.
+_MARKS = {"states": ("weights, gradients and moments", 30), "peak": ("predicted peak, with its interval", 58)}
+_HEADS = {"states": "states", "peak": "peak"}
 _GPU = "0.55"
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return gigabytes (10^9 bytes) by model, configuration and precision, full fine-tuning first."""
+    """Return gigabytes (10^9 bytes) by model and configuration in bf16 mixed precision, full fine-tuning first."""
     memory = tables["memory"]
-    rows = memory[memory["base_model"].isin(MODELS)]
+    rows = memory[memory["base_model"].isin(MODELS) & (memory["precision"] == _PRECISION)]
     # A method without a colour of its own comes last, by name, and is drawn all the same.
     known = [_FULL, *METHODS]
     others = sorted(set(rows["method"]) - set(known))
     order = {method: place for place, method in enumerate([*known, *others])}
-    rows = rows.assign(gigabytes=rows["total_bytes"] / 1e9, order=rows["method"].map(order))
-    rows = rows.sort_values(["order", "setting", "base_model", "precision"], kind="stable", ignore_index=True)
+    sizes = {"states": "total_bytes", "peak": "peak_bytes", "low": "peak_low_bytes", "high": "peak_high_bytes"}
+    rows = rows.assign(order=rows["method"].map(order))
+    rows = rows.assign(**{to: rows[name].astype("float64") / 1e9 for to, name in sizes.items()})
+    rows = rows.sort_values(["order", "setting", "base_model"], kind="stable", ignore_index=True)
     rows["label"] = [_label(row, rows) for row in rows.itertuples()]
-    fits = [name for name in rows.columns if name.startswith("fits_")]
-    columns = ["base_model", "method", "setting", "label", "precision", "trainable_params", "gigabytes", *fits]
+    columns = ["base_model", "method", "setting", "label", "precision", "trainable_params", *sizes]
+    columns += ["micro_batch", "sequence", *(name for name in rows.columns if name.startswith("fits_"))]
     return rows[columns].assign(unit="10^9 bytes")
 
 
@@ -62,16 +67,16 @@ def _sizes(plotted: pd.DataFrame) -> list[int]:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw one panel per model, one row per configuration, a marker per precision, and a line per size of GPU."""
+    """Draw one panel per model, one row per configuration, a mark without activations and one with them."""
     labels, sizes = list(dict.fromkeys(plotted["label"])), _sizes(plotted)
     for axis, model in zip(axes, MODELS, strict=True):
         rows = plotted[plotted["base_model"] == model]
         for size in sizes:
             axis.axvline(size, color=_GPU, linestyle="--", linewidth=0.9, zorder=0)
-        for label, pair in rows.groupby("label", sort=False):
-            _draw_pair(axis, labels.index(label), pair.set_index("precision"), style)
+        for row in rows.itertuples():
+            _draw_row(axis, labels.index(row.label), row, style)
         axis.set_xscale("log")
-        axis.set_xlim(10, 280)
+        axis.set_xlim(10, 330)
         axis.set_xticks([10, *sizes, 200], ["10", *map(str, sizes), "200"])
         axis.minorticks_off()
         axis.set_yticks(range(len(labels)), labels)
@@ -84,16 +89,18 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     label_panels(axes)
 
 
-def _draw_pair(axis: Axes, place: int, pair: pd.DataFrame, style: FigureStyle) -> None:
-    """Draw both precisions of one configuration, joined, and write their gigabytes at the right."""
-    method = pair["method"].iloc[0]
-    mark = method_mark(method, style)
-    axis.plot(pair["gigabytes"], [place] * len(pair), color=mark.colour, linewidth=0.8)
-    # bf16 last: where both are equal it is the one that shows.
-    for (precision, (_, offset)), face in zip(reversed(_PRECISIONS.items()), ("white", mark.colour), strict=True):
-        value = pair.loc[precision, "gigabytes"]
-        axis.plot(value, place, mark.marker, color=mark.colour, markerfacecolor=face, markersize=5.5)
-        _write(axis, f"{value:.1f}", (1, place), (offset, 0), axis.get_yaxis_transform(), style.font_size - 1)
+def _draw_row(axis: Axes, place: int, row: Any, style: FigureStyle) -> None:
+    """Draw what one configuration keeps, open, and its peak with the interval, filled; write both at the right."""
+    mark = method_mark(row.method, style)
+    known = not isnan(row.peak)
+    if known:
+        axis.plot([row.states, row.peak], [place, place], color=mark.colour, linewidth=0.6, linestyle=":")
+        axis.plot([row.low, row.high], [place, place], color=mark.colour, linewidth=2.2, solid_capstyle="butt")
+        axis.plot(row.peak, place, mark.marker, color=mark.colour, markersize=5.5)
+    axis.plot(row.states, place, mark.marker, color=mark.colour, markerfacecolor="white", markersize=5.5)
+    for name, (_, offset) in _MARKS.items():
+        text = "–" if name == "peak" and not known else f"{getattr(row, name):.1f}"
+        _write(axis, text, (1, place), (offset, 0), axis.get_yaxis_transform(), style.font_size - 1)
 
 
 def _write(
@@ -107,36 +114,40 @@ def _write(
 
 def _add_legend(axes: Sequence[Axes], sizes: list[int], style: FigureStyle) -> None:
     """Write what markers and lines mean, and the heads of the columns at the right of each panel."""
-    for precision, (name, offset) in _PRECISIONS.items():
-        face = "0.3" if precision == "bf16_mixed" else "white"
+    for kind, (name, offset) in _MARKS.items():
+        face = "0.3" if kind == "peak" else "white"
         axes[0].plot([], [], "o", color="0.3", markerfacecolor=face, linestyle="none", label=name)
         for axis in axes:
-            _write(axis, name.split()[0], (1, 1), (offset, 6), "axes fraction", style.font_size - 1)
+            _write(axis, _HEADS[kind], (1, 1), (offset, 6), "axes fraction", style.font_size - 1)
     label = f"GPUs of {', '.join(map(str, sizes))} GB"
     axes[0].plot([], [], color=_GPU, linestyle="--", linewidth=0.9, label=label)
     axes[0].figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2 if style.narrow else 3
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=1 if style.narrow else 3
     )
 
 
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
-    half = plotted[plotted["precision"] == "bf16_mixed"]
-    sizes, sentences = _sizes(plotted), []
+    step = plotted.dropna(subset=["peak"]).iloc[0]
+    setting = f"{step['micro_batch']} × {step['sequence']:,} tokens"
+    sentences = []
     for model in MODELS:
-        rows = half[half["base_model"] == model].set_index("method")
-        full, others = rows.loc[_FULL], rows[rows.index != _FULL]
-        smallest = min((s for s in sizes if others[f"fits_{s}gb"].all()), default=None)
-        beyond = "exceeds" if not full[f"fits_{sizes[-1]}gb"] else "stays within"
+        rows = plotted[plotted["base_model"] == model].set_index("method")
+        full, lora = rows.loc[_FULL], rows.loc["LoRA"]
         sentences.append(
-            f"On {model} full fine-tuning needs {full['gigabytes']:.0f} GB and {beyond} one GPU of {sizes[-1]} GB; in "
-            f"bf16 LoRA needs {others.loc['LoRA', 'gigabytes']:.1f} GB, and every other method stays within "
-            f"{smallest or 'no size shown'} GB."
+            f"On {model} at {setting} full fine-tuning peaks at {_interval(full)} GB and LoRA at {_interval(lora)} GB, "
+            f"{full['peak'] / lora['peak']:.1f} times less; activations left out, it would be "
+            f"{full['states'] / lora['states']:.1f} times."
         )
     caption = (
-        "Weights, gradients and both moments of AdamW, computed from counts; GB: 10^9 bytes. In bf16 mixed precision a "
-        "trained weight has an fp32 copy, so full fine-tuning takes the same in both. Activations come on top: right "
-        "of a line training with AdamW in these precisions is impossible without offloading, left of it not yet shown "
-        "possible. Exact, so without interval."
+        "bf16 mixed precision with AdamW. Open: weights, gradients, both moments and fp32 copies, exact, from counts. "
+        f"Filled: predicted peak of a step of {setting} without checkpointing, activations included, with the 90 % "
+        "interval of errors on measured runs; a dash: the method is not modelled. GB: 10^9 bytes. Training fits no GPU "
+        "whose line is left of the open mark, without offloading."
     )
     return Description(caption, " ".join(sentences))
+
+
+def _interval(row: pd.Series[Any]) -> str:
+    """Return a peak with its interval in GB."""
+    return f"{row['peak']:.0f} [{row['low']:.0f}, {row['high']:.0f}]"

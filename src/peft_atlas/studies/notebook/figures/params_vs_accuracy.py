@@ -22,6 +22,7 @@ SPEC = FigureSpec(
     order=4,
     tables=("summary",),
     height=0.48,
+    appendix=True,
 )
 
 

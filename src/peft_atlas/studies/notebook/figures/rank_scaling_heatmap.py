@@ -23,6 +23,7 @@ SPEC = FigureSpec(
     tables=("summary", "contrasts"),
     width="two_columns",
     height=0.42,
+    appendix=True,
 )
 
 

@@ -1,0 +1,1 @@
+"""Import a source of the record again from a clone of its repository, and show what changed."""

@@ -1,0 +1,81 @@
+"""The laboratory's paired comparisons: batch size, capacity, and variants of LoRA at tuned rates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from peft_atlas.analysis.contrasts import EXPLORATORY, Comparison, Levels, by_seed, compare
+from peft_atlas.studies.laboratory.jobs import BATCH, CAPACITY, NAME, VARIANTS
+
+BATCH_GAP, CAPACITY_GAP, VARIANT = "gap_at_large_batch", "gap_with_many_examples", "variant_against_lora"
+
+
+def contrasts(runs: pd.DataFrame, curves: pd.DataFrame, levels: Levels) -> list[dict[str, Any]]:
+    """Return the comparisons of the laboratory as rows of the contract ``contrasts``.
+
+    Parameters
+    ----------
+    runs, curves
+        Tables of those contracts, of the laboratory alone.
+    levels
+        Confidence level of the intervals, 1 minus which is the level of the tests, and the margin of equivalence.
+    """
+    chosen = runs[runs["selected"].fillna(value=False)]
+    comparisons = [
+        *_batches(chosen[chosen["experiment"] == BATCH]),
+        *_capacity(chosen[chosen["experiment"] == CAPACITY]),
+        *_variants(chosen[chosen["experiment"] == VARIANTS], levels.margin),
+    ]
+    return compare(NAME, comparisons, levels.confidence)
+
+
+def _gap(runs: pd.DataFrame, rank: int) -> pd.Series[float]:
+    """Return LoRA's test accuracy less that of full fine-tuning, by seed."""
+    return by_seed(runs, method="LoRA", rank=rank) - by_seed(runs, method="full")
+
+
+def _batches(runs: pd.DataFrame) -> Iterator[Comparison]:
+    """Yield LoRA less full fine-tuning with the largest batches, against the same with the smallest."""
+    tasks = sorted(runs["task"].unique(), key=lambda task: int(task.rpartition(" ")[2]))
+    if len(tasks) > 1:
+        lora = runs[runs["method"] == "LoRA"].iloc[0]
+        left, right = (_gap(runs[runs["task"] == task], int(lora["rank"])) for task in (tasks[-1], tasks[0]))
+        reference = f"the same with {tasks[0].rpartition(', ')[2]}"
+        yield Comparison(
+            *(BATCH_GAP, tasks[-1], "LoRA less full", int(lora["rank"]), float(lora["alpha"]), reference, left, right),
+            train_examples=int(lora["train_examples"]),
+        )
+
+
+def _capacity(runs: pd.DataFrame) -> Iterator[Comparison]:
+    """Yield, for each rank, LoRA less full fine-tuning with the most examples against the same with the fewest."""
+    counts = sorted(int(count) for count in runs["train_examples"].unique())
+    if len(counts) < 2:
+        return
+    many, few = (runs[runs["train_examples"] == count] for count in (counts[-1], counts[0]))
+    for rank, cell in many[many["method"] == "LoRA"].groupby("rank", sort=True):
+        size, alpha = int(str(rank)), float(cell["alpha"].iloc[0])
+        reference = f"the same with {counts[0]:,} examples"
+        yield Comparison(
+            *(CAPACITY_GAP, str(cell["task"].iloc[0]), "LoRA less full", size, alpha, reference),
+            *(_gap(many, size), _gap(few, size)),
+            train_examples=counts[-1],
+        )
+
+
+def _variants(runs: pd.DataFrame, margin: float) -> Iterator[Comparison]:
+    """Yield each variant of LoRA against LoRA, each at its own rate."""
+    own = (runs["method"] == "LoRA") & (runs["setting"] == "alpha = 2r")
+    plain = by_seed(runs[own])
+    for (method, setting), cell in runs[~own & (runs["method"] != "full")].groupby(["method", "setting"], dropna=False):
+        first = cell.iloc[0]
+        yield Comparison(
+            *(VARIANT, str(first["task"]), str(method), int(first["rank"]), float(first["alpha"]), "LoRA"),
+            *(by_seed(cell), plain, None if pd.isna(setting) else str(setting)),
+            train_examples=int(first["train_examples"]),
+            margin=margin,
+            role=EXPLORATORY,
+        )

@@ -1,0 +1,48 @@
+"""The claims laboratory's jobs: their files, and the part of the configuration that each depends on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from peft_atlas.studies.study import Outputs
+
+if TYPE_CHECKING:
+    from peft_atlas.config import StudyConfig
+
+NAME = "laboratory"
+STEM = "results/runs/laboratory/{question}"
+BENCHMARK = "results/benchmarks/train_laboratory/{question}.tsv"
+# Names of the rules by which alpha follows the rank, as tables and figures have them.
+RULES = {"fixed": "alpha fixed", "one": "alpha = r", "two": "alpha = 2r", "root": "alpha / sqrt(r)"}
+SCALING, VARIANTS, BATCH, CAPACITY = "scaling", "variants", "batch", "capacity"
+FINDINGS = "results/findings/laboratory.parquet"
+PAGE = "results/laboratory.md"
+FIGURE = "figures/laboratory_rates.svg"
+
+
+QUESTIONS = (SCALING, VARIANTS, BATCH, CAPACITY)
+
+
+def part_config(config: StudyConfig) -> dict[str, Any]:
+    """Return what every job depends on: the section, and what the networks and tasks of the adaptation study are."""
+    shared = {"data", "batch_size", "steps", "sizes", "placement", "seeds"}
+    return {
+        "own": config.laboratory.model_dump(mode="json"),
+        "networks": config.adaptation.model_dump(mode="json", include=shared),
+    }
+
+
+def outputs(config: StudyConfig) -> Outputs:
+    """Return the files that the jobs write."""
+    stems = [STEM.format(question=question) for question in QUESTIONS]
+    return Outputs(
+        runs=tuple(f"{stem}.runs.parquet" for stem in stems),
+        curves=tuple(f"{stem}.curves.parquet" for stem in stems),
+        run_costs=tuple(f"{stem}.costs.parquet" for stem in stems),
+        checks=(FINDINGS,),
+        benchmarks=(
+            *(BENCHMARK.format(question=question) for question in QUESTIONS),
+            "results/benchmarks/judge_laboratory/all.tsv",
+        ),
+        tables=(PAGE, FIGURE),
+    )

@@ -1,0 +1,1 @@
+"""Figures of the record of published runs, one per file."""
