@@ -157,6 +157,20 @@ def test_a_bar_is_red_below_zero_a_star_marks_an_end_and_shares_are_of_full(monk
     assert lines["edge"].difference == "+1.0 [-1.0, +3.0]"
 
 
+def test_a_table_says_what_its_open_comparisons_could_have_detected(monkeypatch):
+    task = rows_for(
+        {
+            "open": Effect(1, "p", -1, 3, detectable=2.8),
+            "wider": Effect(1, "p", -2, 4, detectable=4.1),
+            "clear": Effect(5, "p", 4, 6, detectable=1.4),
+        }
+    )
+    monkeypatch.setattr("peft_atlas.report.method_table.compared_tasks", lambda *_: [task])
+    about = method_table(page({}), []).tasks[0].about
+    assert "2.8 to 4.1 points would have been detected with 80 % power" in about
+    assert "1.4" not in about
+
+
 def test_published_averages_stand_beside_methods_of_the_source_that_prints_most(monkeypatch):
     rows = [("a", "big", "LoRA", "x", 70.0), ("a", "big", "DoRA", "x", 71.0), ("a", "big", "LoRA", "y", 40.0)]
     rows += [("a", "small", "LoRA", "x", 60.0), ("a", "small", "DoRA", "x", 61.0), ("a", "small", "LoRA", "y", 30.0)]
@@ -205,12 +219,25 @@ def run_rows(seeds):
     )  # fmt: skip
 
 
+def printed(*spreads):
+    return pd.DataFrame({"source": "a", "spread": pd.Series(spreads, dtype="Float64")})
+
+
+@pytest.mark.parametrize(("spreads", "said"), [((None, None), "none gives an interval"), ((None, 2.1), "1 of 2 give")])
+def test_printed_spreads_are_counted(spreads, said):
+    empty = pd.DataFrame(columns=["reference", "detectable", "metric", "study", "method", "n"]).astype(
+        {"reference": str}
+    )
+    tables = {"runs": run_rows(3), "contrasts": empty, "published": printed(*spreads)}
+    assert said in limits(page(tables))[-1]
+
+
 @pytest.mark.parametrize(("seeds", "warned"), [(2, True), (3, False)])
 def test_a_run_of_fewer_than_three_seeds_is_warned_of(seeds, warned):
     empty = pd.DataFrame(columns=["reference", "detectable", "metric", "study", "method", "n"]).astype(
         {"reference": str}
     )
-    tables = {"runs": run_rows(seeds), "contrasts": empty, "published": pd.DataFrame({"source": ["a"]})}
+    tables = {"runs": run_rows(seeds), "contrasts": empty, "published": printed(None)}
     said = " ".join(limits(page(tables)))
     assert ("Too few seeds" in said) == warned
     assert "22 million" in said

@@ -16,7 +16,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-POWER = 0.8
+from peft_atlas.analysis.power import POWER
+
 _NODES = 64
 
 

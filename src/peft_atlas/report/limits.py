@@ -81,8 +81,9 @@ def _span(values: pd.Series[Any], form: str) -> str:
 
 
 def _published(published: pd.DataFrame) -> str:
-    sources = published["source"].nunique()
-    return f"Numbers of the {sources} sources are copied as printed: none gives an interval." if sources else ""
+    sources, spread = published["source"].nunique(), int(published["spread"].notna().sum())
+    given = f"{spread} of {len(published):,} give a spread" if spread else "none gives an interval"
+    return f"Numbers of the {sources} sources are copied as printed: {given}." if sources else ""
 
 
 def _running(material: Material) -> str:

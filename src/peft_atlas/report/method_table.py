@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from peft_atlas.analysis.comparison import MEASURED
+from peft_atlas.analysis.power import POWER
 from peft_atlas.report.content import Bar, MethodLine, MethodTable, MethodTask
 from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import FULL, ComparedTask, MethodRow
@@ -66,7 +67,21 @@ def _task(task: ComparedTask, published: pd.Series[Any]) -> MethodTask:
     widest = _widest(task.rows)
     lines = tuple(_line(row, full, widest, published, beside=task.published) for row in ranked)
     known = tuple(place for place in range(len(lines[0].cells)) if any(line.cells[place] != MISSING for line in lines))
-    return MethodTask(task.title, task.about, lines, known, any(line.bar is not None for line in lines))
+    about = f"{task.about}{_detectable(task.rows)}"
+    return MethodTask(task.title, about, lines, known, any(line.bar is not None for line in lines))
+
+
+def _detectable(rows: Sequence[MethodRow]) -> str:
+    """Return what the comparisons whose interval holds 0 could have detected; nothing where there are none."""
+    effects = [row.difference for row in rows if row.difference is not None and not row.difference.excludes_zero]
+    known = sorted(effect.detectable for effect in effects if effect.detectable is not None)
+    if not known:
+        return ""
+    ends = dict.fromkeys(f"{end:.1f}" for end in (known[0], known[-1]))
+    return (
+        f" Where an interval holds 0, a difference of {' to '.join(ends)} points would have been detected with "
+        f"{100 * POWER:g} % power."
+    )
 
 
 def _place(row: MethodRow) -> tuple[bool, float, float]:
@@ -88,7 +103,7 @@ def _line(
 ) -> MethodLine:
     cells = (
         _number(row.accuracy, "{:.1f} %"),
-        "–" if row.rate is None else f"{row.rate:g}{'*' if row.edge else ''}",
+        MISSING if row.rate is None else f"{row.rate:g}{'*' if row.edge else ''}",
         _times(row.rate, full.rate if full else None),
         _number(row.percent, "{:.3g} %"),
         _share(row.seconds, full.seconds if full else None, "{:.1f} s", own=row is full),

@@ -30,7 +30,7 @@ _PANDAS_TYPES: dict[Any, Any] = {INTEGER: pd.Int64Dtype(), FLAG: pd.BooleanDtype
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its Arrow type, unit, meaning and limits; ``pattern`` is one that a whole text matches."""
+    """A column of a table: its Arrow type, unit, meaning and limits; a text must match ``pattern`` as a whole."""
 
     name: str
     type: Any

@@ -70,7 +70,11 @@ def _rank(ranks: pd.DataFrame, confidence: float) -> Iterator[Finding]:
     low, high = curve.grid[0], curve.grid[-1]
     best = float(curve.table.mean().idxmax())
     effect, beyond = curve.step_effect(low, best if best > low else high), curve.step_effect(best, high)
-    further = f" and by {beyond.in_words(unit='')} from there to r = {high:g}" if low < best < high else ""
+    further = (
+        f" and by {beyond.in_words(unit='')} from there to r = {high:g} ({beyond.detectable_in_words()})"
+        if low < best < high
+        else ""
+    )
     rates = _median_rates(group)
     falls = rates[high] < rates[low]
     moved = "falls from" if falls else "rises from" if rates[high] > rates[low] else "stays at"

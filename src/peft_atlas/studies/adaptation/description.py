@@ -22,6 +22,6 @@ STUDY = Study(
     ),
     advice=(
         AdvicePart("method", "adaptation_advice_method", 2),
-        AdvicePart("rank", "adaptation_advice_rank", 4),
+        AdvicePart("rank", "adaptation_advice_rank", 2),
     ),
 )

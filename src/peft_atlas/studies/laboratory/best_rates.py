@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from peft_atlas.analysis.statistics import interval_name, mean_interval
 
-# Rates on each side of the best one that a parabola is fitted to.
+# How many rates on each side of the best one the parabola is fitted to.
 _REACH = 2
 
 

@@ -26,7 +26,7 @@ _EXPONENT = "exponent of the rank"
 
 @dataclass(frozen=True)
 class Source:
-    """Where a claim stands, and its words."""
+    """Where a claim is made, and its words."""
 
     name: str
     quotation: str
@@ -258,10 +258,8 @@ def _times(values: list[float | None]) -> str:
 
 def _gaps(name: str, source: Source, contrasts: pd.DataFrame, question: str) -> Finding:
     """Return whether LoRA falls further behind full fine-tuning, for the smallest rank, with more of something."""
-    rows, evidence = (
-        contrasts[contrasts["question"] == question].sort_values("rank"),
-        f"contrasts: study={NAME}, question={question}",
-    )
+    rows = contrasts[contrasts["question"] == question].sort_values("rank")
+    evidence = f"contrasts: study={NAME}, question={question}"
     statement = {
         BATCH_GAP: "LoRA loses more accuracy than full fine-tuning as batches grow",
         CAPACITY_GAP: "LoRA of a small rank falls behind full fine-tuning as examples grow",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
+from peft_atlas.planning.verdict import DOES_NOT_FIT, FITS, verdict
 from peft_atlas.studies.literature.jobs import NAME
-from peft_atlas.studies.literature.published_tables import FULL, LORA, NO_INTERVAL, PublishedTables, both, gigabytes
+from peft_atlas.studies.literature.memory_findings import peak_in_words, step_in_words
+from peft_atlas.studies.literature.published_tables import FULL, LORA, NO_INTERVAL, PublishedTables, both
 from peft_atlas.studies.literature.scores import SOURCE
 
-# Sizes of graphics cards in the table of memory, in GB.
+# Sizes of common graphics cards, in GB.
 CARDS = (24, 40, 80)
 
 
@@ -56,29 +59,40 @@ def _method(tables: PublishedTables) -> Iterator[Finding]:
 
 
 def _memory(tables: PublishedTables) -> Iterator[Finding]:
-    """Return the largest model that LoRA brings onto a card on which full fine-tuning does not fit."""
-    needed = tables.training_bytes()
-    needed = needed[needed["method"].isin([LORA, FULL])]
-    totals = needed.groupby(["base_model", "method"])["total_bytes"].max().unstack()
+    """Return the largest model that LoRA brings onto the smallest card on which full fine-tuning does not fit.
+
+    Peaks with activations are judged as the planner judges them, at the one setting of the table of memory.
+    """
+    rows = tables.training_bytes()
+    rows = rows[rows["method"].isin([LORA, FULL]) & rows["peak_bytes"].notna()]
+    # Of several configurations of LoRA the one that needs most.
+    peaks = rows.sort_values("peak_bytes").groupby(["base_model", "method"], sort=False).last().unstack()
     found = [
-        (size, str(model), row)
+        (size, float(row["peak_bytes", LORA]), str(model))
         for size in CARDS
-        for model, row in totals.dropna().iterrows()
-        if row[LORA] <= size * 1e9 < row[FULL]
+        for model, row in peaks.dropna().iterrows()
+        if _fit(row, LORA, size) == FITS and _fit(row, FULL, size) == DOES_NOT_FIT
     ]
     if not found:
         return
-    size = min(size for size, *_ in found)
-    _, model, row = max((each for each in found if each[0] == size), key=lambda each: each[2][LORA])
+    size, peak, model = max(each for each in found if each[0] == min(found)[0])
+    lora, full = (peaks.loc[model].xs(method, level="method") for method in (LORA, FULL))
     yield _advice(
         "memory",
         f"Use LoRA to train {model} on a card of {size} GB.",
         "recomputed",
         f"memory: base_model={model}, method={LORA} and {FULL}, precision=bf16_mixed",
-        f"Weights, gradients and optimiser states take {gigabytes(row[LORA])} with LoRA and {gigabytes(row[FULL])} in "
-        "full fine-tuning (bf16 mixed precision, AdamW). Activations come on top: ask the planner about your batch.",
-        Effect(float(row[LORA]) / 1e9, "GB", n=2),
-    )
+        f"At {step_in_words(rows)} the predicted peak is {peak_in_words(lora.rename(model))} with LoRA and "
+        f"{peak_in_words(full.rename(model))} in full fine-tuning (bf16 mixed precision, AdamW; 90 % intervals from "
+        "measured runs). Another batch or length: ask the planner.",
+        Effect(peak / 1e9, "GB", float(lora["peak_low_bytes"]) / 1e9, float(lora["peak_high_bytes"]) / 1e9,
+               "90 % of measured runs", 2),
+    )  # fmt: skip
+
+
+def _fit(row: pd.Series[Any], method: str, size: int) -> str:
+    """Return whether a method's peak fits on a card."""
+    return verdict(float(row["peak_low_bytes", method]), float(row["peak_high_bytes", method]), size)
 
 
 def _literature(tables: PublishedTables, judged: Sequence[Finding]) -> Iterator[Finding]:
