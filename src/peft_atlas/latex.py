@@ -77,7 +77,7 @@ def long_booktabs(
     """Build a longtable with booktabs rules, which breaks over pages and repeats its header; cells are escaped."""
     lines = [
         f"\\begin{{longtable}}{{@{{}}{''.join('r' if right else 'l' for right in numeric)}@{{}}}}",
-        # The end of the caption's row stands without a blank, unlike that of a row of cells.
+        # The end of the caption's row has no blank before it, unlike that of a row of cells.
         f"\\caption{{{escape(caption)}}}\\label{{{label}}}\\\\",
         "\\toprule",
         _row(header),

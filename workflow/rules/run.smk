@@ -74,7 +74,7 @@ def stop_timers():
 
 
 def keep_what_is_known():
-    """Keep Snakemake's records beside the results; a run does not fail for want of them."""
+    """Keep Snakemake's records with the results; a run does not fail for want of them."""
     try:
         keep_records(Path.cwd())
     except (AtlasError, OSError) as error:

@@ -234,7 +234,7 @@ def _variances(table: NDArray[np.float64]) -> list[tuple[float, float]]:
 def bootstrap_interval(
     tasks: Sequence[NDArray[np.float64]], confidence: float, draws: int = 4000
 ) -> tuple[float, float]:
-    """Return the percentile interval of the mean over tasks where seeds and items are both drawn anew.
+    """Return the percentile interval of the mean over tasks where seeds and items are both resampled.
 
     A check of `mean_difference` that assumes no distribution. It is on the wide side, since what is in seed and item
     together is drawn by both (Owen 2007, Ann. Appl. Stat. 1:386-411). The draws are keyed, so that it is always the

@@ -189,7 +189,7 @@ def _quantized_inputs(block: Block, step: Step) -> int:
 def adapter_bytes(linears: list[Linear], step: Step) -> int:
     """Return bytes per token that the adapters of one layer keep.
 
-    An adapter in fp32 over a bf16 model copies its input to fp32: a bytes an entry, for every matrix anew. Under
+    An adapter in fp32 over a bf16 model copies its input to fp32: a bytes per entry, once for every matrix. Under
     autocast it keeps a bf16 copy instead. In the model's own type, matrices that read the same tensor keep it once,
     and that of the attention's output is kept already. peft, tuners/lora/layer.py: ``_cast_input_dtype``.
     """
@@ -237,7 +237,7 @@ def _once_where_fused(linears: list[Linear], step: Step) -> list[Linear]:
 
 
 def delta_bytes(linears: list[Linear], step: Step) -> int:
-    """Return bytes, whatever the batch, of matrices that the adapters of one layer make anew and keep."""
+    """Return bytes, whatever the batch, of matrices that the adapters of one layer make again in each pass and keep."""
     kept, a = step.attachment.method.footprint, step.settings.adapter_bytes
     size = kept.delta * a + kept.base_delta * step.settings.compute_bytes
     made = size * sum(linear.inputs * linear.outputs for linear in linears)

@@ -24,7 +24,7 @@ class Footprint:
     rank, outputs, base_outputs
         Vectors of the rank and of the output width in the adapter's type, and outputs in the compute type.
     delta
-        Matrices as large as the weight in the adapter's type, made anew in every forward pass.
+        Matrices as large as the weight in the adapter's type, made again in every forward pass.
     blocks
         Copies of the block-diagonal rotation of OFT.
     base_inputs, base_delta

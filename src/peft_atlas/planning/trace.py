@@ -99,7 +99,7 @@ class LiveStorages(TorchDispatchMode):
         return dict(total)
 
     def forget_peak(self) -> None:
-        """Measure the peak anew from here."""
+        """Start measuring the peak again from here."""
         self._largest = 0
 
 

@@ -15,7 +15,7 @@ from peft_atlas.report.method_rows import FULL, ComparedTask, MethodRow
 from peft_atlas.studies.study import Study
 
 MISSING = "–"
-# Published averages stand beside the measured methods where at least so many of these have one.
+# Published averages are shown next to the measured methods where at least so many of these have one.
 _FEWEST_PUBLISHED = 2
 _AVERAGE = ": Avg"
 # Differences beyond this many points are drawn at the end of the axis.
@@ -160,7 +160,7 @@ def _bar(row: MethodRow, widest: float) -> Bar | None:
 
 
 def _published(material: Material, tasks: Sequence[ComparedTask]) -> pd.Series[Any]:
-    """Return published averages by method as text, the families of tasks of one source and model beside each other.
+    """Return published averages by method as text, the families of tasks of one source and model side by side.
 
     Of all sources and models the one that prints most of these methods' averages, of equal ones the source with most
     cells and the smaller model. The name of the series is the column's header; it is empty where too few are printed.

@@ -69,7 +69,7 @@ def _differences(contrasts: pd.DataFrame, study: str) -> Table:
     intervals = ", ".join(dict.fromkeys(rows["interval"].dropna().str.partition(",")[0]))
     decided = int((rows["indistinguishable"] == False).sum())  # noqa: E712
     caption = (
-        f"{decided} of {len(rows)} paired differences of the {study} study are told from 0 by their adjusted test. "
+        f"{decided} of {len(rows)} paired differences of the {study} study differ from 0 by their adjusted test. "
         f"Percentage points; low and high: {intervals or 'none'}; detectable with 80 % power."
     )
     return table(caption, shown.rename(columns=names), points | {"adjusted p": ".2g", "alpha": "g"})

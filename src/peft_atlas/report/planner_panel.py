@@ -30,7 +30,7 @@ STACK = "transformers"
 # What the page opens with: a question that people ask.
 MODEL, METHOD, CARD, BATCH, SEQUENCE = "Llama-3-8B", "lora", 24, 4, 1024
 CARDS = (8, 12, 16, 24, 32, 40, 48, 80, 96, 141)
-# What the page calls a precision, and the precision and quantisation that it stands for.
+# What the page calls a precision, and the precision and quantisation that it means.
 PRECISIONS: Mapping[str, tuple[str, str, str]] = {
     "bf16": ("bf16", "bf16", "none"),
     "bf16-mixed": ("bf16 mixed: fp32 weights, autocast", "bf16-mixed", "none"),

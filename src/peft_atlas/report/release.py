@@ -1,6 +1,6 @@
 """A finished report for readers who have run nothing: ``python -m peft_atlas.report.release results docs``.
 
-Written are ``report.html``, in which every link to a file leads to the one bundle beside it, the bundle with all result
+It writes ``report.html``, in which every link to a file leads to the bundle next to it, the bundle with all result
 tables and the figures' files, ``index.html`` for static hosting, and ``release.json``, which says of which version of
 the code they are and how large; a test compares it with the code.
 """
@@ -40,7 +40,7 @@ def write_release(results: Path, docs: Path, root: Path) -> Path:
     Parameters
     ----------
     results
-        Folder of a finished run; its figures are in ``figures`` beside it.
+        Folder of a finished run; its figures are in ``figures`` next to it.
     docs
         Where to write.
     root

@@ -30,7 +30,7 @@ def _paper(material: Material) -> Section:
         Paragraph(
             f"{len(material.figures)} figures as PDF, SVG and PNG, each with its numbers, caption and LaTeX float in "
             "figures/; every effect with its interval as a LaTeX command in results/paper/numbers.tex, tables for "
-            "booktabs beside it. The files of a figure are linked below it."
+            "booktabs with it. The files of a figure are linked below it."
         ),
         Code(LATEX),
     ]

@@ -17,7 +17,7 @@ def bring_to_the_present(files: Iterable[Path], now_ns: int | None = None) -> in
     """Give files whose modification time lies ahead of the clock a time just before now; return how many there were.
 
     What is made next would look older than they, so that Snakemake would refuse it, or not see that it must be made
-    anew. Their order among each other is kept, since that is what decides what is out of date.
+    again. Their order among each other is kept, since that is what decides what is out of date.
 
     Parameters
     ----------

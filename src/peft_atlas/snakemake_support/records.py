@@ -1,6 +1,6 @@
-"""Snakemake's records of the outputs, kept beside them, so that results handed to someone else need not be made again.
+"""Snakemake's records of the outputs, kept with them, so that results handed to someone else need not be made again.
 
-What an output was made of, and with which parameters, stands in ``.snakemake``, which nobody hands on; and a copy has
+What an output was made of, and with which parameters, is in ``.snakemake``, which nobody hands on; and a copy has
 other times. Without both, a fresh clone with a copied ``results`` would run every job.
 """
 
@@ -48,7 +48,7 @@ def _fill(part: Path, data: bytes) -> None:
 
 
 def restore_records(folder: Path) -> int:
-    """Give outputs their records and times back where Snakemake has no records at all; return of how many.
+    """Give outputs their records and times back where Snakemake has no records at all, and return how many.
 
     An output counts only where its content is that which was recorded.
 

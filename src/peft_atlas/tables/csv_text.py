@@ -24,7 +24,7 @@ def records(
         if len(fields) != len(header):
             raise AtlasError(
                 f"{path}:{line}: {len(fields)} fields = {short(','.join(fields))}: allowed: {len(header)}; "
-                'a cell with a comma stands in quotes (")'
+                'a cell with a comma must be in quotes (")'
             )
         yield line, dict(zip(header, fields, strict=True))
 

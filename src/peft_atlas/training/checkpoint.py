@@ -92,7 +92,7 @@ class Checkpoint:
         """Keep a file that cannot be used under another name: a checkpoint saves time and decides nothing."""
         assert self.path is not None
         aside = self.path.with_suffix(".unusable")
-        _log.warning("%s: not a whole checkpoint (%s); kept as %s, the run starts anew", self.path, cause, aside.name)
+        _log.warning("%s: not a whole checkpoint (%s); kept as %s, the run starts over", self.path, cause, aside.name)
         self.path.replace(aside)
 
     def save(self, epoch: int, place: int, attached: Adapted, optimizer: ScheduledAdamW, history: History) -> None:

@@ -15,7 +15,7 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def forget_peak() -> None:
-    """Start the peak anew; where the system does not allow it, the peak stays that of the whole process."""
+    """Reset the peak; where the system does not allow it, the peak stays that of the whole process."""
     try:
         _RESET.write_text("5", encoding="ascii")
     except OSError:

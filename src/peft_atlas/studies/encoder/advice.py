@@ -113,7 +113,7 @@ def _spent(costs: pd.DataFrame) -> str:
 
 
 def _rate(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
-    """Return how far the rate moves accuracy beside how far the method does, and LoRA's rate over full's."""
+    """Return how far the rate moves accuracy, how far the method does, and LoRA's rate over full's."""
     spans = searched_spans(runs)
     if spans.empty:
         return

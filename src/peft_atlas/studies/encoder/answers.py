@@ -157,7 +157,7 @@ def _budgets(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
     for _, row in contrasts[contrasts["question"] == BUDGET].iterrows():
         examples, effect = int(row["train_examples"]), Effect.of_contrast(row)
         detail = (
-            f"{_scope(runs, examples)}, rates tuned anew, {named(row)} less full fine-tuning is {in_short(effect)} on "
+            f"{_scope(runs, examples)}, rates tuned again, {named(row)} less full fine-tuning is {in_short(effect)} on "
             f"{row['task']} ({effect.n} seeds): {outcome(effect, 'full fine-tuning')}."
         )
         if examples in changes.index:

@@ -131,7 +131,7 @@ class EncoderConfig(Section):
         description="tasks; the first has the rank curve, the larger budgets and the controls as well",
     )
     peft_methods: Annotated[tuple[PeftMethodConfig, ...], Field(strict=False)] = Field(
-        (), description="methods of peft, trained on the first task besides its own"
+        (), description="methods of peft, trained on the first task in addition to its own"
     )
     train_examples: Count = Field(320, description="training examples of a seed, drawn from the pool")
     validation_examples: Count = Field(818, description="examples that rates are chosen on")

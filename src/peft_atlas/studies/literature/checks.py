@@ -252,9 +252,9 @@ def _agreement(
     """Return whether conflicts among the cells that several print are left that nothing explains."""
     wrong = found[found["explained_by"] == UNEXPLAINED]
     explained = found[found["explained_by"] != UNEXPLAINED]["explained_by"].value_counts()
-    told = "".join(f" {count} more differ by {cause}." for cause, count in explained.items())
+    caused = "".join(f" {count} more differ by {cause}." for cause, count in explained.items())
     listed = "; ".join(_listed(rows) for _, rows in wrong.groupby(["base_model", "method"], sort=False))
-    detail = f"{len(wrong)} of {len(shared)} differ{': ' + listed if listed else ''}.{told}"
+    detail = f"{len(wrong)} of {len(shared)} differ{': ' + listed if listed else ''}.{caused}"
     # Where nothing differs, the check rests on the cells that were compared.
     evidence = f"conflicts: {where}" if len(found) else select("published", pd.concat(shared), ("table", "metric"))
     return check(name, statement, source, len(wrong), len(shared), "cells", detail, evidence)
@@ -306,9 +306,9 @@ def _what(row: Any) -> tuple[Any, ...]:
 
 
 def repeated_values(published: pd.DataFrame, application_verdicts: pd.DataFrame) -> list[Finding]:
-    """Return, for each source that gives percentages without a model, whether one stands in several domains.
+    """Return, for each source that gives percentages without a model, whether one is given for several domains.
 
-    A value may stand in two domains where a source supports both, since they then share model and configuration.
+    A value may be given for two domains where a source supports both, since they then share model and configuration.
     """
     cells = exact_cells(published)
     cells = cells[(cells["metric"] == PERCENT) & (cells["base_model"] == "not stated") & (cells["seen"] == _QUOTED)]
@@ -323,7 +323,7 @@ def _repeated(source: str, cells: pd.DataFrame, status: dict[str, str]) -> Findi
         if len(group) > 1 and not all(status.get(task) == "supported" for task in group["task"])
     ]
     listed = " ".join(
-        f"{group['printed'].iloc[0]} stands for {', '.join(group['task'])} "
+        f"{group['printed'].iloc[0]} is given for {', '.join(group['task'])} "
         f"({'; '.join(place(table, rows['line']) for table, rows in group.groupby('table'))})."
         for group in wrong
     )

@@ -14,7 +14,7 @@ from peft_atlas.studies.literature.scores import COMMONSENSE, SEED, family
 
 # Takeaway 4 names these; the spelling is that of the published tables.
 NAMED_DOMAINS = (COMMONSENSE, "Medical Imaging", "Protein Models", "Speech Synthesis")
-_RESULT = "a result of LoRA there, beside another method or none"
+_RESULT = "a result of LoRA there, with or without another method to compare with"
 
 
 def versatility_claims(tables: PublishedTables) -> list[Finding]:

@@ -91,7 +91,7 @@ class _Sourced(Row):
 
 
 class Cell(_Sourced):
-    """A printed cell; ``unit`` stands before ``value`` because it limits it."""
+    """A printed cell; ``unit`` comes before ``value`` because it limits it."""
 
     base_model: Name
     method: Name

@@ -1,4 +1,4 @@
-"""Published training peaks beside those that the planner predicts, as a result table."""
+"""Published training peaks next to those that the planner predicts, as a result table."""
 
 from __future__ import annotations
 

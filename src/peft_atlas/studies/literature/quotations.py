@@ -175,7 +175,7 @@ def _combination(tables: PublishedTables) -> Finding:
         "undecided",
         "published: table=applications, task=Medical Imaging",
         f"{len(combined)} of the {len(rows)} numbers seen for medical imaging are for a combination; the methods are "
-        f"{both(methods)}. {would_decide('the combination beside its parts on one medical task')}",
+        f"{both(methods)}. {would_decide('the combination compared with its parts on one medical task')}",
         effect=Effect(None, n=len(combined)),
     )
 

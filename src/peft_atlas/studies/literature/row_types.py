@@ -19,7 +19,7 @@ def one_line(text: str) -> str:
     return text
 
 
-# Of the Greek letters only these; alpha and beta stand in names as themselves.
+# Of the Greek letters only these; alpha and beta are used in names as they are.
 _GREEK_LOOK_ALIKES = "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο"  # noqa: RUF001
 
 

@@ -32,7 +32,7 @@ _OVER_EXPERIMENTS = "95 % Student t over experiments"
 _LEARNT = 30.0
 # Part of the printed time that may be other work than training steps.
 _OTHER_WORK = 0.05
-# Above this a rank correlation would let one number stand for the other.
+# Above this rank correlation one number could replace the other.
 _STRONG = 0.9
 
 

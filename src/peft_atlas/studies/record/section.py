@@ -75,7 +75,7 @@ def _answers(material: Material, figures: dict[str, FigureBlock]) -> list[Block]
 
 
 def _beside(material: Material, names: tuple[str, ...]) -> list[Block]:
-    """Return what a figure of our own runs shows beside a published one, where its study was run."""
+    """Return what a figure of our own runs shows on the question of a published one, where its study was run."""
     own = {figure.name: figure for figure in material.figures}
     shown = [own[_OWN[name]] for name in names if _OWN.get(name) in own]
     return [Paragraph(f"Measured here: {figure.finding} (Figure: {figure.title}.)", "summary") for figure in shown]

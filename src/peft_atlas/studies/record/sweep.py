@@ -103,7 +103,7 @@ def _moves(rate_runs: pd.DataFrame, grid: pd.DataFrame, moves: pd.Series[str]) -
 
 
 def _independent(moves: pd.Series[str], grid: pd.DataFrame) -> Finding:
-    """Return whether the best rate is independent of rank at a fixed alpha, as the guide beside the sweep says."""
+    """Return whether the best rate is independent of rank at a fixed alpha, as the sweep's guide says."""
     counts = _count(moves)
     up, down = counts[_DIRECTIONS[1]], counts[_DIRECTIONS[2]]
     p = float(scipy.stats.binomtest(up, up + down).pvalue) if up + down else 1.0

@@ -1,4 +1,4 @@
-"""A Hugging Face data set: one of the hub, or a folder of one; splits are made anew, by hash."""
+"""A Hugging Face data set: one of the hub, or a folder of one; splits are made here, by hash."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ SPEC = FigureSpec(
 _COLOUR, _OTHER = "#0072b2", "#767676"
 # Area of a circle per model, in points squared.
 _AREA = 12.0
-# A circle of more models holds its number; that of fewer has it beside.
+# A circle of more models holds its number; that of fewer has it at its side.
 _INSIDE = 4
 
 
