@@ -12,12 +12,11 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import save
 from torch import Tensor, nn
-from transformers import BertModel
 
 from peft_atlas.methods.attach import Attached, attach
 from peft_atlas.methods.storage import save_adapter
 from peft_atlas.models.bert import load_bert
-from peft_atlas.models.encoder import HEAD, HuggingFaceEncoder, TextClassifier, parameter_count
+from peft_atlas.models.encoder import HEAD, HuggingFaceEncoder, TextClassifier, load_with_transformers, parameter_count
 
 _ENCODER = "encoder."
 
@@ -79,9 +78,7 @@ def through_peft(attached: Attached, folder: Path, classes: int, seed: int) -> P
         save_adapter(bare, Path(place), str(folder), task_type="FEATURE_EXTRACTION")
         # peft refuses to load a prefix as one that trains, so that it is set to train afterwards.
         prefix = attached.method.peft_type == "PREFIX_TUNING"
-        adapted = PeftModel.from_pretrained(
-            BertModel.from_pretrained(folder, use_safetensors=True), place, is_trainable=not prefix
-        )
+        adapted = PeftModel.from_pretrained(load_with_transformers(folder, "bert"), place, is_trainable=not prefix)
     if prefix:
         adapted.prompt_encoder.requires_grad_(True)
         _shift_positions(adapted.get_base_model(), attached.method.peft_settings()["num_virtual_tokens"])
