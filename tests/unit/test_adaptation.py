@@ -60,6 +60,10 @@ def test_every_cell_trains_every_seed_at_every_rate(study, runs):
 def test_a_grid_grows_only_where_its_end_is_best_and_says_so_if_it_still_is(study, runs):
     grid = study.config.learning_rates
     grown = 0
+    # The control keeps its grid: beyond it nothing is trained, and a control that does not train tests nothing.
+    control = runs[runs["experiment"] == "shuffled_labels"]
+    assert set(control["learning_rate"]) == set(grid)
+    runs = runs[runs["experiment"] != "shuffled_labels"]
     for _, cell in runs[runs["selected"].notna()].groupby(KEYS, dropna=False):
         rates = sorted(cell["learning_rate"].unique())
         first = cell[cell["learning_rate"].isin(grid)].groupby("learning_rate")["validation_accuracy"].mean().idxmax()

@@ -45,7 +45,7 @@ def pretrain(study: Study) -> tuple[dict[str, Tensor], list[Row], list[Row]]:
 
 @dataclass(frozen=True)
 class _Job:
-    """What the cells of a job share: the study, its networks, the tasks, and accuracy on the source before."""
+    """What the cells of a job share: study, networks, tasks, accuracy on the source before, growth of their grids."""
 
     study: Study
     model: SimpleNN
@@ -53,6 +53,7 @@ class _Job:
     source: Task
     target: Target
     before: Tensor
+    extensions: int
 
 
 def train_target(
@@ -109,7 +110,9 @@ def train_cells(
     task = shuffled(task, study.seeds) if shuffle else task
     before = evaluate(model, source.test, (len(study.seeds), 1))[1][:, 0]
     runs = _unadapted(study, model, task, target, before) if unadapted else []
-    costs, job = [], _Job(study, model, task, source, target, before)
+    # Labels that say nothing drive the rate towards 0, where nothing is trained and the control would test nothing.
+    extensions = 0 if shuffle else study.config.extensions
+    costs, job = [], _Job(study, model, task, source, target, before, extensions)
     for cell in trained:
         found, spent = _search(job, cell)
         runs += found
@@ -119,10 +122,9 @@ def train_cells(
 
 def _search(job: _Job, cell: Cell) -> tuple[list[Row], list[Row]]:
     """Return the runs of a cell at every rate that was tried, and their costs."""
-    config = job.study.config
-    runs, spent = _train_cell(job, cell, config.learning_rates)
+    runs, spent = _train_cell(job, cell, job.study.config.learning_rates)
     costs = cost_rows(runs, spent)
-    for _ in range(config.extensions):
+    for _ in range(job.extensions):
         beyond = rate_beyond(_chosen(runs), sorted({row["learning_rate"] for row in runs}))
         if beyond is None:
             break
