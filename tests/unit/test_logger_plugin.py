@@ -4,8 +4,8 @@ import csv
 import heapq
 import io
 import logging
-import statistics
 import random
+import statistics
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace

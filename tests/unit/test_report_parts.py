@@ -1,10 +1,14 @@
 """Evidence, answers, studies that were not run, and what is written for a paper."""
 
+import io
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import quote, unquote
+from xml.etree import ElementTree
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from result_tables import read_results
@@ -14,6 +18,7 @@ from peft_atlas.report.answers import answers_section, own_answers
 from peft_atlas.report.evidence import SHOWN, Evidence
 from peft_atlas.report.material import Material
 from peft_atlas.report.paper import write_paper
+from peft_atlas.report.render import _data_address
 from peft_atlas.report.sections import build_sections
 from peft_atlas.studies.study import QUESTIONS, TOPICS, AdvicePart, AnswerPart, Study, all_studies
 from peft_atlas.tables.schemas import CONTRACTS
@@ -184,3 +189,25 @@ def test_latex_takes_numbers_tables_and_figures(paper, smoked, tmp_path):
     done = subprocess.run(command, cwd=paper, text=True, capture_output=True, errors="replace", timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
     assert Path(tmp_path / "paper.pdf").stat().st_size > 100_000
+
+
+def test_a_figure_in_the_page_lacks_nothing_that_is_drawn():
+    figure, axis = plt.subplots(figsize=(2, 1.5))
+    axis.plot([0, 1], [0, 1], marker="o", label="a")
+    axis.legend()
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg")
+    plt.close(figure)
+    address = _data_address(stream.getvalue())
+    whole, lean = ElementTree.fromstring(stream.getvalue()), ElementTree.fromstring(unquote(address.partition(",")[2]))
+
+    def shapes(tree):
+        drawn = [node for node in tree.iter() if re.search(r"\}(path|use|rect|g|clipPath)$", node.tag)]
+        return [
+            (node.tag, {key: " ".join(value.split()) for key, value in node.items() if key != "id"}) for node in drawn
+        ]
+
+    assert shapes(lean) == shapes(whole)
+    referred = {value[1:] for node in lean.iter() for key, value in node.items() if key.endswith("href")}
+    assert referred <= {node.get("id") for node in lean.iter()}
+    assert len(address) < 0.97 * len(quote(stream.getvalue()))

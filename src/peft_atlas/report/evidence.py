@@ -11,7 +11,7 @@ from peft_atlas.analysis.evidence import rows_of
 from peft_atlas.errors import AtlasError
 from peft_atlas.report.content import EvidenceBlock, table
 
-SHOWN = 8
+SHOWN = 5
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "runs": ("run_id", "status", "trainable_params", "validation_accuracy", "test_accuracy"),
     "curves": ("run_id", "epoch", "train_loss", "validation_accuracy", "test_accuracy"),

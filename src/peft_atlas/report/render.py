@@ -54,8 +54,20 @@ def _size(svg: str) -> tuple[int, int]:
 
 def _data_address(svg: str) -> str:
     """Encode an SVG as a percent-encoded data URL, a quarter shorter than base64."""
-    start = svg.index("<svg")
-    return "data:image/svg+xml," + quote(" ".join(svg[start:].split()), safe=" ~()*!.,;:/?@&=+$-_'")
+    lean = _without_what_is_not_drawn(svg[svg.index("<svg") :])
+    return "data:image/svg+xml," + quote(" ".join(lean.split()), safe=" ~()*!.,;:/?@&=+$-_'")
+
+
+_REMARKS = re.compile(r"<!--.*?-->|<metadata>.*?</metadata>", flags=re.DOTALL)
+_NAME = re.compile(r' id="([^"]+)"')
+_REFERENCE = re.compile(r'(?:href="#|url\(#)([^")]+)')
+
+
+def _without_what_is_not_drawn(svg: str) -> str:
+    """Leave out comments, metadata, and names that nothing refers to: a twentieth of what Matplotlib writes."""
+    drawn = _REMARKS.sub("", svg)
+    used = set(_REFERENCE.findall(drawn))
+    return _NAME.sub(lambda name: name[0] if name[1] in used else "", drawn)
 
 
 def render_html(sections: Sequence[Section], tables: Mapping[str, pd.DataFrame]) -> str:
