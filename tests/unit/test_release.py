@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -70,3 +71,13 @@ def test_the_release_in_docs_is_of_this_version_and_as_written():
     assert facts["files"]["report.html"]["bytes"] < 5_000_000
     page = (DOCS / "report.html").read_text(encoding="utf-8")
     assert set(re.findall(r'href="((?!#|data:)[^"]+)"', page)) == {f"peft-atlas-{__version__}.zip"}
+
+
+def test_a_release_from_a_clean_checkout_says_so(results, tmp_path):
+    docs = tmp_path / "run/docs"
+    docs.mkdir()
+    git = ["git", "-C", tmp_path / "run", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
+    facts = json.loads(write_release(results, docs, tmp_path / "run").read_text(encoding="utf-8"))
+    assert re.fullmatch(r"[0-9a-f]{12}", facts["code"])

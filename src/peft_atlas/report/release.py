@@ -57,13 +57,15 @@ def write_release(results: Path, docs: Path, root: Path) -> Path:
     page = _FILE_LINK.sub(f'href="{bundle_name()}"', source.read_text(encoding="utf-8"))
     if "(still running)" in page:
         raise AtlasError(f"{source}: a report of a run that has not ended; wait for it, or run make")
+    # Before anything is written, which would itself be an uncommitted change.
+    code = code_version(root)
     for old in docs.glob("peft-atlas-*.zip"):
         old.unlink()
     write_text(docs / "report.html", page)
     write_whole(docs / bundle_name(), partial(_bundle, results))
     write_text(docs / "index.html", _index(docs))
     manifest = docs / MANIFEST
-    write_text(manifest, json.dumps(_facts(docs, root), indent=2) + "\n")
+    write_text(manifest, json.dumps(_facts(docs, code), indent=2) + "\n")
     return manifest
 
 
@@ -93,14 +95,14 @@ def _index(docs: Path) -> str:
     )
 
 
-def _facts(docs: Path, root: Path) -> dict[str, object]:
+def _facts(docs: Path, code: str) -> dict[str, object]:
     """Return the version, the commit, and the size and digest of each file."""
     names = ("report.html", bundle_name())
     files = {
         name: {"bytes": (docs / name).stat().st_size, "sha256": hashlib.sha256((docs / name).read_bytes()).hexdigest()}
         for name in names
     }
-    return {"version": __version__, "code": code_version(root), "files": files}
+    return {"version": __version__, "code": code, "files": files}
 
 
 def main(words: Sequence[str]) -> str:
