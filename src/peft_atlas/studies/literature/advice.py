@@ -85,9 +85,8 @@ def _memory(tables: PublishedTables) -> Iterator[Finding]:
         f"At {step_in_words(rows)} the predicted peak is {peak_in_words(lora.rename(model))} with LoRA and "
         f"{peak_in_words(full.rename(model))} in full fine-tuning (bf16 mixed precision, AdamW; 90 % intervals from "
         "measured runs). Another batch or length: ask the planner.",
-        Effect(peak / 1e9, "GB", float(lora["peak_low_bytes"]) / 1e9, float(lora["peak_high_bytes"]) / 1e9,
-               "90 % of measured runs", 2),
-    )  # fmt: skip
+        Effect(peak / 1e9, "GB", n=2),
+    )
 
 
 def _fit(row: pd.Series[Any], method: str, size: int) -> str:
