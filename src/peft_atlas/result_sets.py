@@ -53,9 +53,9 @@ def load(name: str, source: str | Path | None = None, *, arrow: bool = False) ->
     contract = _contract(name)
     place = Path(source) if source is not None else _default_place(name)
     table = _read(contract, place)
+    frame = checked_frame(contract, table, place)
     if arrow:
         return table
-    frame = checked_frame(contract, table, place)
     frame.attrs["source"] = str(place)
     frame.attrs["units"] = {column.name: column.unit for column in contract.columns}
     frame.attrs["descriptions"] = {column.name: column.description for column in contract.columns}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from peft_atlas.errors import AtlasError
 from peft_atlas.tables.contract import read_table, read_tables, write_table
 from peft_atlas.tables.schemas import CONTRACTS, COSTS, FINDINGS
+from peft_atlas.tables.table_digest import table_digest
 
 ROWS = [
     {**COSTS.blank(), "rule": "b", "job": "2", "wall_seconds": 2.0, "peak_memory_mb": 10.0},
@@ -80,6 +81,48 @@ def test_a_truncated_file_is_named(cut, tmp_path_factory):
     with pytest.raises(AtlasError, match=r"costs\.parquet: not a complete Parquet file") as caught:
         read_table(COSTS, path)
     assert "\n" not in str(caught.value)
+
+
+@given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_changes_no_value_in_silence(position, bit, tmp_path_factory):
+    path = tmp_path_factory.mktemp("flipped") / "costs.parquet"
+    write_table(COSTS, ROWS, path)
+    before, data = read_table(COSTS, path), bytearray(path.read_bytes())
+    data[int(position * len(data))] ^= 1 << bit
+    path.write_bytes(data)
+    try:
+        after = read_table(COSTS, path)
+    except AtlasError as error:
+        assert str(error).startswith(str(path))
+        assert "\n" not in str(error)
+    else:
+        pd.testing.assert_frame_equal(after, before)
+
+
+def test_values_of_every_type_are_in_the_digest():
+    columns = {
+        "text": pa.array(["a", "bc", None]),
+        "whole": pa.array([1, 2, None]),
+        "number": pa.array([1.0, -0.5, None]),
+        "flag": pa.array([True, False, None]),
+        "list": pa.array([[1, 2], [3], None]),
+    }
+    changed = {
+        "text": [["ab", "c", None], ["a", "bc", ""], ["a", "bd", None]],
+        "whole": [[1, 2, 0], [1, None, 2]],
+        "number": [[1.0, -0.5, 0.0], [1.0, 0.5, None]],
+        "flag": [[True, False, False], [False, False, None]],
+        "list": [[[1], [2, 3], None], [[1, 2], [3], []], [[1, 2], [4], None]],
+    }
+    first = table_digest(pa.table(columns))
+    found = [
+        table_digest(pa.table({**columns, name: pa.array(values, columns[name].type)}))
+        for name, each in changed.items()
+        for values in each
+    ]
+    assert len({first, *found}) == 1 + len(found)
+    parts = pa.concat_tables([pa.table(columns).slice(0, 1), pa.table(columns).slice(1)])
+    assert table_digest(parts) == first
 
 
 def test_a_foreign_table_is_named(path):

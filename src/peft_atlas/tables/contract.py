@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_whole
+from peft_atlas.tables.table_digest import digest_fault, with_digest
 from peft_atlas.version import __version__
 
 INTEGER = pa.int64()
@@ -78,8 +79,8 @@ def write_table(contract: Contract, rows: pd.DataFrame | Iterable[Mapping[str, A
     table = _as_arrow(contract, rows, path)
     _check(contract, table, path)
     order = [(name, "ascending") for name in contract.key]
-    table = table.take(pc.sort_indices(table, sort_keys=order))
-    write_whole(path, lambda part: pq.write_table(table, part, compression="zstd"))
+    table = with_digest(table.take(pc.sort_indices(table, sort_keys=order)))
+    write_whole(path, lambda part: pq.write_table(table, part, compression="zstd", write_page_checksum=True))
 
 
 def _as_arrow(contract: Contract, rows: pd.DataFrame | Iterable[Mapping[str, Any]], path: Path) -> Any:
@@ -146,7 +147,7 @@ def read_table(contract: Contract, path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise AtlasError(f"{path}: no such file; expected a table of the contract {contract.name!r}")
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError, ValueError) as error:
         cause = str(error).splitlines()[0]
         raise AtlasError(f"{path}: not a complete Parquet file ({cause}); delete it and run again") from None
@@ -159,11 +160,14 @@ def checked_frame(contract: Contract, table: Any, path: Path) -> pd.DataFrame:
     Raises
     ------
     AtlasError
-        If it does not obey the contract.
+        If it does not obey the contract, or its values are not those that were written.
     """
     expected = contract.schema()
     if not table.schema.equals(expected, check_metadata=False) or _label(table.schema) != _label(expected):
         raise AtlasError(f"{path}: holds {_label(table.schema)}, expected {_label(expected)}; delete it and run again")
+    fault = digest_fault(table)
+    if fault:
+        raise AtlasError(f"{path}: {fault}; delete it and run again")
     _check(contract, table, path)
     return table.to_pandas(types_mapper=_PANDAS_TYPES.get)
 
