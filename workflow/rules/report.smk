@@ -121,6 +121,51 @@ use rule _light_step as write_paper with:
         "writing numbers and tables for LaTeX"
 
 
+def browser_here():
+    """Return the browser that prints; where there is none, stop before any job starts."""
+    # Imported here, since only this rule needs it.
+    from peft_atlas.report.short_report import find_browser
+
+    try:
+        return find_browser()
+    except AtlasError as error:
+        sys.exit(str(error))
+
+
+# Not part of the report, since it needs a browser.
+use rule _light_step as print_short_report with:
+    input:
+        **results(*REPORT_TABLES),
+        figures=FIGURE_FILES,
+        templates=TEMPLATES,
+        planning=PLANNING_FILES,
+    output:
+        pdf="results/paper/report.pdf",
+    log:
+        "logs/print_short_report.log",
+    localrule: True
+    params:
+        **step(
+            "report.short_report:short_report_step",
+            "studies/*/section.py",
+            "studies/*/description.py",
+        ),
+        tables=REPORT_TABLES,
+        figures=[f"figures/{name}" for name in FIGURES],
+        config=CONFIG.model_dump(mode="json"),
+        root=source(ROOT),
+        browser=lambda wildcards: browser_here(),
+    message:
+        "printing the short report"
+
+
+rule paper:
+    input:
+        rules.write_paper.output,
+        rules.print_short_report.output,
+    localrule: True
+
+
 rule smoke:
     input:
         library=sorted(

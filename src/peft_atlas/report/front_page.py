@@ -79,6 +79,6 @@ def _lead(material: Material) -> Paragraph:
     kept = f"all {len(own)} of our own checks pass" if passed == len(own) else f"{passed} of {len(own)} own checks pass"
     return Paragraph(
         f"{len(runs):,} runs, {failed if failed else 'none'} failed; {len(published):,} published numbers with their "
-        f"sources; {kept}. Every number links to the rows behind it. Code {material.code}.",
+        f"sources; {kept}. Every number names the rows behind it. Code {material.code}.",
         "runs: status; published; findings: kind=check",
     )

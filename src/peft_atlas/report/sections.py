@@ -153,13 +153,12 @@ def _cost(material: Material) -> Section:
     return Section("cost", "Cost", [intro, table(caption, shown.rename(columns=names), formats)])
 
 
-def _provenance(material: Material) -> Section:
-    versions = pd.DataFrame({"package": material.versions.keys(), "version": material.versions.values()})
-    roles = pd.DataFrame({"role": ROLES.keys(), "what is drawn": ROLES.values()})
+def provenance_facts(material: Material) -> Paragraph:
+    """Say with which code, machine, devices, torch and seeds the results were made."""
     runs = material.tables["runs"]
     devices, torches = sorted(runs["device"].unique()), sorted(runs["torch_version"].unique())
     seeds = _seed_text(material.seeds)
-    facts = Paragraph(
+    return Paragraph(
         f"Code: {material.code}. Machine: {material.machine}; trained on {', '.join(devices)} with torch "
         f"{', '.join(torches)}. Seeds: {seeds}. On the same machine with the same build of torch, data files are "
         "identical bit for bit, whatever the number of cores or seeds per job and whether or not Slurm ran the jobs. "
@@ -167,11 +166,16 @@ def _provenance(material: Material) -> Section:
         "and rounding).",
         "runs: device, torch_version",
     )
+
+
+def _provenance(material: Material) -> Section:
+    versions = pd.DataFrame({"package": material.versions.keys(), "version": material.versions.values()})
+    roles = pd.DataFrame({"role": ROLES.keys(), "what is drawn": ROLES.values()})
     drawn = "Random streams of a run. Each has its own generator, seeded with the SHA-256 of role and seed."
     return Section(
         "provenance",
         "Versions, seeds and configuration",
-        [facts, table("Package versions.", versions), table(drawn, roles), Code(material.config)],
+        [provenance_facts(material), table("Package versions.", versions), table(drawn, roles), Code(material.config)],
     )
 
 

@@ -29,9 +29,14 @@ def table_digest(table: Any) -> str:
     """Return the SHA-256 of a table's names, types and values; how they are stored does not count."""
     digest = hashlib.sha256()
     for name, values in zip(table.schema.names, table.itercolumns(), strict=True):
-        digest.update(f"{name}\0{values.type}\0{len(values)}\0".encode())
+        digest.update(f"{name}\0{_type(values.type)}\0{len(values)}\0".encode())
         _add(digest, values)
     return digest.hexdigest()
+
+
+def _type(arrow: Any) -> str:
+    """Return a type's name; Parquet gives the elements of a list another field name, which does not count."""
+    return f"list of {arrow.value_type}" if pa.types.is_list(arrow) else str(arrow)
 
 
 def _add(digest: Any, values: Any) -> None:
