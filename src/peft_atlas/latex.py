@@ -94,9 +94,16 @@ def long_booktabs(
     return "\n".join(lines) + "\n"
 
 
-def bibtex(key: str, fields: dict[str, str]) -> str:
-    """Build an entry of kind misc, which has room for papers, repositories and notebooks alike."""
-    lines = [f"  {name} = {{{escape(value)}}}," for name, value in fields.items() if value]
+def bibtex(key: str, authors: str, fields: dict[str, str]) -> str:
+    """Build an entry of kind misc, which has room for papers, repositories and notebooks alike.
+
+    ``authors`` are one name with or without ``et al.``, or any other text, which then is one author to BibTeX; where
+    they are empty the entry is sorted by its key.
+    """
+    first = authors.removesuffix(" et al.")
+    named = f"{escape(first)} and others" if first != authors else f"{{{escape(authors)}}}"
+    lines = [f"  author = {{{named}}}," if authors else f"  key = {{{key}}},"]
+    lines += [f"  {name} = {{{escape(value)}}}," for name, value in fields.items() if value]
     return "\n".join([f"@misc{{{key},", *lines, "}"]) + "\n"
 
 

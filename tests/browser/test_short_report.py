@@ -57,7 +57,19 @@ def test_without_a_browser_the_target_is_refused_before_any_job(root, tmp_path, 
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AtlasError, match=r"^no browser to print with: allowed: chromium, .* \(Debian: chromium\)$"):
         find_browser()
-    command = [sys.executable, "-m", "snakemake", "-s", root / "Snakefile", "-d", tmp_path, "--cores", "1", "-n", "paper"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        root / "Snakefile",
+        "-d",
+        tmp_path,
+        "--cores",
+        "1",
+        "-n",
+        "paper",
+    ]
     done = subprocess.run(command, text=True, capture_output=True)
     assert done.returncode != 0
     assert done.stderr.strip().splitlines()[-1].startswith("no browser to print with")

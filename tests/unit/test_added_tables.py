@@ -9,6 +9,7 @@ from literature_findings import find_all, load_tables
 from peft_atlas.analysis.evidence import rows_of
 from peft_atlas.analysis.finding import as_rows
 from peft_atlas.config import FigureStyle
+from peft_atlas.errors import AtlasError
 from peft_atlas.figures.render import build
 from peft_atlas.figures.spec import all_figures, load_figure
 from peft_atlas.figures.style import rc_params
@@ -106,3 +107,75 @@ def test_no_number_lies_outside_of_a_log_axis(added):
             low, high = axis.get_xlim()
             points = [line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 1]
             assert all(low < x < high for x in points)
+
+
+OWN = "MyLoRA"
+ENTRY = """
+mine:
+  title: "My own study"
+  authors: Me
+  identifier: "example.org/mine"
+  version: v1
+  date: null
+  kind: repository
+  what_was_read: all of it
+"""
+TASKS = ["BoolQ", "PIQA", "SIQA", "HellaSwag", "WinoGrande", "ARC-e", "ARC-c", "OBQA", "Avg"]
+DRAWN_BY_SOURCE = {"commonsense_average", "method_parameters", "params_vs_commonsense", "pareto_fronts"}
+
+
+@pytest.fixture(scope="module", params=["in the tables' own files", "in a file of its own"])
+def own(request, root, tmp_path_factory):
+    """The tables with a method from a source of one's own, under its own name."""
+    folder = tmp_path_factory.mktemp("own") / "published"
+    shutil.copytree(root / "data/published", folder)
+    with (folder / "sources.yaml").open("a", encoding="utf-8") as stream:
+        stream.write(ENTRY)
+    cells = [("LLaMA-7B", OWN, task, "accuracy_percent", "81.0") for task in TASKS]
+    percent = ("LLaMA-7B", OWN, "Commonsense Reasoning", "trainable_params_percent", "0.20")
+    ending = ["percent", "mine", "Table 1", "verbatim", ""]
+    if request.param == "in a file of its own":
+        lines = [",".join([*cell, *ending, "Commonsense Reasoning"]) for cell in (*cells, percent)]
+        text = "\n".join([",".join([*load.CELL_COLUMNS, "family"]), *lines]) + "\n"
+        (folder / "mine.csv").write_text(text, encoding="utf-8")
+    else:
+        for name, rows in (("commonsense", cells), ("parameters", [percent])):
+            with (folder / f"{name}.csv").open("a", encoding="utf-8") as stream:
+                stream.writelines(",".join([*row, *ending]) + "\n" for row in rows)
+    return tables_of(folder)
+
+
+@pytest.fixture(scope="module")
+def shipped(root):
+    return tables_of(root / "data/published")
+
+
+@pytest.mark.parametrize("name", sorted({*DRAWN_BY_SOURCE, "task_method_heatmap"}))
+def test_a_row_of_an_own_source_is_drawn_under_its_source(name, own):
+    plotted, words, texts = drawn(name, own)
+    rows = plotted[plotted["method"] == OWN]
+    assert set(rows["source"]) == {"mine"}
+    assert len(rows) == (len(TASKS) if name == "task_method_heatmap" else 1)
+    assert "mine" in words
+    assert OWN in texts
+
+
+def test_an_own_source_changes_no_statement_about_another(own, shipped):
+    found, before = (tables["findings"].set_index("id")["detail"] for tables in (own, shipped))
+    for name in ("published_best", "balance_commonsense_reasoning"):
+        assert found[name] == before[name]
+
+
+@pytest.mark.parametrize("name", sorted({*DRAWN_BY_SOURCE, "task_method_heatmap", "task_family_ranking"}))
+def test_the_shipped_figures_draw_no_other_source(name, shipped):
+    plotted = load_figure(name).select(shipped)
+    assert set(plotted["source"].dropna()) <= {"reft_v3", "seed_notebook"}
+
+
+def test_a_family_spelled_in_two_ways_is_refused(root, tmp_path):
+    folder = tmp_path / "published"
+    shutil.copytree(root / "data/published", folder)
+    lines = [",".join([*load.CELL_COLUMNS, "family"]), CELL.format("LLaMA-7B", "A", "one", "accuracy_percent", "1")]
+    (folder / "mine.csv").write_text("\n".join([lines[0], f"{lines[1]},commonsense reasoning"]), encoding="utf-8")
+    with pytest.raises(AtlasError, match="family = 'commonsense reasoning': allowed: 'Commonsense Reasoning', as on"):
+        load.load_published(folder)

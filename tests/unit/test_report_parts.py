@@ -20,6 +20,7 @@ from peft_atlas.report.material import Material
 from peft_atlas.report.paper import write_paper
 from peft_atlas.report.render import _data_address
 from peft_atlas.report.sections import build_sections
+from peft_atlas.studies.literature.sources import load_sources
 from peft_atlas.studies.study import QUESTIONS, TOPICS, AdvicePart, AnswerPart, Study, all_studies
 from peft_atlas.tables.schemas import CONTRACTS
 
@@ -116,9 +117,10 @@ def test_latex_gets_no_live_character():
 
 
 @pytest.fixture(scope="module")
-def paper(tables, tmp_path_factory):
+def paper(root, tables, tmp_path_factory):
     folder = tmp_path_factory.mktemp("paper")
-    write_paper(tables, ["notebook"], folder)
+    sources = load_sources(root / "data/published/sources.yaml")
+    write_paper(tables, ["notebook"], sources, folder)
     return folder
 
 
@@ -160,8 +162,15 @@ def test_a_long_table_breaks_over_pages_and_repeats_its_header():
 @pytest.mark.slow
 def test_every_source_has_an_entry_in_the_bibliography(paper, tables):
     text = (paper / "sources.bib").read_text(encoding="utf-8")
-    assert re.findall(r"^@misc\{(.*),$", text, flags=re.MULTILINE) == sorted(set(tables["published"]["source"]))
+    repositories = {name.replace("/", "_").lower() for name in tables["benchmark_runs"]["repository"]}
+    keys = re.findall(r"^@misc\{(.*),$", text, flags=re.MULTILINE)
+    assert len(keys) == len(set(keys))
+    assert set(keys) >= {*tables["published"]["source"], *repositories}
     assert text.count("{") == text.count("}")
+    entry = text.split("@misc{reft_v3,")[1].split("@misc")[0]
+    assert "author = {Wu and others}," in entry
+    assert "year = {2024}," in entry
+    assert "howpublished = {arXiv:2404.03592}," in entry
 
 
 def _input(path):

@@ -115,3 +115,14 @@ def megabytes(first):
 def minutes(first):
     """Return time, scaled by the attempt number."""
     return lambda wildcards, attempt: first * attempt
+
+
+def browser_here():
+    """Return the browser that prints; where there is none, stop before any job starts."""
+    # Imported here, since only this rule needs it.
+    from peft_atlas.report.short_report import find_browser
+
+    try:
+        return find_browser()
+    except AtlasError as error:
+        sys.exit(str(error))

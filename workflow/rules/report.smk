@@ -8,6 +8,7 @@ PAPER_TABLES = [
     "parameters",
     "memory",
     "published",
+    *RECORD,
 ]
 PAPER_FILES = expand(
     "results/paper/{name}.tex",
@@ -106,6 +107,7 @@ use rule _light_step as render_gallery with:
 use rule _light_step as write_paper with:
     input:
         **results(*PAPER_TABLES),
+        sources=source("data/published/sources.yaml"),
     output:
         numbers="results/paper/numbers.tex",
         sources="results/paper/sources.bib",
@@ -119,17 +121,6 @@ use rule _light_step as write_paper with:
         studies=list(CONFIG.studies),
     message:
         "writing numbers and tables for LaTeX"
-
-
-def browser_here():
-    """Return the browser that prints; where there is none, stop before any job starts."""
-    # Imported here, since only this rule needs it.
-    from peft_atlas.report.short_report import find_browser
-
-    try:
-        return find_browser()
-    except AtlasError as error:
-        sys.exit(str(error))
 
 
 # Not part of the report, since it needs a browser.

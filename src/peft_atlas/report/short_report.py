@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def _without_doors(section: Section) -> Section:
     return Section(section.id, section.title, [block for block in section.blocks if not isinstance(block, Doors)])
 
 
-def _first_figures(study: Study, material: Material, answers: Section) -> list[Block]:
+def _first_figures(study: Study, material: Material, answers: Section) -> Sequence[Block]:
     """Return the first figures of a study that was run and is no chapter of its own."""
     shown = {block.figure.name for block in answers.blocks if isinstance(block, Answer) and block.figure}
     if study.chapter or study.name not in material.studies:

@@ -180,7 +180,7 @@ CONTRASTS = Contract(
 )
 PUBLISHED = Contract(
     "published",
-    2,
+    3,
     ("table", "line"),
     (
         _text("table", "file in data/published"),
@@ -188,6 +188,7 @@ PUBLISHED = Contract(
         _text("base_model", "model the number refers to"),
         _text("method", "method, spelled as printed"),
         _text("task", "task, domain or table"),
+        _text("family", "family of tasks: the row's own, else that of its file"),
         _text("metric", "what the number is"),
         _text("printed", "the cell as printed"),
         _number("value", "the cell as a number; the bound if it is one"),

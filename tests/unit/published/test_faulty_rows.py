@@ -147,7 +147,7 @@ def test_cells_that_differ_in_rank_or_source_are_not_duplicates(folder):
 def test_wrong_columns_are_named_with_the_right_ones(folder, header):
     message = fault(folder, f"{header}\n{GOOD}\n")
     assert message.startswith("t.csv:1: columns = ")
-    assert message.endswith(f"allowed: {HEADER}[,rank][,spread]")
+    assert message.endswith(f"allowed: {HEADER}[,rank][,spread][,family]")
 
 
 def test_files_that_are_no_tables(folder):

@@ -25,7 +25,7 @@ from peft_atlas.studies.literature.jobs import NAME
 from peft_atlas.studies.literature.printed_numbers import place
 from peft_atlas.studies.literature.printed_rows import PrintedRow, exact_cells, printed_rows
 from peft_atlas.studies.literature.recomputation import COUNT, NOTHING, PADDED, PERCENT, match_printed
-from peft_atlas.studies.literature.scores import SEED, family
+from peft_atlas.studies.literature.scores import SEED
 
 __all__ = ["conflicts", "published_checks"]
 
@@ -302,7 +302,7 @@ def _quotation(source: str, cells: pd.DataFrame, published: pd.DataFrame) -> Fin
 
 def _what(row: Any) -> tuple[Any, ...]:
     """Return what a cell says of what: its family and task, model, method, metric and value."""
-    return (family(row.table, row.task), row.task, row.base_model, row.method, row.metric, row.value)
+    return (row.family, row.task, row.base_model, row.method, row.metric, row.value)
 
 
 def repeated_values(published: pd.DataFrame, application_verdicts: pd.DataFrame) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from peft_atlas.analysis.finding import Effect, Finding
+from peft_atlas.studies.literature.families import AVERAGE
 from peft_atlas.studies.literature.judging import (
     SINGLE_RUNS,
     Measured,
@@ -12,7 +13,6 @@ from peft_atlas.studies.literature.judging import (
     takeaway_claim,
     would_decide,
 )
-from peft_atlas.studies.literature.printed_rows import AVERAGE
 from peft_atlas.studies.literature.published_tables import FULL, PublishedTables, both
 
 _SEEDS = "both with several seeds in one software version, each with a tuned rate"

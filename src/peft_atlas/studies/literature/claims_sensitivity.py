@@ -10,6 +10,7 @@ import scipy
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import POINTS, Effect, Finding
 from peft_atlas.studies.literature.checks import slug
+from peft_atlas.studies.literature.families import AVERAGE
 from peft_atlas.studies.literature.judging import (
     SINGLE_RUNS,
     Measured,
@@ -21,7 +22,6 @@ from peft_atlas.studies.literature.judging import (
     takeaway_claim,
     trend,
 )
-from peft_atlas.studies.literature.printed_rows import AVERAGE
 from peft_atlas.studies.literature.published_tables import PublishedTables, both
 from peft_atlas.studies.literature.recomputation import PERCENT
 

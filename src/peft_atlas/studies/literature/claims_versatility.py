@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import Effect, Finding
 from peft_atlas.studies.literature.checks import slug
+from peft_atlas.studies.literature.families import COMMONSENSE
 from peft_atlas.studies.literature.judging import decide, takeaway_claim, would_decide
 from peft_atlas.studies.literature.published_tables import LORA, PublishedTables, both, of_other_sources
 from peft_atlas.studies.literature.recomputation import PERCENT
-from peft_atlas.studies.literature.scores import COMMONSENSE, SEED, family
+from peft_atlas.studies.literature.scores import SEED
 
 # Takeaway 4 names these; the spelling is that of the published tables.
 NAMED_DOMAINS = (COMMONSENSE, "Medical Imaging", "Protein Models", "Speech Synthesis")
@@ -28,8 +27,7 @@ def _applied(tables: PublishedTables, domain: str) -> Finding:
     A name without a number shows that LoRA was implemented there, not that it was applied with a result.
     """
     lora = of_other_sources(tables.published)
-    keys = zip(lora["table"], lora["task"], strict=True)
-    rows = lora[np.array([task.startswith(domain) or family(table, task) == domain for table, task in keys], bool)]
+    rows = lora[lora["task"].str.startswith(domain) | (lora["family"] == domain)]
     numbers = int(rows["value"].notna().sum())
     if numbers:
         detail = f"{numbers} numbers of LoRA are printed by {both(sorted(rows['source'].unique()))}."

@@ -12,10 +12,10 @@ import pandas as pd
 
 from peft_atlas.analysis.evidence import select_lines
 from peft_atlas.step import Step
+from peft_atlas.studies.literature.families import AVERAGE
 from peft_atlas.studies.literature.printed_numbers import agree, agree_unpadded, places
-from peft_atlas.studies.literature.printed_rows import AVERAGE, PrintedRow, exact_cells, printed_rows
+from peft_atlas.studies.literature.printed_rows import PrintedRow, exact_cells, printed_rows
 from peft_atlas.studies.literature.recomputation import NOTHING, PERCENT, match_printed
-from peft_atlas.studies.literature.scores import family
 
 SOURCES, TASKS = "between sources", "between tasks of a source"
 ROUNDING, PADDING, AVERAGING, UNEXPLAINED = "rounding", "padding zeros", "order of rounding", "nothing"
@@ -82,9 +82,8 @@ def shared_percentages(published: pd.DataFrame) -> list[pd.DataFrame]:
 
 def _with_label(cells: pd.DataFrame) -> pd.DataFrame:
     """Return cells with their family of tasks and the name of what they print, which for an average holds both."""
-    families = [family(table, task) for table, task in zip(cells["table"], cells["task"], strict=True)]
-    both = zip(families, cells["task"], strict=True)
-    return cells.assign(family=families, label=[f"{of}: {task}" if task == AVERAGE else task for of, task in both])
+    both = zip(cells["family"], cells["task"], strict=True)
+    return cells.assign(label=[f"{of}: {task}" if task == AVERAGE else task for of, task in both])
 
 
 def _repeated(cells: pd.DataFrame, key: list[str]) -> list[pd.DataFrame]:

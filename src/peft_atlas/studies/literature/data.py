@@ -18,7 +18,19 @@ from pydantic import ValidationError, ValidationInfo, field_validator
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.step import Step
-from peft_atlas.studies.literature.row_types import ArxivId, Name, Number, Rank, Remark, Row, Spread, Text, fault_of
+from peft_atlas.studies.literature.families import family
+from peft_atlas.studies.literature.row_types import (
+    ArxivId,
+    Name,
+    Number,
+    OptionalName,
+    Rank,
+    Remark,
+    Row,
+    Spread,
+    Text,
+    fault_of,
+)
 from peft_atlas.studies.literature.sources import SOURCES_FILE, Source, known_source, load_sources
 from peft_atlas.tables.csv_text import records
 
@@ -27,7 +39,7 @@ REFERENCES_FILE = "references.csv"
 NOT_SEEN = "not seen"
 SEED = "seed_notebook"
 CELL_COLUMNS = ("base_model", "method", "task", "metric", "value", "unit", "source", "locator", "seen", "note")
-OPTIONAL_CELL_COLUMNS = ("rank", "spread")
+OPTIONAL_CELL_COLUMNS = ("rank", "spread", "family")
 
 Unit = Literal["percent", "count", "million", "orders_of_magnitude", "score"]
 Seen = Literal["verbatim", "paraphrased", "recomputed", "memory", "quoted_by_seed"]
@@ -104,6 +116,7 @@ class Cell(_Sourced):
     note: Remark
     rank: Rank = ""
     spread: Spread = ""
+    family: OptionalName = ""
 
     @field_validator("value")
     @classmethod
@@ -184,7 +197,8 @@ def load_published(folder: Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``table`` (the file's stem), ``line`` (from 1, the header is line 1), base_model, method, task, metric,
+        ``table`` (the file's stem), ``line`` (from 1, the header is line 1), base_model, method, task, ``family``
+        (of tasks: what the row's column of that name says, else that of its file), metric,
         ``printed`` (the cell as printed), ``value`` (float64; a bound's limit, NaN where not seen), ``qualifier``
         (exact, less_than, greater_than, about; exact where not seen), ``decimals`` (Int64, as printed), unit,
         ``rank`` (Int64), ``spread`` (float64, what is printed after a ±), source, source_title, source_version,
@@ -208,7 +222,7 @@ def load_published(folder: Path) -> pd.DataFrame:
 
 
 _COLUMNS = (
-    *("table", "line", "base_model", "method", "task", "metric", "printed", "value", "qualifier", "decimals"),
+    *("table", "line", "base_model", "method", "task", "family", "metric", "printed", "value", "qualifier", "decimals"),
     *("unit", "rank", "spread", "source", "source_title", "source_version", "locator", "seen", "note"),
 )
 
@@ -217,8 +231,8 @@ def _require_one_spelling(cells: Iterable[tuple[Path, int, Cell]]) -> None:
     """Check that no two names of a column differ in capitals alone: one name would silently become two."""
     first: dict[tuple[str, str], tuple[str, str]] = {}
     for path, line, cell in cells:
-        for column in ("base_model", "method", "task", "metric"):
-            name = getattr(cell, column)
+        names = {column: getattr(cell, column) for column in ("base_model", "method", "task", "metric")}
+        for column, name in {**names, "family": family(path.stem, cell.task, cell.family)}.items():
             known, place = first.setdefault((column, name.casefold()), (name, f"{path.name}:{line}"))
             if known != name:
                 raise AtlasError(f"{path}:{line}: {column} = {name!r}: allowed: {known!r}, as on {place}")
@@ -242,6 +256,7 @@ def _record(table: str, line: int, cell: Cell, source: Source) -> dict[str, Any]
         **vars(printed),
         "printed": cell.value,
         "table": table,
+        "family": family(table, cell.task, cell.family),
         "line": line,
         "rank": int(cell.rank) if cell.rank else None,
         "spread": float(cell.spread) if cell.spread else None,

@@ -11,12 +11,12 @@ import pandas as pd
 from peft_atlas.analysis.finding import POINTS, Effect, Finding
 from peft_atlas.studies.literature.checks import slug, who
 from peft_atlas.studies.literature.conflicts import OPEN, SOURCES, TASKS
+from peft_atlas.studies.literature.families import ARITHMETIC, AVERAGE, COMMONSENSE
 from peft_atlas.studies.literature.jobs import NAME
 from peft_atlas.studies.literature.printed_numbers import place
-from peft_atlas.studies.literature.printed_rows import AVERAGE
 from peft_atlas.studies.literature.published_tables import LORA, PublishedTables, both
 from peft_atlas.studies.literature.recomputation import NOTHING, PERCENT, match_printed
-from peft_atlas.studies.literature.scores import ARITHMETIC, COMMONSENSE, SEED, SOURCE, other_schedules
+from peft_atlas.studies.literature.scores import SEED, SOURCE, other_schedules
 
 
 def published_errata(tables: PublishedTables, checks: Sequence[Finding]) -> list[Finding]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
+from peft_atlas.studies.literature.families import AVERAGE
 from peft_atlas.studies.literature.printed_numbers import half_unit, place, rounds_to
 
-AVERAGE = "Avg"
 _ROW = ["table", "source", "base_model", "method", "metric", "rank"]
 
 
@@ -82,31 +82,38 @@ def printed_rows(published: pd.DataFrame) -> list[PrintedRow]:
     A row is complete if it has every task that its source prints anywhere in the same table. A source that prints
     averages alone gives no row.
     """
-    # No more columns than a row is made of: what is grouped is copied.
     cells = exact_cells(published)[[*_ROW, "task", "line", "printed"]]
-    return [row for _, source in cells.groupby(["table", "source"], sort=False) for row in _rows_of(source)]
+    # Plain tuples: selections of a data frame, of which there would be hundreds, took most of the time of all checks.
+    rows: dict[tuple[Any, ...], list[Any]] = {}
+    known: dict[tuple[str, str, str], set[str]] = {}
+    for cell in cells.itertuples(index=False):
+        rank = None if pd.isna(cell.rank) else int(cell.rank)
+        key = (cell.table, cell.source, cell.base_model, cell.method, cell.metric, rank)
+        rows.setdefault(key, []).append(cell)
+        if cell.task != AVERAGE:
+            known.setdefault((cell.table, cell.source, cell.metric), set()).add(cell.task)
+    order = {place: number for number, place in enumerate(dict.fromkeys(key[:2] for key in rows))}
+    found = [_row(key, row, known) for key, row in sorted(rows.items(), key=lambda item: order[item[0][:2]])]
+    return [row for row in found if row is not None]
 
 
-def _rows_of(source: pd.DataFrame) -> Iterator[PrintedRow]:
-    """Return the rows that one source prints in one table."""
-    for key, cells in source.groupby(_ROW, dropna=False, sort=False):
-        tasks, average = cells[cells["task"] != AVERAGE], cells[cells["task"] == AVERAGE]
-        if tasks.empty or average.empty:
-            continue
-        same_metric = source[(source["metric"] == key[4]) & (source["task"] != AVERAGE)]
-        missing = sorted(set(same_metric["task"]) - set(tasks["task"]))
-        yield _row(average.iloc[0], tasks, missing)
-
-
-def _row(average: pd.Series[Any], tasks: pd.DataFrame, missing: list[str]) -> PrintedRow:
+def _row(
+    key: tuple[Any, ...], cells: Sequence[Any], known: Mapping[tuple[str, str, str], set[str]]
+) -> PrintedRow | None:
+    """Return the row of a key, None if it prints no average or nothing but one."""
+    table, source, base_model, method, metric, rank = key
+    tasks = [cell for cell in cells if cell.task != AVERAGE]
+    average = next((cell for cell in cells if cell.task == AVERAGE), None)
+    if average is None or not tasks:
+        return None
     return PrintedRow(
-        table=average["table"],
-        source=average["source"],
-        base_model=average["base_model"],
-        method=average["method"],
-        rank=None if pd.isna(average["rank"]) else int(average["rank"]),
-        line=int(average["line"]),
-        average=average["printed"],
-        cells=tuple(tasks["printed"]),
-        missing=tuple(missing),
+        table=table,
+        source=source,
+        base_model=base_model,
+        method=method,
+        rank=rank,
+        line=int(average.line),
+        average=average.printed,
+        cells=tuple(cell.printed for cell in tasks),
+        missing=tuple(sorted(known[table, source, metric] - {cell.task for cell in tasks})),
     )

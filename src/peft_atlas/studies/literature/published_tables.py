@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from peft_atlas.analysis.evidence import select
-from peft_atlas.studies.literature.printed_rows import AVERAGE, exact_cells
+from peft_atlas.studies.literature.families import AVERAGE, COMMONSENSE
+from peft_atlas.studies.literature.printed_rows import exact_cells
 from peft_atlas.studies.literature.recomputation import PERCENT
-from peft_atlas.studies.literature.scores import COMMONSENSE, SEED, SOURCE, scores
-from peft_atlas.studies.literature.scores import family as family_of
+from peft_atlas.studies.literature.scores import SEED, SOURCE, scores
 
 LORA, FULL = "LoRA", "full"
 NO_INTERVAL = "No interval was published, nor a number of runs."
@@ -90,8 +89,7 @@ class PublishedTables:
     def averages_of(self, family: str) -> str:
         """Return the evidence of a family's scores: the averages and the percentages that their source prints."""
         cells = self.exact[self.exact["source"] == SOURCE]
-        keys = zip(cells["table"], cells["task"], strict=True)
-        cells = cells[np.array([family_of(*key) == family for key in keys], dtype=bool)]
+        cells = cells[cells["family"] == family]
         parts = (
             select("published", rows, ("source", "table", "task", "metric"))
             for rows in (cells[cells["task"] == AVERAGE], cells[cells["metric"] == PERCENT])

@@ -47,6 +47,7 @@ def _matching(pattern: str, allowed: str) -> AfterValidator:
 Remark = Annotated[str, AfterValidator(one_line)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(one_line)]
 Name = Annotated[Text, AfterValidator(_no_look_alike)]
+OptionalName = Annotated[Remark, AfterValidator(_no_look_alike)]
 ArxivId = Annotated[str, _matching(r"[0-9]{4}\.[0-9]{4,5}", "an arXiv id without version, as 2404.03592")]
 Rank = Annotated[str, _matching(r"(?:[1-9][0-9]{0,8})?", "nothing or a whole number from 1")]
 Spread = Annotated[str, _matching(r"(?:[0-9]+(?:\.[0-9]+)?)?", "nothing, or what is printed after a ±, as 2.1")]

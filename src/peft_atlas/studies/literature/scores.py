@@ -5,26 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from peft_atlas.analysis.pareto import dominated, dominators
-from peft_atlas.studies.literature.printed_rows import AVERAGE, exact_cells
+from peft_atlas.studies.literature.families import AVERAGE
+from peft_atlas.studies.literature.printed_rows import exact_cells
 from peft_atlas.studies.literature.recomputation import PERCENT, base_method
 
 # The only source that was seen to print every method with corrected percentages.
 SOURCE = "reft_v3"
 SEED = "seed_notebook"
-# The family of tasks that a table's averages are of; any other table is a family of its own.
-FAMILIES = {
-    "commonsense": "Commonsense Reasoning",
-    "rank_sweep": "Commonsense Reasoning",
-    "seed_notebook": "Commonsense Reasoning",
-    "arithmetic": "Arithmetic Reasoning",
-}
-COMMONSENSE, ARITHMETIC = FAMILIES["commonsense"], FAMILIES["arithmetic"]
 _CELL = ["base_model", "family", "method"]
-
-
-def family(table: str, task: str) -> str:
-    """Return the family of tasks that a cell belongs to; of an average, that of its table."""
-    return FAMILIES.get(table, table if task == AVERAGE else task)
 
 
 def scores(published: pd.DataFrame, source: str = SOURCE) -> pd.DataFrame:
@@ -43,6 +31,27 @@ def scores(published: pd.DataFrame, source: str = SOURCE) -> pd.DataFrame:
     return pd.concat(groups, ignore_index=True) if groups else rows.assign(dominated=[], dominated_by=[])
 
 
+def scores_of_all(published: pd.DataFrame) -> pd.DataFrame:
+    """Return `scores` of the main source, with the methods that it does not print, from those that do.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `scores` and ``source``; fronts are those of all rows together.
+    """
+    main = scores(published)
+    rows = [main.assign(source=SOURCE)]
+    known = set(main[_CELL].itertuples(index=False, name=None))
+    for source in dict.fromkeys(published["source"]):
+        others = scores(published, source).assign(source=source) if source != SOURCE else main.iloc[:0]
+        new = [key not in known for key in others[_CELL].itertuples(index=False, name=None)]
+        rows.append(others[new])
+        known |= set(others[_CELL].itertuples(index=False, name=None))
+    whole = pd.concat([each for each in rows if len(each)] or rows[:1], ignore_index=True)
+    groups = [_with_front(group) for _, group in whole.groupby(["base_model", "family"], sort=False)]
+    return pd.concat(groups, ignore_index=True) if groups else whole
+
+
 def other_schedules(published: pd.DataFrame, source: str = SOURCE) -> pd.DataFrame:
     """Return the rows of a source that `scores` leaves out, with ``base_method``."""
     rows = _scored(published, source)
@@ -53,7 +62,6 @@ def other_schedules(published: pd.DataFrame, source: str = SOURCE) -> pd.DataFra
 def _scored(published: pd.DataFrame, source: str) -> pd.DataFrame:
     """Return averages joined with percentages, methods of which both are printed."""
     cells = exact_cells(published[published["source"] == source])
-    cells = cells.assign(family=[family(*key) for key in zip(cells["table"], cells["task"], strict=True)])
     percents = cells[cells["metric"] == PERCENT]
     averages = cells[(cells["task"] == AVERAGE) & (cells["metric"] == "accuracy_percent")]
     left, right = (

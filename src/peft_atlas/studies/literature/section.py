@@ -5,8 +5,9 @@ from __future__ import annotations
 from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import ComparedTask, MethodRow
+from peft_atlas.studies.literature.families import COMMONSENSE
 from peft_atlas.studies.literature.jobs import NAME
-from peft_atlas.studies.literature.scores import COMMONSENSE, scores
+from peft_atlas.studies.literature.scores import scores
 
 
 def blocks(material: Material) -> list[Block]:

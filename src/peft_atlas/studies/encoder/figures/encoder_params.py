@@ -14,7 +14,8 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     names_in_order,
     tasks_in_order,
 )
-from peft_atlas.studies.literature.scores import COMMONSENSE, scores
+from peft_atlas.studies.literature.families import COMMONSENSE
+from peft_atlas.studies.literature.scores import scores
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import LABEL_BOX, MODEL_MARKERS, MODELS, REFERENCE_COLOUR, add_legend, method_mark
-from peft_atlas.studies.literature.figures.printed import CORRECTED, NO_INTERVAL, SEED, averages, in_order, methods_of
+from peft_atlas.studies.literature.figures.printed import (
+    CORRECTED,
+    NO_INTERVAL,
+    SEED,
+    added_averages,
+    averages,
+    in_order,
+    methods_of,
+    ring,
+    ringed,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +41,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     import pandas as pd
 
     rows = averages(tables["published"], SEED, "seed_notebook")
+    rows = pd.concat([rows, added_averages(tables["published"])], ignore_index=True)
     reference = rows[rows["base_model"] == "ChatGPT"]
     shown = pd.concat([in_order(rows), reference], ignore_index=True).assign(unit="percent")
     later = averages(tables["published"], CORRECTED).rename(columns={"printed": "printed_reft_v3"})
@@ -48,6 +59,8 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
             face = colour if model == MODELS[0] else "white"
             place = methods.index(row.method)
             axis.plot(row.value, place, MODEL_MARKERS[model], color=colour, markerfacecolor=face, markersize=6)
+            if row.source != SEED:
+                ring(axis, row.value, place)
             side = -7 if model == MODELS[0] else 7
             axis.annotate(
                 row.printed,
@@ -84,6 +97,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     equal = int((plotted["printed"] == plotted["printed_reft_v3"]).sum())
     return Description(
         "Averages that the seed notebook quotes from the survey, whose table was not seen; "
-        f"{equal} of {len(plotted)} equal ReFT v3's. {NO_INTERVAL}",
+        f"{equal} of {int((plotted['source'] == SEED).sum())} equal ReFT v3's."
+        f"{ringed(plotted['source'], SEED)} {NO_INTERVAL}",
         f"Highest are {listed}; above ChatGPT are {above}.",
     )

@@ -11,10 +11,14 @@ from peft_atlas.studies.literature.figures.printed import (
     CORRECTED,
     NO_INTERVAL,
     SEED,
+    added_averages,
+    added_percentages,
     averages,
     in_order,
     methods_of,
     percentages,
+    ring,
+    ringed,
 )
 
 if TYPE_CHECKING:
@@ -41,10 +45,11 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     import pandas as pd
 
     published = tables["published"]
-    accuracy = averages(published, SEED, "seed_notebook").rename(columns={"value": "accuracy"})
-    rows = accuracy[["base_model", "method", "accuracy"]]
-    for source, name in ((SEED, "percent_seed"), (CORRECTED, "percent_corrected")):
-        found = percentages(published, source).rename(columns={"value": name})
+    accuracy = pd.concat([averages(published, SEED, "seed_notebook"), added_averages(published)], ignore_index=True)
+    rows = accuracy.rename(columns={"value": "accuracy"})[["base_model", "method", "accuracy", "source"]]
+    corrected = pd.concat([percentages(published, CORRECTED), added_percentages(published)], ignore_index=True)
+    for percents, name in ((percentages(published, SEED), "percent_seed"), (corrected, "percent_corrected")):
+        found = percents.rename(columns={"value": name})
         rows = rows.merge(found[["base_model", "method", name]], on=["base_model", "method"], how="left")
     reference = rows[rows["base_model"] == "ChatGPT"]
     return pd.concat([in_order(rows), reference], ignore_index=True)
@@ -59,6 +64,8 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         axis.plot(
             row.percent_corrected, row.accuracy, mark.marker, color=mark.colour, markerfacecolor=face, markersize=6
         )
+        if row.source != SEED:
+            ring(axis, row.percent_corrected, row.accuracy)
         if abs(row.percent_seed / row.percent_corrected - 1) > 0.05:
             axis.plot([row.percent_seed, row.percent_corrected], [row.accuracy] * 2, color=mark.colour, linewidth=0.7)
             axis.plot(row.percent_seed, row.accuracy, "x", color=mark.colour, markersize=5)
@@ -90,7 +97,8 @@ def describe(plotted: pd.DataFrame) -> Description:
         )
     caption = (
         "Filled: LLaMA-7B; open: LLaMA-13B. Accuracies as the seed notebook quotes them; percentages of ReFT v3, with "
-        f"a cross at the seed's where it differs by more than a twentieth. {NO_INTERVAL} LoReFT was trained for 6 "
+        f"a cross at the seed's where it differs by more than a twentieth."
+        f"{ringed(plotted['source'], SEED)} {NO_INTERVAL} LoReFT was trained for 6 "
         "epochs, the other methods for 3."
     )
     return Description(caption, " ".join(sentences))

@@ -9,12 +9,15 @@ from peft_atlas.figures.panels import panels_for
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import label_panels, method_mark
 from peft_atlas.studies.literature.figures.printed import (
+    CORRECTED,
     NO_INTERVAL,
     families_of,
     in_order,
     methods_of,
     models_of,
     percent_limits,
+    ring,
+    ringed,
 )
 
 if TYPE_CHECKING:
@@ -39,9 +42,9 @@ _FRONT = "0.45"
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return percentage and accuracy of each method with what dominates it, by model and family."""
-    from peft_atlas.studies.literature.scores import scores
+    from peft_atlas.studies.literature.scores import scores_of_all
 
-    return in_order(scores(tables["published"])).assign(unit="percent")
+    return in_order(scores_of_all(tables["published"])).assign(unit="percent")
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
@@ -60,6 +63,8 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
             mark = method_mark(row.method, style)
             face = "white" if row.dominated else mark.colour
             axis.plot(row.percent, row.accuracy, mark.marker, color=mark.colour, markerfacecolor=face, markersize=6.5)
+            if row.source != CORRECTED:
+                ring(axis, row.percent, row.accuracy)
         axis.set_xscale("log")
         axis.set_xlim(*limits)
         axis.set_xticks([0.03, 0.1, 0.3, 1, 3], ["0.03", "0.1", "0.3", "1", "3"])
@@ -115,7 +120,7 @@ def describe(plotted: pd.DataFrame) -> Description:
         sentences.append(f"On {family.lower()} the front is {words}; {standing}.")
     caption = (
         "Averages and percentages of ReFT v3. Filled: no other method is better in one of the two and no worse in the "
-        "other. Open: some method is. Shaded: what the front dominates. The scales of accuracy differ between panels. "
-        f"{NO_INTERVAL}"
+        "other. Open: some method is. Shaded: what the front dominates. The scales of accuracy differ between panels."
+        f"{ringed(plotted['source'], CORRECTED)} {NO_INTERVAL}"
     )
     return Description(caption, " ".join(sentences))

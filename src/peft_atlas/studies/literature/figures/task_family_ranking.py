@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from peft_atlas.figures.panels import panels_for
 from peft_atlas.figures.spec import Description, FigureSpec
 from peft_atlas.figures.style import label_panels, method_mark
+from peft_atlas.studies.literature.families import COMMONSENSE
 from peft_atlas.studies.literature.figures.printed import (
-    COMMONSENSE,
     NO_INTERVAL,
     families_of,
+    from_others,
     in_order,
     models_of,
 )
@@ -37,15 +38,15 @@ SPEC = FigureSpec(
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return rank and accuracy in both families of the methods that ReFT v3 prints in both, by model."""
-    from peft_atlas.studies.literature.scores import scores
+    from peft_atlas.studies.literature.scores import scores_of_all
 
-    rows = in_order(scores(tables["published"]))
+    rows = in_order(scores_of_all(tables["published"]))
     rows = rows[rows["family"].isin(_FAMILIES)]
     shared = rows.groupby(["base_model", "method"])["family"].transform("nunique") == len(_FAMILIES)
     rows = rows[shared].copy()
     ranks = rows.groupby(["base_model", "family"])["accuracy"].rank(ascending=False, method="min")
     rows["place"] = ranks.astype(int)
-    columns = ["base_model", "family", "method", "place", "accuracy", "accuracy_printed"]
+    columns = ["base_model", "family", "method", "place", "accuracy", "accuracy_printed", "source"]
     return rows[columns].assign(unit="percent").reset_index(drop=True)
 
 
@@ -102,6 +103,7 @@ def describe(plotted: pd.DataFrame) -> Description:
         )
     caption = (
         "Place by average accuracy among the methods that ReFT v3 prints for both families; next to the ends: average "
-        f"accuracy in percent. DoRA is printed for commonsense reasoning alone. {NO_INTERVAL}"
+        f"accuracy in percent. DoRA is printed for commonsense reasoning alone."
+        f"{from_others(plotted)} {NO_INTERVAL}"
     )
     return Description(caption, " ".join(sentences))

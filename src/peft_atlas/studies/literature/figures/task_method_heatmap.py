@@ -13,6 +13,8 @@ from peft_atlas.figures.style import label_panels
 from peft_atlas.studies.literature.figures.printed import (
     CORRECTED,
     NO_INTERVAL,
+    added,
+    from_others,
     in_order,
     methods_of,
     models_of,
@@ -37,6 +39,8 @@ SPEC = FigureSpec(
 )
 # Tables whose order and title are fixed; the title of any other is its name.
 _FAMILIES = {"commonsense": "Commonsense reasoning", "arithmetic": "Arithmetic reasoning"}
+_TABLES = {name.title(): table for table, name in _FAMILIES.items()}
+_PRINTED_ROW = ["source", "base_model", "table", "method"]
 _REFERENCE = "LoRA"
 # Share of the colour range beyond which a number is written in white.
 _DARK = 0.55
@@ -45,19 +49,34 @@ _LONG = 6
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the accuracies that ReFT v3 prints, one row per cell, with their difference from LoRA's."""
+    """Return the accuracies that ReFT v3 prints, one row per cell, with their difference from LoRA's.
+
+    A method that neither ReFT v3 nor the seed notebook prints comes from the source that prints its average.
+    """
+    import pandas as pd
+
     from peft_atlas.studies.literature.printed_rows import exact_cells
     from peft_atlas.studies.literature.recomputation import base_method
 
-    rows = exact_cells(tables["published"])
-    rows = in_order(rows[(rows["source"] == CORRECTED) & (rows["metric"] == "accuracy_percent")])
+    cells = exact_cells(tables["published"])
+    cells = cells[cells["metric"] == "accuracy_percent"].copy()
+    # The shipped tables of a family take in its rows from any file.
+    cells["table"] = cells["family"].map(_TABLES).fillna(cells["table"])
+    new = _rows_with_average(added(tables["published"], cells))
+    rows = in_order(pd.concat([cells[cells["source"] == CORRECTED], new], ignore_index=True))
     # A method trained for other epochs than its table's has an average alone.
     rows = rows[rows["method"] == rows["method"].map(base_method)]
     keys = ["base_model", "table", "task"]
     lora = rows[rows["method"] == _REFERENCE][[*keys, "value"]]
     rows = rows.merge(lora, on=keys, how="left", suffixes=("", "_lora"))
     rows["less_lora"] = (rows["value"] - rows["value_lora"]).round(6)
-    return rows[["base_model", "table", "task", "method", "printed", "value", "less_lora", "unit"]]
+    return rows[["base_model", "table", "task", "method", "printed", "value", "less_lora", "unit", "source"]]
+
+
+def _rows_with_average(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells of a source's model, table and method that it prints an average of."""
+    averaged = (cells["task"] == "Avg").groupby([cells[name] for name in _PRINTED_ROW]).transform("any")
+    return cells[averaged.astype(bool)]
 
 
 def _families(plotted: pd.DataFrame) -> dict[str, str]:
@@ -177,6 +196,6 @@ def describe(plotted: pd.DataFrame) -> Description:
     )
     caption = (
         "Accuracy in percent as ReFT v3 prints it; colour: difference from LoRA, cut off at the ends of the bar. Bold: "
-        f"highest of its column. Hatched: not printed. {NO_INTERVAL}"
+        f"highest of its column. Hatched: not printed.{from_others(plotted)} {NO_INTERVAL}"
     )
     return Description(caption, finding)
