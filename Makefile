@@ -79,7 +79,7 @@ docs: $(INSTALLED)
 # torch first and by itself, so that no other package can ask for another build of it.
 $(INSTALLED): constraints.txt pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python >= 3.11 is needed; name one: make PYTHON=python3.12')"
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $(TORCH)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,slurm,export,test]"
 	touch $@

@@ -11,6 +11,10 @@ min_version("9.18")
 # as the current folder is, so that files inside it have the same names by whatever path the repository is reached.
 ROOT = Path(str(workflow.current_basedir)).resolve()
 sys.path.insert(0, str(ROOT / "src"))
+if set("{}") & set(str(ROOT)):
+    sys.exit(
+        f"{ROOT}: Snakemake takes braces in a path for wildcards; allowed: a path without"
+    )
 
 
 configfile: ROOT / "config.yaml"

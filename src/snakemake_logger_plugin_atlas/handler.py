@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -146,7 +147,8 @@ def limits_of_jobs() -> str:
 
     An event of the run says it of a job only when that job is submitted.
     """
-    command = [sys.executable, "-m", "snakemake", *sys.argv[1:], "--dry-run", "--nolock"]
+    # First, since after a -- of the command line they would be targets, and the dry run a real one.
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", *sys.argv[1:]]
     done = subprocess.run(command, cwd=_CALLED_IN, capture_output=True, text=True)
     found = _ESTIMATE.search(done.stdout)
     return found[0] if found else "No estimate of what the jobs ask for: see a dry run (-n)."
@@ -175,7 +177,9 @@ class AtlasHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         """Prepare what follows the run."""
-        self._stream = sys.stdout if self.common_settings.stdout else sys.stderr
+        stream = sys.stdout if self.common_settings.stdout else sys.stderr
+        # None where the process was started with that stream closed.
+        self._stream = Path(os.devnull).open("w", encoding="utf-8") if stream is None else stream  # noqa: SIM115
         self._coloured = self._stream.isatty() and not self.common_settings.nocolor
         if self.common_settings.dryrun:
             self._run: DryRun | RealRun = DryRun()

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -42,6 +43,16 @@ def test_each_job_asked_for_what_its_rule_says(on_slurm, cluster, slurm_words, t
     assert set(asked) == GPU_RULES | CPU_RULES
     assert asked == {rule: said[rule] for rule in asked}
     assert {job.state for job in jobs} == {"COMPLETED"}
+
+
+def test_the_documented_command_runs_letter_by_letter(cluster, fresh, root):
+    command = "snakemake --workflow-profile slurm"
+    assert f"`{command}`" in (root / "docs/how-to.md").read_text(encoding="utf-8")
+    # A light target: what a job asks for and gets is tested on the whole study.
+    words = [sys.executable, "-m", *command.split(), "--", "results/memory.parquet"]
+    done = subprocess.run(words, cwd=fresh.folder, text=True, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert (fresh.folder / "results/memory.parquet").is_file()
 
 
 def test_gpu_jobs_got_the_gpu_and_cpu_jobs_none(on_slurm, cluster):

@@ -9,7 +9,9 @@ import pytest
 from peft_atlas.errors import AtlasError
 from peft_atlas.snakemake_support import own_command
 from peft_atlas.snakemake_support.gpu_resources import gpu_request, share_gpus
+from peft_atlas.snakemake_support.leftovers import left_over_figures
 from peft_atlas.snakemake_support.stale_slurm_jobs import cancel_orphans
+from snakemake_logger_plugin_atlas import handler
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,28 @@ def test_what_a_failed_run_left_undone_is_what_a_summary_plans_to_make(tmp_path,
     ]
     monkeypatch.setattr(own_command.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="\n".join(rows)))
     assert own_command.unfinished_outputs(since=time.time() - 60) == ["old.svg", "missing.svg"]
+
+
+def test_figures_of_another_configuration_are_named(tmp_path):
+    for name in ("a", "b", "c", "d", "e"):
+        (tmp_path / f"{name}.json").touch()
+    assert left_over_figures(tmp_path, "abcde") is None
+    assert left_over_figures(tmp_path, "abcd") == (
+        f"{tmp_path}: 1 figure is of another configuration and not of this run: e"
+    )
+    assert left_over_figures(tmp_path, "a").endswith("not of this run: b, c, d and 1 more")
+
+
+def test_options_of_another_call_come_before_the_command_line(monkeypatch):
+    # After a double dash they would be targets, and what only asks would run everything.
+    asked = []
+    monkeypatch.setattr(own_command.sys, "argv", ["snakemake", "--", "report"])
+    monkeypatch.setattr(
+        own_command.subprocess, "run", lambda words, **_: asked.append(words) or SimpleNamespace(stdout="")
+    )
+    own_command.unfinished_outputs(0)
+    handler.limits_of_jobs()
+    assert [words[3:] for words in asked] == [
+        ["--summary", "--nolock", "--", "report"],
+        ["--dry-run", "--nolock", "--", "report"],
+    ]

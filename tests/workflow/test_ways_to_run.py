@@ -1,6 +1,7 @@
 """Ways to start the workflow that are not the plain one: each works, or says in one line what to do."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,22 @@ def test_a_path_with_blanks(fresh, tmp_path):
     planned = snakemake(folder, "--dry-run", "--printshellcmds", "smoke")
     assert planned.returncode == 0, planned.stdout
     assert f"--snakefile '{folder}/Snakefile'" in planned.stdout
+
+
+def test_a_path_with_braces_is_refused_in_one_line(fresh, tmp_path):
+    folder = tmp_path / "a {path}"
+    shutil.move(fresh.folder, folder)
+    done = snakemake(folder, "results/memory.parquet")
+    assert done.returncode != 0
+    assert done.stdout.strip().splitlines()[-1].startswith(f"{folder}: Snakemake takes braces")
+    assert "Traceback" not in done.stdout
+
+
+def test_a_closed_stream_of_errors_stops_nothing(fresh):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "results/memory.parquet"]
+    shell = f"exec {shlex.join(command)} 2>&-"
+    assert subprocess.run(shell, cwd=fresh.folder, shell=True, stdout=subprocess.DEVNULL).returncode == 0
+    assert (fresh.folder / "results/memory.parquet").is_file()
 
 
 def test_profiles_as_a_plain_file_is_named_in_one_line(fresh):

@@ -179,7 +179,8 @@ rule smoke:
     localrule: True
     conda:
         ENVIRONMENT
-    threads: workflow.cores
+    # Asked for only where the rule runs: a profile for a cluster need not name a number of cores.
+    threads: lambda wildcards: workflow.cores
     resources:
         **LIGHT,
         mem_mb=megabytes(2000),

@@ -7,6 +7,7 @@ import threading
 import time
 
 from peft_atlas.studies.encoder.preflight import check_device
+from peft_atlas.snakemake_support.leftovers import left_over_figures
 from peft_atlas.snakemake_support.mtimes import bring_to_the_present
 from peft_atlas.snakemake_support.records import keep_records
 from peft_atlas.snakemake_support.own_command import unfinished_outputs
@@ -103,6 +104,8 @@ onsuccess:
     keep_what_is_known()
     for file in INCOMPLETE.parent.glob(f"{INCOMPLETE.name}*"):
         file.unlink()
+    if left := left_over_figures(Path("figures"), FIGURES):
+        print(left, file=sys.stderr)
     # Only what this run reported: another target must not repeat an older report's findings.
     if HEADLINES.is_file() and HEADLINES.stat().st_mtime >= STARTED:
         print(HEADLINES.read_text(encoding="utf-8"), file=sys.stderr)

@@ -19,7 +19,8 @@ def unfinished_outputs(since: float) -> list[str]:
         When the run started, seconds since the epoch. What was made later is up to date even where the command
         line forces it to be made again.
     """
-    command = [sys.executable, "-m", "snakemake", *sys.argv[1:], "--summary", "--nolock"]
+    # First, since after a -- of the command line they would be targets, and this another run.
+    command = [sys.executable, "-m", "snakemake", "--summary", "--nolock", *sys.argv[1:]]
     done = subprocess.run(command, capture_output=True, text=True)
     rows = csv.DictReader(done.stdout.splitlines(), delimiter="\t")
     pending = [row["output_file"] for row in rows if row.get("plan") == _PENDING]

@@ -1,0 +1,26 @@
+"""Files that an earlier configuration made and the present one does not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+_SHOWN = 3
+
+
+def left_over_figures(folder: Path, made: Collection[str]) -> str | None:
+    """Return a line about figures that this configuration does not make, None where there is none.
+
+    Parameters
+    ----------
+    folder
+        Folder of the figures; each has a card ``<name>.json``.
+    made
+        Names of the figures that the configuration makes.
+    """
+    left = sorted({path.stem for path in folder.glob("*.json")} - set(made))
+    if not left:
+        return None
+    names = ", ".join(left[:_SHOWN]) + (f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else "")
+    figures = "figure is" if len(left) == 1 else "figures are"
+    return f"{folder}: {len(left)} {figures} of another configuration and not of this run: {names}"
