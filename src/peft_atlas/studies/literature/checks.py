@@ -22,6 +22,7 @@ from peft_atlas.studies.literature.conflicts import (
     shared_percentages,
 )
 from peft_atlas.studies.literature.jobs import NAME
+from peft_atlas.studies.literature.percentages_without_counts import percentages_without_counts
 from peft_atlas.studies.literature.printed_numbers import place
 from peft_atlas.studies.literature.printed_rows import PrintedRow, exact_cells, printed_rows
 from peft_atlas.studies.literature.recomputation import COUNT, NOTHING, PADDED, PERCENT, match_printed
@@ -57,6 +58,7 @@ def published_checks(
         *quotations(published),
         *repeated_values(published, application_verdicts),
         *bounds(published),
+        percentages_without_counts(published),
         _domains(application_verdicts),
         _references(references),
     ]
