@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from peft_atlas.tables.configuration_mark import configuration_digest
 from peft_atlas.tables.contract import read_table, read_tables, write_table
 from peft_atlas.tables.schemas import CONTRACTS
 
@@ -54,5 +55,6 @@ class Step:
         return read_tables(CONTRACTS[contract or name], self.paths(name))
 
     def write(self, name: str, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> None:
-        """Write an output as a table of the contract with the same name."""
-        write_table(CONTRACTS[name], rows, self.output(name))
+        """Write an output as a table of the contract with the same name, marked with the parameter ``config``."""
+        config = self.params.get("config")
+        write_table(CONTRACTS[name], rows, self.output(name), None if config is None else configuration_digest(config))

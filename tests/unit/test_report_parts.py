@@ -20,7 +20,6 @@ from peft_atlas.report.material import Material
 from peft_atlas.report.paper import write_paper
 from peft_atlas.report.render import _data_address
 from peft_atlas.report.sections import build_sections
-from peft_atlas.studies.literature.sources import load_sources
 from peft_atlas.studies.study import QUESTIONS, TOPICS, AdvicePart, AnswerPart, Study, all_studies
 from peft_atlas.tables.schemas import CONTRACTS
 
@@ -117,10 +116,9 @@ def test_latex_gets_no_live_character():
 
 
 @pytest.fixture(scope="module")
-def paper(root, tables, tmp_path_factory):
+def paper(tables, tmp_path_factory):
     folder = tmp_path_factory.mktemp("paper")
-    sources = load_sources(root / "data/published/sources.yaml")
-    write_paper(tables, ["notebook"], sources, folder)
+    write_paper(tables, ["notebook"], folder)
     return folder
 
 

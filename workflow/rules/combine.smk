@@ -1,5 +1,7 @@
 """Combine: all runs in one table, their means, comparisons, findings and costs."""
 
+from peft_atlas.tables.configuration_mark import configuration_digest
+
 COMBINING = ["combine_runs", "summarise_runs", "compare_sources", "collect_findings"]
 
 
@@ -22,6 +24,11 @@ use rule _light_step as combine_runs with:
         runtime=minutes(5),
     params:
         **step("analysis.combine:combine_step"),
+        configurations={
+            study: sorted({*map(configuration_digest, OUTPUTS[study].configurations)})
+            for study in STUDIES
+            if OUTPUTS[study].configurations
+        },
     message:
         "combining all runs"
 

@@ -107,7 +107,6 @@ use rule _light_step as render_gallery with:
 use rule _light_step as write_paper with:
     input:
         **results(*PAPER_TABLES),
-        sources=source("data/published/sources.yaml"),
     output:
         numbers="results/paper/numbers.tex",
         sources="results/paper/sources.bib",

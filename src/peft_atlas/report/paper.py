@@ -2,8 +2,10 @@ r"""LaTeX output for papers: numbers as commands, tables for ``\input``."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,13 +15,14 @@ from peft_atlas.latex import bibtex, booktabs, command_name, escape, long_bookta
 from peft_atlas.report.content import Table, table
 from peft_atlas.report.tables import cells_of, memory_table, parameters_table
 from peft_atlas.step import Step
-from peft_atlas.studies.literature.sources import Source, load_sources
 from peft_atlas.tables.names import RECORD
 
 # What follows the name of a finding in the names of its commands.
 _ENDINGS = ("", "Low", "High", "Unit", "N")
 # What sources.yaml says where a source names no author.
 _UNKNOWN = "not stated"
+# The year of the date that a version ends with.
+_YEAR = re.compile(r"\b((?:19|20)\d{2})(?:-\d{2}){0,2}$")
 _HEAD = "% Written by the rule write_paper from the result tables; needs the packages {packages}.\n"
 
 
@@ -79,33 +82,35 @@ def _differences(contrasts: pd.DataFrame, study: str) -> Table:
     return table(caption, shown.rename(columns=names), points | {"adjusted p": ".2g", "alpha": "g"})
 
 
-def bibliography(published: pd.DataFrame, sources: Mapping[str, Source], record: Iterable[pd.DataFrame]) -> str:
+def bibliography(published: pd.DataFrame, record: Iterable[pd.DataFrame]) -> str:
     """Return a BibTeX entry for each source of a published number, and for each repository of recorded runs.
 
     Parameters
     ----------
     published
         The table of that contract; the key of an entry is the source's id there.
-    sources
-        The sources by id.
     record
         Tables with the columns ``repository`` and ``commit``; the key is the repository with ``_`` for ``/``.
     """
-    entries = [_source_entry(name, sources[name]) for name in sorted(set(published["source"]))]
+    sources = published.drop_duplicates("source").sort_values("source")
+    entries = [_source_entry(row) for row in sources.to_dict("records")]
     rows = pd.concat([table[["repository", "commit"]] for table in record], ignore_index=True)
     for name, commits in rows.groupby("repository", sort=True)["commit"]:
         entries.append(_repository_entry(str(name), sorted(set(commits.dropna()))))
     return "% Written by the rule write_paper: the sources of the published numbers.\n" + "\n".join(entries)
 
 
-def _source_entry(name: str, source: Source) -> str:
+def _source_entry(row: Mapping[Any, Any]) -> str:
+    version = "" if pd.isna(row["source_version"]) else str(row["source_version"])
+    year = _YEAR.search(version)
+    authors = str(row["source_authors"])
     fields = {
-        "title": source.title,
-        "year": (source.date or "")[:4],
-        "howpublished": source.identifier,
-        "note": source.version_and_date(),
+        "title": str(row["source_title"]),
+        "year": year[1] if year else "",
+        "howpublished": str(row["source_identifier"]),
+        "note": version,
     }
-    return bibtex(name, "" if source.authors == _UNKNOWN else source.authors, fields)
+    return bibtex(str(row["source"]), "" if authors == _UNKNOWN else authors, fields)
 
 
 def _repository_entry(name: str, commits: Sequence[str]) -> str:
@@ -165,13 +170,11 @@ def _as_latex(name: str, shown: Table) -> str:
     return _HEAD.format(packages="booktabs, longtable") + whole
 
 
-def write_paper(
-    tables: Mapping[str, pd.DataFrame], studies: Sequence[str], sources: Mapping[str, Source], folder: Path
-) -> None:
+def write_paper(tables: Mapping[str, pd.DataFrame], studies: Sequence[str], folder: Path) -> None:
     """Write ``numbers.tex``, one file per table and ``sources.bib``, each atomically."""
     record = [table for name, table in tables.items() if name in RECORD and "repository" in table]
     write_text(folder / "numbers.tex", numbers(tables["findings"]))
-    write_text(folder / "sources.bib", bibliography(tables["published"], sources, record))
+    write_text(folder / "sources.bib", bibliography(tables["published"], record))
     for name, shown in paper_tables(tables, studies).items():
         write_text(folder / f"{name}.tex", _as_latex(name, shown))
 
@@ -179,5 +182,4 @@ def write_paper(
 def paper_step(step: Step) -> None:
     """Write the LaTeX numbers and tables."""
     tables = {name: step.read(name) for name in step.params["tables"]}
-    sources = load_sources(step.path("sources"))
-    write_paper(tables, step.params["studies"], sources, step.output("numbers").parent)
+    write_paper(tables, step.params["studies"], step.output("numbers").parent)

@@ -29,11 +29,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 QuestionId = Literal["cost", "gain", "rank", "alpha", "choice", "literature"]
 QUESTIONS: dict[QuestionId, str] = {
@@ -149,6 +150,9 @@ class Outputs:
         Snakemake's benchmark files, ``results/benchmarks/<rule>/<job>.tsv``.
     tables
         Result tables specific to the study.
+    configurations
+        What its training jobs have as their parameter ``config``; a part made with another one is refused. A study
+        that names none is not checked.
     """
 
     runs: tuple[str, ...] = ()
@@ -158,6 +162,7 @@ class Outputs:
     items: tuple[str, ...] = ()
     benchmarks: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    configurations: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def target(self) -> tuple[str, ...]:

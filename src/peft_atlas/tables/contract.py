@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_whole
+from peft_atlas.tables.configuration_mark import marked
 from peft_atlas.tables.table_digest import digest_fault, with_digest
 from peft_atlas.version import __version__
 
@@ -67,8 +68,15 @@ class Contract:
         return {column.name: None for column in self.columns if not column.required}
 
 
-def write_table(contract: Contract, rows: pd.DataFrame | Iterable[Mapping[str, Any]], path: Path) -> None:
+def write_table(
+    contract: Contract,
+    rows: pd.DataFrame | Iterable[Mapping[str, Any]],
+    path: Path,
+    configuration: str | None = None,
+) -> None:
     """Check rows against a contract, sort them by its key and write them atomically.
+
+    ``configuration`` is the digest of what a job was configured with; see `peft_atlas.tables.configuration_mark`.
 
     Raises
     ------
@@ -79,7 +87,7 @@ def write_table(contract: Contract, rows: pd.DataFrame | Iterable[Mapping[str, A
     table = _as_arrow(contract, rows, path)
     _check(contract, table, path)
     order = [(name, "ascending") for name in contract.key]
-    table = with_digest(table.take(pc.sort_indices(table, sort_keys=order)))
+    table = marked(with_digest(table.take(pc.sort_indices(table, sort_keys=order))), configuration)
     write_whole(path, lambda part: pq.write_table(table, part, compression="zstd", write_page_checksum=True))
 
 

@@ -199,6 +199,8 @@ PUBLISHED = Contract(
         _number("spread", "number printed after ±, in the unit of value; null if none"),
         _text("source", "id in sources.yaml"),
         _text("source_title", "title of the source"),
+        _text("source_authors", "authors of the source, shortened"),
+        _text("source_identifier", "arXiv id, DOI or repository of the source"),
         _text("source_version", "version or date of the source", required=False),
         _text("locator", "where in the source"),
         _text("seen", "how we saw the number"),

@@ -42,7 +42,9 @@ def outputs(config: StudyConfig) -> Outputs:
         for shift, examples in targets
     ]
     adapted = [PART.format(**part) for part in parts]
+    configurations = [part_config(config, experiment) for experiment in config.adaptation.targets()]
     return Outputs(
+        configurations=(pretraining_config(config), *configurations),
         runs=tuple(f"{stem}.runs.parquet" for stem in (PRETRAINED, *adapted)),
         curves=tuple(f"{stem}.curves.parquet" for stem in (PRETRAINED, *adapted)),
         run_costs=tuple(f"{stem}.costs.parquet" for stem in adapted),

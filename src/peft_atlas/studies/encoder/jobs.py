@@ -268,8 +268,12 @@ def outputs(config: StudyConfig) -> Outputs:
         "fetch_model": is_fetched(own),
         "check_encoder": has_checks(own),
     }
+    settings = {"full", RANK_CURVE, *(name for task in own.tasks for name in methods_of(own, task))}
+    configurations = [training_config(own, name) for name in sorted(settings)]
+    configurations += [training_config(own, "full", budget) for budget in own.larger_budgets]
     per_task = [f"{rule}/{task}" for rule in ("prepare_text", "train_controls") for task in tasks]
     return Outputs(
+        configurations=tuple(configurations),
         runs=tuple(f"{stem}.runs.parquet" for stem in stems),
         curves=tuple(f"{stem}.curves.parquet" for stem in stems),
         checks=(

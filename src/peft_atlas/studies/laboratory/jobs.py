@@ -36,6 +36,7 @@ def outputs(config: StudyConfig) -> Outputs:
     """Return the files that the jobs write."""
     stems = [STEM.format(question=question) for question in QUESTIONS]
     return Outputs(
+        configurations=(part_config(config),),
         runs=tuple(f"{stem}.runs.parquet" for stem in stems),
         curves=tuple(f"{stem}.curves.parquet" for stem in stems),
         run_costs=tuple(f"{stem}.costs.parquet" for stem in stems),

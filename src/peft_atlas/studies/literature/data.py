@@ -201,8 +201,8 @@ def load_published(folder: Path) -> pd.DataFrame:
         (of tasks: what the row's column of that name says, else that of its file), metric,
         ``printed`` (the cell as printed), ``value`` (float64; a bound's limit, NaN where not seen), ``qualifier``
         (exact, less_than, greater_than, about; exact where not seen), ``decimals`` (Int64, as printed), unit,
-        ``rank`` (Int64), ``spread`` (float64, what is printed after a ±), source, source_title, source_version,
-        locator, seen, note.
+        ``rank`` (Int64), ``spread`` (float64, what is printed after a ±), source, source_title,
+        source_authors, source_identifier, source_version, locator, seen, note.
 
     Raises
     ------
@@ -223,7 +223,8 @@ def load_published(folder: Path) -> pd.DataFrame:
 
 _COLUMNS = (
     *("table", "line", "base_model", "method", "task", "family", "metric", "printed", "value", "qualifier", "decimals"),
-    *("unit", "rank", "spread", "source", "source_title", "source_version", "locator", "seen", "note"),
+    *("unit", "rank", "spread", "source", "source_title", "source_authors", "source_identifier", "source_version"),
+    *("locator", "seen", "note"),
 )
 
 
@@ -261,6 +262,8 @@ def _record(table: str, line: int, cell: Cell, source: Source) -> dict[str, Any]
         "rank": int(cell.rank) if cell.rank else None,
         "spread": float(cell.spread) if cell.spread else None,
         "source_title": source.title,
+        "source_authors": source.authors,
+        "source_identifier": source.identifier,
         "source_version": source.version_and_date(),
         "note": cell.note or None,
     }

@@ -62,6 +62,7 @@ def outputs(config: StudyConfig) -> Outputs:
         runs=tuple(f"{part}.runs.parquet" for part in parts),
         curves=tuple(f"{part}.curves.parquet" for part in parts),
         checks=(CHECKS, ROUNDING_CHECK),
+        configurations=(baseline_config(config), sweep_config(config), tuned_config(config)),
         benchmarks=(
             *(f"results/benchmarks/train_baseline/{task}_block={block}.tsv" for task, block in baselines),
             *(f"results/benchmarks/train_sweep/block={block}.tsv" for block in blocks),
