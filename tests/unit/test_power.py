@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from peft_atlas.analysis.contrasts import EXPLORATORY, PRIMARY, Comparison, compare
-from peft_atlas.analysis.power import detectable_difference, equivalence_power, power
+from peft_atlas.analysis.power import detectable_difference, equivalence_power, possible_difference, power
 from peft_atlas.analysis.statistics import equivalence_p
 
 STUDIES = 300
@@ -98,3 +98,12 @@ def test_too_few_or_constant_values_have_no_detectable_difference():
     assert detectable_difference(1.0, 1, 0.05) is None
     assert detectable_difference(0.0, 5, 0.05) is None
     assert equivalence_power(0.0, 5, 1.0, 0.05) is None
+
+
+def test_no_detectable_difference_of_accuracies_is_above_one():
+    # Two seeds whose differences vary by 60 points: the test would need about nine times the possible.
+    left, right = pd.Series({0: 0.9, 1: 0.2}), pd.Series({0: 0.1, 1: 0.8})
+    (row,) = compare("study", [Comparison("q", "t", "m", None, None, "full", left, right)], 0.95)
+    assert row["detectable"] == 1.0
+    assert possible_difference(None) is None
+    assert possible_difference(0.25) == 0.25

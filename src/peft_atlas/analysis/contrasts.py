@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from peft_atlas.analysis.power import detectable_difference
+from peft_atlas.analysis.power import detectable_difference, possible_difference
 from peft_atlas.analysis.statistics import (
     Estimate,
     equivalence_p,
@@ -123,7 +123,7 @@ def _family(study: str, comparisons: Sequence[Comparison], confidence: float) ->
                 **_estimated(estimate, _interval(confidence, role, tests)),
                 "p_adjusted": float(p) if known else None,
                 "adjustment": _adjustment(role, tests),
-                "detectable": detectable_difference(estimate.sd, estimate.n, level),
+                "detectable": possible_difference(detectable_difference(estimate.sd, estimate.n, level)),
                 "p_equivalence": comparison.p_equivalence(),
                 "indistinguishable": bool(p >= 1 - confidence) if known else None,
             }

@@ -168,7 +168,11 @@ CONTRASTS = Contract(
         _number("p_value", "two-sided p-value, alone", limits=(0.0, 1.0)),
         _number("p_adjusted", "p-value adjusted within the family", limits=(0.0, 1.0)),
         _text("adjustment", "method of adjustment", required=False),
-        _number("detectable", "smallest difference that is detected with 80 % power, at the adjusted level"),
+        _number(
+            "detectable",
+            "smallest difference detected with 80 % power at the adjusted level; 1 where no possible one is",
+            limits=(0.0, 1.0),
+        ),
         _number("margin", "difference within which the two count as equivalent, if tested"),
         _number(
             "p_equivalence",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from peft_atlas.analysis.contrasts import EXPLORATORY, METRIC, UNIT, Levels, Role
 from peft_atlas.analysis.contrasts import PRIMARY as PRIMARY_ROLE
 from peft_atlas.analysis.pooled import Difference, TwoWay, bootstrap_interval, mean_difference
+from peft_atlas.analysis.power import possible_difference
 from peft_atlas.analysis.statistics import cut_interval
 from peft_atlas.methods.names import setting_name
 from peft_atlas.studies.encoder.contrasts import (
@@ -329,7 +330,7 @@ def _row(
         "p_value": found.p_value,
         "p_adjusted": found.p_adjusted,
         "adjustment": adjustment,
-        "detectable": found.detectable,
+        "detectable": possible_difference(found.detectable),
         "margin": None,
         "p_equivalence": None,
         "indistinguishable": found.p_adjusted >= 1 - confidence,
