@@ -20,6 +20,7 @@ from peft_atlas.studies.added.data import FULL, Cell, tasks
 _PUBLISHED = {
     "full-finetuning/llama-3.2-3B-lr_0.00001": "full fine-tuning",
     "lora/llama-3.2-3B-rank32": "LoRA",
+    "full-finetuning/flux2-klein-default": "full fine-tuning",
     "lora/flux2-klein-default": "LoRA",
 }
 _RERUNS = "95 % Student t over reruns at one seed"
@@ -89,13 +90,10 @@ def _against_benchmark(task: str, model: str, cell: Cell, published: pd.DataFram
     """Yield a cell less the newest published runs of the benchmark whose task it has."""
     rows = published[(published["benchmark"] == task) & (published["base_model"] == model)]
     rows = rows[rows["in_newest_commit"].astype(bool) & rows["pull_request"].isna()]
-    for kind, words in _PUBLISHED.items():
-        same = (
-            rows[(rows["peft_type"] == kind) & (rows["steps"] == rows["steps"].mode().iloc[0])] if len(rows) else rows
-        )
+    for experiment, words in _PUBLISHED.items():
+        same = rows[rows["experiment"] == experiment]
         if len(same):
-            best = same.sort_values("run_date").groupby("experiment").tail(1).sort_values("experiment").iloc[0]
-            yield _published(task, model, cell, best, words, published)
+            yield _published(task, model, cell, same.sort_values("run_date").iloc[-1], words, published)
 
 
 def _published(
