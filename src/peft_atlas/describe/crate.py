@@ -73,6 +73,7 @@ def ro_crate(files: Mapping[str, bytes], sources: Sequence[Origin], date: str, c
         _action(configuration, [each for each in paths if each not in configuration]),
         *_context(code),
         *(_origin(each) for each in sources),
+        *_licences(sources),
     ]}  # fmt: skip
 
 
@@ -124,3 +125,8 @@ def _context(code: str) -> list[dict[str, Any]]:
 def _origin(each: Origin) -> dict[str, Any]:
     licence: object = {"@id": each.licence} if each.licence.startswith("https:") else each.licence
     return {"@id": each.id, "@type": "CreativeWork", "name": each.name, "license": licence}
+
+
+def _licences(sources: Sequence[Origin]) -> list[dict[str, Any]]:
+    names = sorted({each.licence for each in sources if each.licence.startswith("https:")} - {MIT})
+    return [{"@id": name, "@type": "CreativeWork", "name": name.rpartition("/")[2]} for name in names]

@@ -40,6 +40,10 @@ class Compared:
         What it is compared with, in words.
     effect
         The difference; without interval where its noise is not known.
+    evidence
+        Rows of the reference, as findings name rows.
+    full
+        Whether the reference is full fine-tuning.
     remark
         What limits the comparison; empty if nothing does.
     """
@@ -49,6 +53,8 @@ class Compared:
     cell: Cell
     reference: str
     effect: Effect
+    evidence: str
+    full: bool = True
     remark: str = ""
 
 
@@ -77,13 +83,16 @@ def _own(task: str, model: str, cell: Cell, full: Cell, confidence: float) -> Co
     """Return a cell less full fine-tuning: by seed where two or more are shared, else of the means."""
     left, right = cell.points, full.points
     shared = left.index.intersection(right.index)
-    words = f"full fine-tuning of the same set ({full.name})"
+    words = f"full fine-tuning of the same task ({full.name})"
+    rows = f"added_runs: task={task}, method={FULL}"
     if len(shared) < 2:
         effect = Effect(float(left.mean() - right.mean()), POINTS, n=min(len(left), len(right)))
-        return Compared(task, model, cell, words, effect, "Fewer than two seeds are shared, so it has no interval.")
+        remark = "Fewer than two seeds are shared, so the difference has no interval."
+        return Compared(task, model, cell, words, effect, rows, remark=remark)
     estimate = paired_difference(left[shared], right[shared], confidence)
     detectable = detectable_difference(estimate.sd, estimate.n, 1 - confidence)
-    return Compared(task, model, cell, words, Effect.of_estimate(estimate, confidence, POINTS, 1.0, detectable))
+    effect = Effect.of_estimate(estimate, confidence, POINTS, 1.0, detectable)
+    return Compared(task, model, cell, words, effect, rows)
 
 
 def _against_benchmark(task: str, model: str, cell: Cell, published: pd.DataFrame) -> Iterator[Compared]:
@@ -103,14 +112,18 @@ def _published(
     size = float(cell.points.mean()) - 100 * float(str(row["score"]))
     software = cell.runs["software"].dropna()
     known = len(software) and f"transformers {row['transformers']}," in software.iloc[0]
-    remark = "" if known else "Not known to be made with the same software, which moved this benchmark by itself."
+    remark = "Another seed could differ by more."
+    if not known:
+        remark += " Not known to be made with the same software, which moved this benchmark by itself."
     noise = _noise(published, task)
+    effect = Effect(size, POINTS, n=len(cell.runs))
     if noise is None:
-        remark = f"Single runs, whose noise is not known. {remark}".strip()
-        return Compared(task, model, cell, reference, Effect(size, POINTS, n=len(cell.runs)), remark)
-    half, detectable = noise
-    effect = Effect(size, POINTS, size - half, size + half, _RERUNS, len(cell.runs), detectable)
-    return Compared(task, model, cell, reference, effect, remark)
+        remark = f"Single runs, whose noise is not known, so the difference has no interval. {remark}"
+    else:
+        half, detectable = noise
+        effect = Effect(size, POINTS, size - half, size + half, _RERUNS, len(cell.runs), detectable)
+    evidence = f"benchmark_runs: benchmark={task}, experiment={row['experiment']}, run_date={row['run_date']}"
+    return Compared(task, model, cell, reference, effect, evidence, row["peft_type"] == "FULL", remark)
 
 
 def _noise(published: pd.DataFrame, task: str) -> tuple[float, float] | None:

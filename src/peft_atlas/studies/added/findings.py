@@ -23,7 +23,7 @@ def _finding(place: int, compared: Compared) -> Finding:
         f"How does {compared.cell.name} compare with {compared.reference}?",
         sources,
         "measured",
-        f"added_runs: task={compared.task}, method={compared.cell.method}",
+        f"added_runs: task={compared.task}, method={compared.cell.method}; {compared.evidence}",
         detail(compared),
         compared.effect,
     )

@@ -33,8 +33,8 @@ def compared(material: Material) -> list[ComparedTask]:
     """Return the methods of each task that was added, for the table of the first page."""
     added = material.tables["added_runs"]
     found = comparisons(added, material.tables["benchmark_runs"], material.confidence)
-    # The comparison with full fine-tuning of the same set comes first.
-    effects = {(each.task, each.model, each.cell.name): each.effect for each in reversed(found)}
+    # A task's own full fine-tuning comes before a published one.
+    effects = {(each.task, each.model, each.cell.name): each.effect for each in reversed(found) if each.full}
     return [
         ComparedTask(
             f"Your runs: {task}, {model}",
@@ -49,7 +49,7 @@ def _about(task: str, model: str, cells: list[Cell]) -> str:
     first = cells[0].runs.iloc[0]
     seeds = sorted({len(cell.runs) for cell in cells})
     number = "one run" if seeds == [1] else f"{seeds[0]} to {seeds[-1]} runs" if len(seeds) > 1 else f"{seeds[0]} runs"
-    against = "" if any(cell.method == FULL for cell in cells) else " Without full fine-tuning among them."
+    against = "" if any(cell.method == FULL for cell in cells) else " Full fine-tuning is not among them."
     what = f"{first['metric']} on the {first['split']} split of {task}, {model}"
     return f"Added, not measured here: {what}; {number} per method.{against}"
 
