@@ -22,6 +22,6 @@ lexers["mermaid"] = TextLexer()
 lexers["csv"] = TextLexer()
 html_theme = "furo"
 html_title = f"PEFT Atlas {release}"
-# The finished report and its bundle, as make release wrote them.
+# The finished report and its bundle, as make finished-report wrote them.
 html_extra_path = [name for name in ("report.html", f"peft-atlas-{release}.zip") if (ROOT / "docs" / name).is_file()]
 exclude_patterns = ["index.html", "report.html"]

@@ -68,7 +68,7 @@ def test_no_release_without_a_finished_report(page, said, tmp_path):
     assert not (tmp_path / "docs").exists()
 
 
-@pytest.mark.skipif(not (DOCS / MANIFEST).is_file(), reason="no release in docs/: make release")
+@pytest.mark.skipif(not (DOCS / MANIFEST).is_file(), reason="no release in docs/: make finished-report")
 def test_the_release_in_docs_is_of_this_version_and_as_written():
     facts = json.loads((DOCS / MANIFEST).read_text(encoding="utf-8"))
     assert facts["version"] == __version__

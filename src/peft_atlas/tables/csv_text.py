@@ -23,7 +23,7 @@ def records(
     for line, fields in lines:
         if len(fields) != len(named):
             raise AtlasError(
-                f"{path}:{line}: {len(fields)} fields = {short(','.join(fields))}: allowed: {len(header)}; "
+                f"{path}:{line}: {len(fields)} fields = {short(','.join(fields))}: allowed: {len(named)}; "
                 'a cell with a comma must be in quotes (")'
             )
         yield line, dict(zip(named, fields, strict=True))
