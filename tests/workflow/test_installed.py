@@ -84,12 +84,16 @@ def test_a_configuration_is_not_overwritten(call, tmp_path):
 
 def test_light_use_needs_no_torch(call, tmp_path):
     blocked = tmp_path / "blocked"
-    for name in ("torch", "transformers", "peft"):
+    extra = ("torch", "transformers", "peft", "tokenizers", "safetensors", "datasets", "huggingface_hub", "sklearn")
+    for name in extra:
         (blocked / name).mkdir(parents=True)
         (blocked / name / "__init__.py").write_text("raise ImportError('light use asks for it')", encoding="utf-8")
     done = call("plan", "Llama-3.2-3B", "--gpu", "24", PYTHONPATH=str(blocked))
     assert done.returncode == 0, done.stderr
     assert "lora" in done.stdout
+    planned = call("report", "--dry-run", PYTHONPATH=str(blocked))
+    assert planned.returncode == 0, planned.stderr
+    assert "render_report" in planned.stdout
 
 
 def test_the_workflow_is_where_it_says(call):
