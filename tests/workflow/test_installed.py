@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from peft_atlas.workflow_command import snakemake_command, workflow_root
+
 pytestmark = pytest.mark.slow
 
 
@@ -72,6 +74,18 @@ def test_options_are_snakemakes_own(call):
     assert done.returncode == 0, done.stderr
     assert "train_sweep" in done.stdout
     assert call("run", "--no-such-option").returncode == 2
+
+
+@pytest.mark.parametrize("words", [["--workflow-profile", "slurm"], ["--workflow-profile=slurm"]])
+def test_a_packaged_profile_is_found_by_name(words, tmp_path):
+    root = workflow_root()
+    path = str(root / "workflow/profiles/slurm")
+    command = snakemake_command(["notebook", *words], root, tmp_path)
+    assert path in " ".join(command[4:]).replace("=", " ").split()
+    (tmp_path / "profiles/slurm").mkdir(parents=True)
+    assert path not in " ".join(snakemake_command(words, root, tmp_path))
+    none = snakemake_command(["--workflow-profile", "none", "-n"], root, tmp_path)
+    assert none[none.index("--workflow-profile") + 1] == "none"
 
 
 def test_a_configuration_is_not_overwritten(call, tmp_path):
