@@ -26,6 +26,9 @@ SPEC = FigureSpec(
     narrow_height=1.0,
 )
 _CONFIDENCE = 0.95
+# More rows than these would not be legible; labels take two lines where there are few.
+_MOST, _FEW = 20, 8
+_LINE = 26
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -48,10 +51,10 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a row per cell: single runs hollow, the mean filled with its interval where there are several."""
+    """Draw a row per cell, the highest means alone where there are many: runs hollow, the mean with its interval."""
     (axis,) = axes
-    names = ["task", "model", "cell"]
-    groups = list(plotted.groupby(names, sort=False))
+    ranked = sorted(plotted.groupby(["task", "model", "cell"], sort=False), key=lambda each: -each[1]["mean"].iloc[0])
+    groups = ranked[:_MOST]
     for place, (_, rows) in enumerate(groups):
         first = rows.iloc[0]
         colour = method_mark(first["method"], style).colour
@@ -59,12 +62,19 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         if rows["low"].notna().all():
             error = [[first["mean"] - first["low"]], [first["high"] - first["mean"]]]
             axis.errorbar([first["mean"]], [place - 0.25], xerr=error, fmt="D", color=colour, markersize=4)
-    many = len(plotted["task"].unique()) > 1
-    labels = [f"{cell}\n{task}" if many else str(cell) for (task, _, cell), _ in groups]
-    axis.set_yticks(range(len(groups)), [label.replace(", ", "\n", 1) for label in labels])
+    several = len(plotted["task"].unique()) > 1
+    labels = [f"{cell}, {task}" if several else str(cell) for (task, _, cell), _ in groups]
+    axis.set_yticks(range(len(groups)), [_short(label, 2 if len(groups) <= _FEW else 1) for label in labels])
     axis.set_ylim(len(groups) - 0.4, -0.7)
     axis.set_xlabel("Score (%)")
     axis.grid(visible=False, axis="y")
+
+
+def _short(label: str, lines: int) -> str:
+    """Return a label in at most so many lines."""
+    import textwrap
+
+    return "\n".join(textwrap.wrap(label, _LINE, max_lines=lines, placeholder=" ..."))
 
 
 def describe(plotted: pd.DataFrame) -> Description:
@@ -73,7 +83,8 @@ def describe(plotted: pd.DataFrame) -> Description:
     best = cells.loc[cells["mean"].idxmax()]
     several = plotted["interval"].dropna()
     drawn = f"diamonds, their mean with {several.iloc[0]}" if len(several) else "single runs, so without intervals"
-    caption = f"Runs added with peft-atlas add, not measured here. Circles, one run each; {drawn}."
+    left_out = f" The {_MOST} highest of {len(cells)} settings are drawn." if len(cells) > _MOST else ""
+    caption = f"Runs added with peft-atlas add, not measured here. Circles, one run each; {drawn}.{left_out}"
     finding = (
         f"{runs} added runs of {len(cells)} settings; the highest mean is {best['mean']:.1f} % "
         f"({best['cell']} on {best['task']})."
