@@ -7,5 +7,3 @@ RECORD = (
 )
 # The tables of runs that a user has added, where there are any; see the command `peft-atlas add`.
 ADDED = ("added_runs",)
-# Their rows, relative to the folder of the run: a CSV file per set of runs.
-ADDED_FILES = "data/added/*.csv"

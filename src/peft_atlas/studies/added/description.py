@@ -1,7 +1,6 @@
 """What the report says of runs that a user has added, and which findings on them answer which question."""
 
 from peft_atlas.studies.study import AnswerPart, Study
-from peft_atlas.tables.names import ADDED_FILES
 
 STUDY = Study(
     name="added",
@@ -11,5 +10,5 @@ STUDY = Study(
     order=50,
     answers=(AnswerPart("gain", "added_*", "added_runs"),),
     measured=False,
-    needs=ADDED_FILES,
+    needs="data/added/*.csv",
 )
