@@ -55,10 +55,14 @@ def read_runs(path: Path, options: Mapping[str, str]) -> list[AddedRow]:
         content = json.loads(read_text(path))
     except ValueError as error:
         raise AtlasError(f"{path}: neither CSV nor JSON ({error})") from None
-    if isinstance(content, dict) and "log_history" in content:
-        return [AddedRow(str(path), _from_trainer(content, path, options))]
-    if isinstance(content, dict) and {"run_info", "train_info", "meta_info"} <= content.keys():
-        return [AddedRow(str(path), _from_benchmark(content, path, options))]
+    try:
+        if isinstance(content, dict) and "log_history" in content:
+            return [AddedRow(str(path), _from_trainer(content, path, options))]
+        if isinstance(content, dict) and {"run_info", "train_info", "meta_info"} <= content.keys():
+            return [AddedRow(str(path), _from_benchmark(content, path, options))]
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        cause = f"{type(error).__name__} {error}"
+        raise AtlasError(f"{path}: not as a trainer or peft's method comparison writes it ({cause})") from None
     raise AtlasError(
         f"{path}: neither a trainer's state (log_history) nor a result of peft's method comparison (run_info, "
         "train_info, meta_info)"

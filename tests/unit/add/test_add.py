@@ -144,6 +144,22 @@ def test_a_run_with_other_settings_than_the_benchmarks_is_refused(add, changed, 
     assert said in add("r.json", benchmark_result(**changed))
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "neither CSV nor JSON"),
+        ([], "neither a trainer's state"),
+        ({"log_history": 3}, "give these options"),
+        ({"run_info": {}, "train_info": [], "meta_info": {}}, "not as a trainer or peft's method comparison writes it"),
+        ({**benchmark_result(), "meta_info": {}}, "not a result of MetaMathQA"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_in_one_line(add, content, said):
+    message = add("r.json", content)
+    assert said in message
+    assert "\n" not in message
+
+
 def test_a_set_grows_and_can_be_replaced(add):
     add("runs.csv", ROWS)
     assert "7 runs" in add("more.csv", HEAD + "reviews,MiniLM,LoRA,8,9,accuracy,test,0.9\n")
