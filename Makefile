@@ -51,7 +51,7 @@ release: $(INSTALLED)
 
 # Warnings are errors: a page that is not listed, a link that leads nowhere, a docstring that cannot be read.
 site: $(INSTALLED)
-	$(ACTIVE) python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/site
+	$(ACTIVE) python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet --builder html docs build/site
 
 test: $(INSTALLED)
 	$(ACTIVE) $(PYTEST)
