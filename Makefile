@@ -43,9 +43,9 @@ release: $(INSTALLED)
 	$(ACTIVE) python -m peft_atlas.release.prepare "$(VERSION)"
 	$(MAKE) all
 	$(MAKE) finished-report site
-	rm -rf dist
+	rm -rf dist build/lib build/bdist.*  # which setuptools would pack again, with what an older version left there
 	$(ACTIVE) python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
-	$(ACTIVE) python -c "from setuptools import build_meta; build_meta.build_sdist('dist')"
+	$(ACTIVE) python -c "from setuptools import build_meta; build_meta.build_sdist('dist')" > /dev/null
 	$(ACTIVE) python -m peft_atlas.release.check
 	@echo 'Next: make test; git add docs; git commit -m "The finished report of $(VERSION)"; git tag v$(VERSION)'
 
