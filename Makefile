@@ -1,5 +1,7 @@
 # make            build .venv and run the whole study, with a first report within two minutes; a second run does nothing
-# make release    a finished report with its tables in docs/, from results/ as they are
+# make release VERSION=X.Y.Z  a whole release: version, changelog, study, finished report, wheel, sdist, site, checks
+# make finished-report  a finished report with its tables in docs/, from results/ as they are
+# make site       the documentation as web pages beside the finished report, in build/site
 # make test       build the same and run the whole test suite
 # make test-cluster  the tests that start a one-node Slurm, for which its packages must be installed
 # make smoke      a tiny study through every rule
@@ -23,7 +25,7 @@ STAGE := $(ACTIVE) snakemake --cores $(CORES) --config
 PYTEST := python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all release test fast-test test-cluster smoke bench bench-encoder bench-methods bench-driver bench-published bench-style schema docs clean
+.PHONY: all release finished-report site test fast-test test-cluster smoke bench bench-encoder bench-methods bench-driver bench-published bench-style schema docs clean
 
 # The first time in stages, so that there is a report within two minutes: each stage writes the same report again and
 # says which studies are still running. Nothing is trained twice.
@@ -33,8 +35,23 @@ all: $(INSTALLED)
 	$(ACTIVE) snakemake --cores $(CORES)
 
 # A finished report with its tables in docs/, for readers who have not run anything; docs/release.json says of what.
-release: $(INSTALLED)
+finished-report: $(INSTALLED)
 	$(ACTIVE) python -m peft_atlas.report.release results docs
+
+# Refuses in one line before anything is changed. The study runs again where the version changed, as every table bears it.
+release: $(INSTALLED)
+	$(ACTIVE) python -m peft_atlas.release.prepare "$(VERSION)"
+	$(MAKE) all
+	$(MAKE) finished-report site
+	rm -rf dist build/lib build/bdist.*  # which setuptools would pack again, with what an older version left there
+	$(ACTIVE) python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(ACTIVE) python -c "from setuptools import build_meta; build_meta.build_sdist('dist')" > /dev/null
+	$(ACTIVE) python -m peft_atlas.release.check
+	@echo 'Next: make test; git add docs; git commit -m "The finished report of $(VERSION)"; git tag v$(VERSION)'
+
+# Warnings are errors: a page that is not listed, a link that leads nowhere, a docstring that cannot be read.
+site: $(INSTALLED)
+	$(ACTIVE) python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet --builder html docs build/site
 
 test: $(INSTALLED)
 	$(ACTIVE) $(PYTEST)
@@ -81,7 +98,7 @@ $(INSTALLED): constraints.txt pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python >= 3.11 is needed; name one: make PYTHON=python3.12')"
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $(TORCH)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,slurm,export,test]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,slurm,export,docs,test]"
 	touch $@
 
 clean:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from peft_atlas import results_command, workflow_command
+from peft_atlas.add.commands import add
 from peft_atlas.errors import AtlasError
 from peft_atlas.planning import commands as planning
 from peft_atlas.refresh.commands import refresh
@@ -27,6 +28,7 @@ app.add_command(workflow_command.where)
 app.add_command(results_command.export)
 app.add_command(results_command.diff)
 app.add_command(refresh)
+app.add_command(add)
 
 
 def main() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 import zipfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,9 +15,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from peft_atlas.describe.crate import CRATE, ro_crate
+from peft_atlas.describe.croissant import CROISSANT, croissant
+from peft_atlas.describe.origins import origins
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_whole
-from peft_atlas.result_sets import load, tables_in
+from peft_atlas.result_sets import load, read_configuration, tables_in
 from peft_atlas.tables.data_dictionary import data_dictionary
 from peft_atlas.version import __version__
 
@@ -26,7 +32,8 @@ def export_tables(source: Path, archive: Path) -> list[str]:
     """Write every table of a result set into one zip file and return the names of the tables.
 
     The archive holds ``parquet/NAME.parquet``, ``csv/NAME.csv`` (UTF-8, empty where a value is missing),
-    ``peft_atlas.duckdb`` with a table of each name, and the data dictionary.
+    ``peft_atlas.duckdb`` with a table of each name, the data dictionary, the configuration where it is known, and two
+    descriptions: ``croissant.json`` of the Parquet files, and ``ro-crate-metadata.json`` of all files.
 
     Parameters
     ----------
@@ -50,8 +57,44 @@ def export_tables(source: Path, archive: Path) -> list[str]:
     for name, frame in frames.items():
         members[f"csv/{name}.csv"] = frame.to_csv(index=False, lineterminator="\n").encode()
         members[f"parquet/{name}.parquet"] = _parquet(load(name, source, arrow=True))
+    if configuration := read_configuration(source):
+        members["config.yaml"] = configuration
+    members |= described(members, {name: f"parquet/{name}.parquet" for name in names}, frames, date_of(source))
     write_whole(archive, partial(_write, members))
     return names
+
+
+def described(
+    files: Mapping[str, bytes], tables: Mapping[str, str], frames: Mapping[str, pd.DataFrame], date: str, code: str = ""
+) -> dict[str, bytes]:
+    """Return the files that describe an archive, by name.
+
+    Parameters
+    ----------
+    files
+        Content of the archive by path.
+    tables
+        Path of each Parquet table in it, by name.
+    frames
+        The tables by name.
+    date, code
+        Date of the results, and commit of the code that made them, if known.
+    """
+    sources = origins(frames)
+    named = {name: (path, files[path]) for name, path in tables.items()}
+    first = {CROISSANT: _json(croissant(named, sources, date))}
+    return {**first, CRATE: _json(ro_crate({**files, **first}, sources, date, code))}
+
+
+def date_of(source: Path) -> str:
+    """Return the day on which a folder's newest table, or a bundle, was written, ISO 8601."""
+    files = source.glob("*.parquet") if source.is_dir() else [source]
+    newest = max(file.stat().st_mtime for file in files)
+    return datetime.fromtimestamp(newest, tz=UTC).date().isoformat()
+
+
+def _json(content: object) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _parquet(table: object) -> bytes:

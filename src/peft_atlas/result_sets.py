@@ -98,6 +98,15 @@ def _member(bundle: Path, name: str) -> bytes:
         raise AtlasError(f"{bundle}: {name} cannot be read from it ({error})") from None
 
 
+def read_configuration(place: Path) -> bytes | None:
+    """Return the configuration that a folder or a bundle was made with; None where it does not hold it."""
+    if place.is_dir():
+        path = place / "config.yaml"
+        return path.read_bytes() if path.is_file() else None
+    with zipfile.ZipFile(place) as archive:
+        return archive.read("results/config.yaml") if "results/config.yaml" in archive.namelist() else None
+
+
 def tables_in(place: Path) -> Iterator[str]:
     """Yield the names of the tables that a folder or a bundle holds."""
     if place.is_dir():

@@ -44,6 +44,7 @@ def snakemake_command(words: Sequence[str], root: Path, folder: Path) -> list[st
     folder
         Where results go; a ``config.yaml`` in it is the configuration.
     """
+    words = _with_profile(words, root, folder)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), *words]
     if not _given(words, "--workflow-profile"):
         command += ["--workflow-profile", str(root / "workflow/profiles/default")]
@@ -52,6 +53,27 @@ def snakemake_command(words: Sequence[str], root: Path, folder: Path) -> list[st
     if not _given(words, "--cores", "--jobs", "-c", "-j", "--executor", "-e"):
         command += ["--cores", "all"]
     return command
+
+
+def _with_profile(words: Sequence[str], root: Path, folder: Path) -> list[str]:
+    """Return the words with the path of a packaged profile in place of its name.
+
+    Snakemake looks for names in the user's folder and next to a Snakefile in a clone, and passes over one that it does
+    not find.
+    """
+    found = []
+    for place, word in enumerate(words):
+        option, equals, name = word.partition("=")
+        if not equals and place and words[place - 1] == "--workflow-profile":
+            option, name = "", word
+        elif option != "--workflow-profile" or not equals:
+            found.append(word)
+            continue
+        packaged = root / "workflow/profiles" / name
+        own = any((folder / each).is_dir() for each in (name, f"profiles/{name}"))
+        path = str(packaged) if packaged.is_dir() and not own else name
+        found.append(f"{option}={path}" if option else path)
+    return found
 
 
 def _given(words: Sequence[str], *options: str) -> bool:

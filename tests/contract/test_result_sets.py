@@ -79,7 +79,7 @@ def test_a_bundle_is_read_as_a_folder_is(one, tmp_path):
 @pytest.mark.parametrize(
     ("name", "place", "words"),
     [
-        ("run", "one", "table 'run': unknown; allowed: adapter_counts, application_verdicts"),
+        ("run", "one", "table 'run': unknown; allowed: adapter_counts, added_runs, application_verdicts"),
         ("runs", "one", "one/runs.parquet: no such file"),
         ("runs", "nowhere", "nowhere: no such file"),
         ("findings", "one/findings.parquet", "findings.parquet: results/findings.parquet cannot be read from it"),

@@ -23,4 +23,4 @@ def test_containers_install_what_is_pinned(root):
         text = (root / "workflow/containers" / name).read_text(encoding="utf-8")
         assert "grep '^torch==' constraints.txt" in text
         installed = re.search(r'--constraint constraints\.txt "\.\[(.*?)\]"', text)[1].split(",")
-        assert [*installed, "test"] == extras
+        assert [*installed, "docs", "test"] == extras

@@ -12,6 +12,8 @@ import pytest
 from peft_atlas import __version__
 from peft_atlas.errors import AtlasError
 from peft_atlas.report.release import MANIFEST, main, write_release
+from peft_atlas.tables.contract import write_table
+from peft_atlas.tables.schemas import REFERENCES
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -21,9 +23,9 @@ def results(tmp_path):
     folder = tmp_path / "run/results"
     (folder / "paper").mkdir(parents=True)
     (tmp_path / "run/figures").mkdir()
-    page = '<a href="#top">a</a><a href="runs.parquet">b</a><a href="../figures/f.pdf">c</a><link href="data:,">'
+    page = '<a href="#top">a</a><a href="references.parquet">b</a><a href="../figures/f.pdf">c</a><link href="data:,">'
     (folder / "report.html").write_text(page, encoding="utf-8")
-    (folder / "runs.parquet").write_bytes(b"rows")
+    write_table(REFERENCES, [], folder / "references.parquet")
     (folder / "paper/numbers.tex").write_text("x", encoding="utf-8")
     (tmp_path / "run/figures/f.pdf").write_bytes(b"figure")
     (tmp_path / "run/figures/f.png").write_bytes(b"picture")
@@ -38,8 +40,13 @@ def test_every_link_of_a_released_report_leads_somewhere(results, tmp_path):
     links += re.findall(r'href="([^"]+)"', (docs / "index.html").read_text(encoding="utf-8"))
     assert {link for link in links if not (docs / link).is_file()} == {"data:,"}
     with zipfile.ZipFile(docs / f"peft-atlas-{__version__}.zip") as bundle:
-        assert bundle.namelist() == ["figures/f.pdf", "results/paper/numbers.tex", "results/runs.parquet"]
-        assert bundle.read("results/runs.parquet") == b"rows"
+        described = ["croissant.json", "ro-crate-metadata.json"]
+        shown = ["figures/f.pdf", "results/paper/numbers.tex", "results/references.parquet"]
+        assert bundle.namelist() == sorted([*described, *shown])
+        assert bundle.read("results/references.parquet") == (results / "references.parquet").read_bytes()
+        crate = json.loads(bundle.read("ro-crate-metadata.json"))
+    listed = [each["@id"] for each in crate["@graph"] if each["@type"] == "File"]
+    assert listed == ["croissant.json", *shown]
 
 
 def test_the_same_results_make_the_same_bytes_and_an_older_bundle_goes(results, tmp_path):
@@ -61,7 +68,7 @@ def test_no_release_without_a_finished_report(page, said, tmp_path):
     assert not (tmp_path / "docs").exists()
 
 
-@pytest.mark.skipif(not (DOCS / MANIFEST).is_file(), reason="no release in docs/: make release")
+@pytest.mark.skipif(not (DOCS / MANIFEST).is_file(), reason="no release in docs/: make finished-report")
 def test_the_release_in_docs_is_of_this_version_and_as_written():
     facts = json.loads((DOCS / MANIFEST).read_text(encoding="utf-8"))
     assert facts["version"] == __version__

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from peft_atlas.workflow_command import snakemake_command, workflow_root
+
 pytestmark = pytest.mark.slow
 
 
@@ -74,6 +76,18 @@ def test_options_are_snakemakes_own(call):
     assert call("run", "--no-such-option").returncode == 2
 
 
+@pytest.mark.parametrize("words", [["--workflow-profile", "slurm"], ["--workflow-profile=slurm"]])
+def test_a_packaged_profile_is_found_by_name(words, tmp_path):
+    root = workflow_root()
+    path = str(root / "workflow/profiles/slurm")
+    command = snakemake_command(["notebook", *words], root, tmp_path)
+    assert path in " ".join(command[4:]).replace("=", " ").split()
+    (tmp_path / "profiles/slurm").mkdir(parents=True)
+    assert path not in " ".join(snakemake_command(words, root, tmp_path))
+    none = snakemake_command(["--workflow-profile", "none", "-n"], root, tmp_path)
+    assert none[none.index("--workflow-profile") + 1] == "none"
+
+
 def test_a_configuration_is_not_overwritten(call, tmp_path):
     (tmp_path / "config.yaml").write_text("seeds: 3\n", encoding="utf-8")
     done = call("init")
@@ -84,12 +98,16 @@ def test_a_configuration_is_not_overwritten(call, tmp_path):
 
 def test_light_use_needs_no_torch(call, tmp_path):
     blocked = tmp_path / "blocked"
-    for name in ("torch", "transformers", "peft"):
+    extra = ("torch", "transformers", "peft", "tokenizers", "safetensors", "datasets", "huggingface_hub", "sklearn")
+    for name in extra:
         (blocked / name).mkdir(parents=True)
         (blocked / name / "__init__.py").write_text("raise ImportError('light use asks for it')", encoding="utf-8")
     done = call("plan", "Llama-3.2-3B", "--gpu", "24", PYTHONPATH=str(blocked))
     assert done.returncode == 0, done.stderr
     assert "lora" in done.stdout
+    planned = call("report", "--dry-run", PYTHONPATH=str(blocked))
+    assert planned.returncode == 0, planned.stderr
+    assert "render_report" in planned.stdout
 
 
 def test_the_workflow_is_where_it_says(call):

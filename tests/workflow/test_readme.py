@@ -1,14 +1,19 @@
 """What README and docs say works: commands run, the graph is the workflow's, links lead somewhere."""
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import zipfile
 
 import pytest
+import torch
 import yaml
 
 from peft_atlas.config import load_config
+from peft_atlas.result_sets import released_bundle
 from peft_atlas.snakemake_support.rulegraph import merge_figures, put_graph
 
 GRAPH = """---
@@ -30,7 +35,10 @@ flowchart TB
 """
 
 
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/how-to.md", "docs/architecture.md", "docs/memory.md")
+PAGES = (
+    *("README.md", "CONTRIBUTING.md", "docs/index.md", "docs/how-to.md", "docs/using-results.md", "docs/faq.md"),
+    *("docs/architecture.md", "docs/memory.md", "docs/api.md", "docs/slurm.md"),
+)
 
 
 def pages(root):
@@ -112,13 +120,75 @@ def test_the_snakemake_commands_of_the_readme_run(root, project):
         assert not dry or "Job stats" in done.stdout
 
 
-def test_the_planner_commands_of_every_page_run(root):
-    ran = [words[1:] for words in commands(root) if words and words[0] == "peft-atlas"]
-    shipped = [words for words in ran if not any(".json" in word or "/" in word for word in words)]
-    assert len(shipped) >= 2
-    for words in shipped:
-        done = subprocess.run([sys.executable, "-m", "peft_atlas.cli", *words], text=True, capture_output=True)
-        assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="module")
+def user_folder(root, tmp_path_factory):
+    """Return a folder with what the commands of the pages speak of: results, older results, and a file of runs."""
+    folder = tmp_path_factory.mktemp("user")
+    with zipfile.ZipFile(released_bundle()) as bundle:
+        tables = [name for name in bundle.namelist() if name.startswith("results/")]
+        bundle.extractall(folder, tables)
+    shutil.copytree(folder / "results", folder / "old-results")
+    (folder / "runs.csv").write_text(blocks(root, "csv")[0], encoding="utf-8")
+    return folder
+
+
+def peft_atlas_commands(root):
+    """Return the commands of all pages but `refresh`, which needs a clone of another repository, whose tests run it."""
+    found = [words[1:] for words in commands(root) if words and words[0] == "peft-atlas"]
+    return [words for words in found if words[0] != "refresh"]
+
+
+def test_the_light_commands_of_every_page_run(root, user_folder):
+    ran = [words for words in peft_atlas_commands(root) if words[0] not in ("run", "report")]
+    assert {words[0] for words in ran} >= {"plan", "count", "init", "export", "diff", "add"}
+    for words in ran:
+        command = [sys.executable, "-m", "peft_atlas.cli", *words]
+        environment = {**os.environ, "PYTHONPATH": str(root / "src")}
+        done = subprocess.run(command, cwd=user_folder, env=environment, text=True, capture_output=True)
+        assert done.returncode == 0, (words, done.stderr)
+
+
+@pytest.mark.slow
+def test_the_workflow_commands_of_every_page_are_planned(root, tmp_path):
+    ran = [words for words in peft_atlas_commands(root) if words[0] in ("run", "report")]
+    assert {words[0] for words in ran} == {"run", "report"}
+    for words in ran:
+        command = [sys.executable, "-m", "peft_atlas.cli", *words, "--dry-run"]
+        environment = {**os.environ, "PYTHONPATH": str(root / "src")}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
+        assert done.returncode == 0, (words, done.stderr)
+        assert "Job stats" in done.stdout
+
+
+def test_the_python_snippets_of_every_page_run(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    snippets = [text for text in blocks(root, "python") if not text.startswith("use rule")]
+    assert len(snippets) >= 2
+    parts = {name: torch.nn.Linear(4, 4) for name in ("query", "value", "classifier")}
+    for snippet in snippets:
+        exec(snippet, {"torch": torch, "model": torch.nn.ModuleDict(parts)})
+    assert (tmp_path / "adapter/adapter_config.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(root, tmp_path):
+    build = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "--fail-on-warning",
+        "--quiet",
+        "--builder",
+        "html",
+        root / "docs",
+        tmp_path,
+    ]
+    done = subprocess.run(build, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    for page in (root / "docs").glob("*.md"):
+        assert (tmp_path / f"{page.stem}.html").is_file()
+    assert (tmp_path / "report.html").read_bytes() == (root / "docs/report.html").read_bytes()
+    assert "peft_atlas.result_sets." in (tmp_path / "api.html").read_text(encoding="utf-8")
 
 
 def test_the_catalog_and_the_citation_are_whole(root):

@@ -80,6 +80,7 @@ use rule _light_step as collect_findings with:
         **results("runs", "curves", "summary", "contrasts"),
         **results("published", "application_verdicts", "references"),
         **results("parameters", "memory", "predictions", "conflicts", *RECORD),
+        **results(*ADDED_TABLES),
         checks=outputs("checks"),
     output:
         **results("findings"),

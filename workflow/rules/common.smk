@@ -12,7 +12,7 @@ from peft_atlas.snakemake_support.source_dependencies import (
     source_digest,
 )
 from peft_atlas.studies.study import all_studies, studies_of
-from peft_atlas.tables.names import RECORD
+from peft_atlas.tables.names import ADDED, RECORD
 
 if (ROOT / "profiles").is_file():
     print(
@@ -62,6 +62,8 @@ RESULTS = "results/{name}.parquet"
 # The files that the jobs of each study write, and the names of the studies of this run.
 OUTPUTS = {study.name: study.part("jobs").outputs(CONFIG) for study in all_studies()}
 STUDIES = [study.name for study in studies_of(CONFIG.studies)]
+# Tables of which a run need not have any.
+ADDED_TABLES = ADDED if "added" in STUDIES else ()
 
 
 def outputs(kind):

@@ -39,6 +39,7 @@ REPORT_TABLES = [
     ),
     "costs",
     *RECORD,
+    *ADDED_TABLES,
 ]
 TEMPLATES = [
     source(path) for path in sorted((SOURCES / "peft_atlas/report/templates").iterdir())

@@ -9,11 +9,12 @@ import json
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING, Any
 
 from peft_atlas.errors import AtlasError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 # Families whose modules are named as BERT's are, so that the same sites fit.
 FAMILIES = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
@@ -256,6 +257,9 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     AtlasError
         If it is not one that the package `tokenizers` reads.
     """
+    # Not at the top: an install that only writes reports reads the rules too, and has no tokenizers.
+    from tokenizers import Tokenizer
+
     read_json(folder / TOKENIZER)
     try:
         return Tokenizer.from_file(str(folder / TOKENIZER))

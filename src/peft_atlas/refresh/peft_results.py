@@ -76,13 +76,7 @@ def without_result(clone: Clone, benchmark: Benchmark) -> list[str]:
 def _row(version: Version, benchmark: Benchmark) -> Row:
     """Return one run as a row of text; what a file does not have is empty."""
     place = f"{version.commit[:12]}:{version.path}"
-    try:
-        content = json.loads(version.text)
-        values = _values(content["run_info"], content["train_info"], content["meta_info"], benchmark)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise AtlasError(f"{place}: not a result of {benchmark.name}: {type(error).__name__} {error}") from None
-    if not values["experiment"] or not values["run_date"]:
-        raise AtlasError(f"{place}: without experiment_name or created_at; a result of {benchmark.name} has both")
+    values = result_values(version.text, place, benchmark)
     return {
         "benchmark": benchmark.name,
         **{name: _text(value) for name, value in values.items()},
@@ -92,6 +86,24 @@ def _row(version: Version, benchmark: Benchmark) -> Row:
         "path": version.path,
         "commit": version.commit,
     }
+
+
+def result_values(text: str, place: str, benchmark: Benchmark) -> dict[str, Any]:
+    """Return the values of a result file by column of the contract ``benchmark_runs``, as far as the file has them.
+
+    Raises
+    ------
+    AtlasError
+        If the text is not as the benchmark writes it; the message begins with the place.
+    """
+    try:
+        content = json.loads(text)
+        values = _values(content["run_info"], content["train_info"], content["meta_info"], benchmark)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise AtlasError(f"{place}: not a result of {benchmark.name}: {type(error).__name__} {error}") from None
+    if not values["experiment"] or not values["run_date"]:
+        raise AtlasError(f"{place}: without experiment_name or created_at; a result of {benchmark.name} has both")
+    return values
 
 
 def _values(

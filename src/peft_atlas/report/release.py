@@ -18,7 +18,9 @@ from html import escape
 from pathlib import Path
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.export import date_of, described
 from peft_atlas.files import write_text, write_whole
+from peft_atlas.result_sets import load, tables_in
 from peft_atlas.snakemake_support.provenance import code_version
 from peft_atlas.version import __version__
 
@@ -62,23 +64,27 @@ def write_release(results: Path, docs: Path, root: Path) -> Path:
     for old in docs.glob("peft-atlas-*.zip"):
         old.unlink()
     write_text(docs / "report.html", page)
-    write_whole(docs / bundle_name(), partial(_bundle, results))
+    write_whole(docs / bundle_name(), partial(_bundle, results, code))
     write_text(docs / "index.html", _index(docs))
     manifest = docs / MANIFEST
     write_text(manifest, json.dumps(_facts(docs, code), indent=2) + "\n")
     return manifest
 
 
-def _bundle(results: Path, path: Path) -> None:
-    """Write the result tables, the LaTeX files and the figures' files into one archive."""
+def _bundle(results: Path, code: str, path: Path) -> None:
+    """Write tables, LaTeX files and figures into one archive, with a Croissant and an RO-Crate description of them."""
     figures = results.parent / "figures"
     files = [*results.glob("*.parquet"), *results.glob("paper/*.tex"), results / "config.yaml"]
     files += [file for ending in _FIGURE_ENDINGS for file in figures.glob(f"*.{ending}")]
+    members = {file.relative_to(results.parent).as_posix(): file.read_bytes() for file in files if file.is_file()}
+    tables = {name: f"results/{name}.parquet" for name in tables_in(results)}
+    frames = {name: load(name, results) for name in tables}
+    members |= described(members, tables, frames, date_of(results), code)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(file for file in files if file.is_file()):
-            member = zipfile.ZipInfo(str(file.relative_to(results.parent)), _DATE)
+        for name, content in sorted(members.items()):
+            member = zipfile.ZipInfo(name, _DATE)
             member.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(member, file.read_bytes())
+            archive.writestr(member, content)
 
 
 def _index(docs: Path) -> str:

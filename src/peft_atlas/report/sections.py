@@ -18,6 +18,7 @@ from peft_atlas.report.tables import memory_table, parameters_table
 from peft_atlas.report.uses import use_sections
 from peft_atlas.rng import ROLES
 from peft_atlas.studies.study import Study, all_studies
+from peft_atlas.version import __version__
 
 
 def build_sections(material: Material) -> list[Section]:
@@ -159,11 +160,11 @@ def provenance_facts(material: Material) -> Paragraph:
     devices, torches = sorted(runs["device"].unique()), sorted(runs["torch_version"].unique())
     seeds = _seed_text(material.seeds)
     return Paragraph(
-        f"Code: {material.code}. Machine: {material.machine}; trained on {', '.join(devices)} with torch "
-        f"{', '.join(torches)}. Seeds: {seeds}. On the same machine with the same build of torch, data files are "
-        "identical bit for bit, whatever the number of cores or seeds per job and whether or not Slurm ran the jobs. "
-        "Other processors round differently, so results agree only within a tolerance (see the checks repeatability "
-        "and rounding).",
+        f"PEFT Atlas {__version__}, code {material.code}. Machine: {material.machine}; trained on {', '.join(devices)} "
+        f"with torch {', '.join(torches)}. Seeds: {seeds}. On the same machine with the same build of torch, data "
+        "files are identical bit for bit, whatever the number of cores or seeds per job and whether or not Slurm ran "
+        "the jobs. Other processors round differently, so results agree only within a tolerance (see the checks "
+        "repeatability and rounding).",
         "runs: device, torch_version",
     )
 

@@ -12,7 +12,7 @@ from peft_atlas.step import Step
 from peft_atlas.studies.study import studies_of
 from peft_atlas.tables.contract import read_table
 from peft_atlas.tables.expected_rows import expecting_rows
-from peft_atlas.tables.names import RECORD
+from peft_atlas.tables.names import ADDED, RECORD
 from peft_atlas.tables.schemas import FINDINGS
 
 MEASUREMENTS = ("runs", "curves", "summary", "contrasts")
@@ -26,7 +26,7 @@ class Given:
     Parameters
     ----------
     tables
-        The result tables named in `MEASUREMENTS`, `LITERATURE` and `RECORD`, whole.
+        The result tables named in `MEASUREMENTS`, `LITERATURE` and `RECORD`, whole; those in `ADDED` where they exist.
     checks
         Checks that ran as jobs of their own, rows of the contract ``findings``.
     confidence
@@ -72,6 +72,7 @@ def all_findings(
 
 def findings_step(step: Step) -> None:
     """Collect every finding: answers, claims, errata and checks."""
-    tables = {name: step.read(name) for name in (*MEASUREMENTS, *LITERATURE, *RECORD)}
+    added = [name for name in ADDED if name in step.inputs]
+    tables = {name: step.read(name) for name in (*MEASUREMENTS, *LITERATURE, *RECORD, *added)}
     checks = [read_table(FINDINGS, path) for path in step.paths("checks")]
     step.write("findings", all_findings(tables, checks, step.params["confidence"]))

@@ -106,6 +106,8 @@ class Study:
         Whether it is a chapter of its own at the end of the report, which then holds its answers too.
     opt_in
         Whether a default run leaves it out.
+    needs
+        Pattern of files, relative to the folder of the run, without which there is no such study.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Study:
     measured: bool = True
     chapter: bool = False
     opt_in: bool = False
+    needs: str = ""
 
     def part(self, name: str) -> ModuleType:
         """Import one of the study's modules, for example ``contrasts``."""
@@ -172,10 +175,11 @@ class Outputs:
 
 @cache
 def all_studies() -> tuple[Study, ...]:
-    """Find all studies, in report order."""
+    """Find all studies, in report order; one that needs files is left out where the current folder has none."""
     folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/description.py"))
     found = [importlib.import_module(f"peft_atlas.studies.{folder}.description").STUDY for folder in folders]
-    return tuple(sorted(found, key=lambda study: (study.order, study.name)))
+    here = [study for study in found if not study.needs or any(Path().glob(study.needs))]
+    return tuple(sorted(here, key=lambda study: (study.order, study.name)))
 
 
 def measured_studies() -> tuple[str, ...]:

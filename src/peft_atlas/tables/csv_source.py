@@ -65,14 +65,24 @@ def read_csv_tables(contract: Contract, folder: Path) -> pd.DataFrame:
 
 def _parsed(column: Column, texts: list[str], lines: list[int], path: Path) -> Any:
     """Return a column's values, of pandas' type for missing values."""
-    parse = _PARSERS.get(column.type, _text)
     values: list[Any] = []
     for text, line in zip(texts, lines, strict=True):
-        try:
-            values.append(_value(column, text, parse))
-        except ValueError as error:
-            raise AtlasError(f"{path}:{line}: {column.name} = {short(text)}: allowed: {error}") from None
+        values.append(parsed_cell(column, text, f"{path}:{line}"))
     return pd.array(values, dtype=_TYPES.get(column.type, "object"))
+
+
+def parsed_cell(column: Column, text: str, place: str) -> Any:
+    """Return a cell's value, None where it is empty.
+
+    Raises
+    ------
+    AtlasError
+        If it does not fit its column; the message names place, column, value and what is allowed.
+    """
+    try:
+        return _value(column, text, _PARSERS.get(column.type, _text))
+    except ValueError as error:
+        raise AtlasError(f"{place}: {column.name} = {short(text)}: allowed: {error}") from None
 
 
 def _value(column: Column, text: str, parse: Callable[[str], Any]) -> Any:

@@ -15,18 +15,23 @@ def records(
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line and the fields of every record of a CSV file; blank lines are passed over."""
     lines = _lines(path)
-    _, header = next(lines, (1, []))
-    extra = tuple(header)[len(columns) :]
-    if tuple(header) != columns + tuple(name for name in optional if name in extra):
+    _, named = next(lines, (1, []))
+    extra = tuple(named)[len(columns) :]
+    if tuple(named) != columns + tuple(name for name in optional if name in extra):
         allowed = ",".join(columns) + "".join(f"[,{name}]" for name in optional)
-        raise AtlasError(f"{path}:1: columns = {short(','.join(header))}: allowed: {allowed}")
+        raise AtlasError(f"{path}:1: columns = {short(','.join(named))}: allowed: {allowed}")
     for line, fields in lines:
-        if len(fields) != len(header):
+        if len(fields) != len(named):
             raise AtlasError(
-                f"{path}:{line}: {len(fields)} fields = {short(','.join(fields))}: allowed: {len(header)}; "
+                f"{path}:{line}: {len(fields)} fields = {short(','.join(fields))}: allowed: {len(named)}; "
                 'a cell with a comma must be in quotes (")'
             )
-        yield line, dict(zip(header, fields, strict=True))
+        yield line, dict(zip(named, fields, strict=True))
+
+
+def header(path: Path) -> tuple[str, ...]:
+    """Return the names of a CSV file's columns; none of an empty file."""
+    return tuple(next(_lines(path), (1, []))[1])
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:

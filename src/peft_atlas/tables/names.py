@@ -5,3 +5,5 @@ RECORD = (
     *("benchmark_runs", "rate_runs", "rate_sweeps", "rate_statements"),
     *("adapter_counts", "tuning_audit", "training_runs"),
 )
+# The tables of runs that a user has added, where there are any; see the command `peft-atlas add`.
+ADDED = ("added_runs",)

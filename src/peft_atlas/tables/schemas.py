@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from peft_atlas.tables.added_schemas import ADDED_RUNS
 from peft_atlas.tables.columns import fraction as _fraction
 from peft_atlas.tables.columns import integer as _integer
 from peft_atlas.tables.columns import number as _number
@@ -409,6 +410,6 @@ CONTRACTS = {
     contract.name: contract
     for contract in (
         RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, PREDICTIONS,
-        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES, *RECORD_CONTRACTS,
+        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES, *RECORD_CONTRACTS, ADDED_RUNS,
     )
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Runs of other programs, taken into the tables of a folder."""

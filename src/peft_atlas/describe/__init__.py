@@ -1,0 +1,1 @@
+"""Machine-readable descriptions of result tables, for catalogues and archives."""

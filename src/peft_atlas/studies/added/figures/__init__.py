@@ -1,0 +1,1 @@
+"""Figures of the runs that a user has added, one per file."""
