@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from peft_atlas.models.encoder import TextClassifier, load_encoder, parameter_count
 from peft_atlas.studies.encoder.jobs import NAME
@@ -12,31 +11,7 @@ from peft_atlas.tables.schemas import COSTS
 from peft_atlas.training.divergence import METRICS, diverged_reason
 from peft_atlas.training.history import History
 from peft_atlas.training.rows import Row, curve_row, method_size, run_row, trained
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Rows of runs, curves, costs and items."""
-
-    runs: list[Row] = field(default_factory=list)
-    curves: list[Row] = field(default_factory=list)
-    costs: list[Row] = field(default_factory=list)
-    items: list[Row] = field(default_factory=list)
-
-    def add(self, other: Tables) -> None:
-        """Take in the rows of another run."""
-        self.runs.extend(other.runs)
-        self.curves.extend(other.curves)
-        self.costs.extend(other.costs)
-        self.items.extend(other.items)
-
-
-@dataclass(frozen=True)
-class Selected:
-    """Whether validation chose a run's rate, and whether that is at an end of those tried; None: no choice."""
-
-    chosen: bool | None = None
-    edge: bool | None = None
+from peft_atlas.training.tuning import Selected, Tables
 
 
 def rows_of_run(run: Run, selected: Selected) -> Tables:
