@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from peft_atlas.models.encoder import TextClassifier, load_encoder, parameter_count
 from peft_atlas.studies.encoder.jobs import NAME
 from peft_atlas.studies.encoder.run import Part, Run, Trial
-from peft_atlas.tables.schemas import COSTS
+from peft_atlas.tables.schemas import COSTS, ITEMS
 from peft_atlas.training.divergence import METRICS, diverged_reason
 from peft_atlas.training.history import History
 from peft_atlas.training.rows import Row, curve_row, method_size, run_row, trained
@@ -79,7 +79,8 @@ def _point(run: Run, identity: Row, epoch: int) -> Row:
 def _items(run: Run, run_id: str) -> list[Row]:
     """Return which test texts the run classifies rightly."""
     correct = [] if run.test is None else run.test.correct.tolist()
-    return [{"run_id": run_id, "row": row, "correct": right} for row, right in enumerate(correct)]
+    known = ({"run_id": run_id, "row": row, "correct": right} for row, right in enumerate(correct))
+    return [{**ITEMS.blank(), **each} for each in known]
 
 
 def _cost(run: Run, run_id: str) -> Row:
