@@ -46,6 +46,10 @@ class Sites:
         Modules whose output is a hidden representation.
     width
         Width of that representation; None where the blocks are linear and say so themselves.
+    key_width
+        Width of the keys where it is another: with grouped queries they are narrower. None where it is not.
+    frozen
+        Modules that stay as they are even where everything learns.
     """
 
     linear: tuple[str, ...]
@@ -57,6 +61,8 @@ class Sites:
     attention_modules: tuple[str, ...]
     blocks: tuple[str, ...]
     width: int | None
+    key_width: int | None = None
+    frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

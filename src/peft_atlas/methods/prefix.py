@@ -170,7 +170,8 @@ class PrefixTuning(Method):
         """Return prefix tuning of every attention module; none where the network has no attention."""
         if not sites.attention_modules or sites.width is None:
             return []
-        return [StudySetting(cls.name, None, cls(sizes.virtual_tokens, sites.attention_modules, sites.width))]
+        width = sites.key_width or sites.width
+        return [StudySetting(cls.name, None, cls(sizes.virtual_tokens, sites.attention_modules, width))]
 
     def wrap(self, base: nn.Module, name: str, members: Members) -> Prefixed:
         """Return an attention module with a prefix."""
