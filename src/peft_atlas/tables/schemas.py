@@ -7,6 +7,7 @@ from peft_atlas.tables.columns import integer as _integer
 from peft_atlas.tables.columns import number as _number
 from peft_atlas.tables.columns import text as _text
 from peft_atlas.tables.contract import FLAG, Column, Contract
+from peft_atlas.tables.decoder_schemas import DECODER_CONTRACTS
 from peft_atlas.tables.record_schemas import RECORD_CONTRACTS
 
 # stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares;
@@ -75,7 +76,9 @@ RUNS = Contract(
             limits=(-1.001, 1.001),
         ),
         _number("text_loss_before", "loss of a language model on plain text before training", "nats per token"),
-        _number("text_loss", "the same after training: what it is above text_loss_before is forgotten", "nats per token"),
+        _number(
+            "text_loss", "the same after training", "nats per token"
+        ),
         _integer("adapter_bytes", "size of the saved adapter, without the head", "bytes"),
         _text("device", "device used for training"),
         _text("torch_version", "version of torch used for training"),
@@ -402,65 +405,10 @@ COSTS = Contract(
         ),
     ),
 )
-_DECODER_CELL = (
-    _text("task", "task"),
-    _text("method", "fine-tuning method, reference or control"),
-    _text("setting", "other settings of the method; null if it has none", required=False),
-    _integer("rank", "rank r; null if the method has none"),
-)
-_ORIGIN = _text("origin", "'this run', or version, machine and date of the released run that the row is of")
-DECODER = Contract(
-    "decoder",
-    1,
-    ("task", "stratum", "method", "setting", "rank", "metric"),
-    (
-        *_DECODER_CELL,
-        _number("alpha", "alpha; null if the method has none"),
-        _text("stratum", "kind of the test rows; all for all of them"),
-        _text("model", "language model"),
-        _text("role", "what the cell is for", allowed=("method", "rank", "reference", "control")),
-        _integer("train_examples", "training rows of a seed", required=True),
-        _integer("epochs", "passes over them", required=True),
-        _integer("trainable_params", "parameters that are trained"),
-        _number("params_percent", "trainable parameters relative to those of full fine-tuning", "percent"),
-        _number("learning_rate", "the rate that validation chose"),
-        Column("edge", FLAG, "whether that is an end of the rates tried"),
-        _text("metric", "what is measured", allowed=("test_accuracy", "test_loss", "text_loss_change")),
-        _text("unit", "unit of value, low and high and of the difference"),
-        _number("value", "mean over seeds"),
-        *_INTERVAL,
-        _integer("n", "seeds", required=True),
-        _integer("rows", "test rows of the stratum, or plain texts", required=True),
-        _number("difference", "mean over seeds of (cell minus full fine-tuning), paired"),
-        _number("difference_low", "lower end of its interval"),
-        _number("difference_high", "upper end of its interval"),
-        _text("difference_interval", "kind of that interval", required=False),
-        _number("p_adjusted", "p-value of the difference, adjusted", limits=(0.0, 1.0)),
-        _text("adjustment", "method of adjustment", required=False),
-        _number("detectable", "smallest difference that is detected with 80 % power, at the adjusted level"),
-        _ORIGIN,
-    ),
-)
-DECODER_COSTS = Contract(
-    "decoder_costs",
-    1,
-    ("task", "method", "setting", "rank"),
-    (
-        *_DECODER_CELL,
-        _number("cpu_seconds", "processor time for training a run, mean over seeds", "s"),
-        _number("evaluation_seconds", "time for evaluating a run, mean over seeds", "s"),
-        _number("examples_per_second", "training rows divided by training time, mean over seeds", "examples/s"),
-        _number("peak_memory_mb", "peak memory of a run, mean over seeds", "MB"),
-        _integer("adapter_bytes", "size of the saved adapter", "bytes"),
-        _integer("n", "seeds", required=True),
-        _ORIGIN,
-    ),
-)
 CONTRACTS = {
     contract.name: contract
     for contract in (
         RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, PREDICTIONS,
-        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES, DECODER, DECODER_COSTS,
-        *RECORD_CONTRACTS,
+        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES, *DECODER_CONTRACTS, *RECORD_CONTRACTS,
     )
 }  # fmt: skip

@@ -19,7 +19,22 @@ ADD, SUBTRACT, MULTIPLY, TWO_STEP, NEW_WORDING = "add", "subtract", "multiply", 
 KINDS = (ADD, SUBTRACT, MULTIPLY, TWO_STEP)
 # A problem's place, from its numbers, below which it belongs to test, and to validation.
 _TEST_BELOW, _VALIDATION_BELOW = 0.3, 0.4
-_NAMES = ("Anna", "Ben", "Carla", "David", "Emma", "Felix", "Grace", "Hugo", "Ida", "Jonas", "Lea", "Max", "Nora", "Tom")
+_NAMES = (
+    "Anna",
+    "Ben",
+    "Carla",
+    "David",
+    "Emma",
+    "Felix",
+    "Grace",
+    "Hugo",
+    "Ida",
+    "Jonas",
+    "Lea",
+    "Max",
+    "Nora",
+    "Tom",
+)
 _THINGS = ("apples", "books", "cards", "coins", "cups", "flowers", "marbles", "pencils", "shells", "stamps")
 # So many draws in a row that give nothing new say that the problems are used up.
 _DRAWS = 10_000
@@ -32,7 +47,7 @@ class Wording:
     kind: str
     text: str
     left: str
-    test_only: bool = False
+    new: bool = False
 
 
 _HAS = "How many {things} does {name} have now?"
@@ -41,21 +56,21 @@ WORDINGS = (
     Wording(ADD, f"{{name}} had {{a}} {{things}} and found {{b}} others. {_HAS}", "{a} + {b}"),
     Wording(ADD, "There are {a} {things} in a box and {b} on the table. How many are there in all?", "{a} + {b}"),
     Wording(ADD, "{name} bought {a} {things} on Monday and {b} on Friday. How many is that together?", "{a} + {b}"),
-    Wording(ADD, "{name} owns {a} {things}, a friend owns {b}. How many do both own?", "{a} + {b}", test_only=True),
+    Wording(ADD, "{name} owns {a} {things}, a friend owns {b}. How many do both own?", "{a} + {b}", new=True),
     Wording(SUBTRACT, f"{{name}} has {{a}} {{things}} and gives away {{b}}. {_HAS}", "{a} - {b}"),
     Wording(SUBTRACT, f"{{name}} had {{a}} {{things}} and lost {{b}} of them. {_HAS}", "{a} - {b}"),
     Wording(SUBTRACT, "Of {a} {things} in a shop {b} were sold. How many are left?", "{a} - {b}"),
     Wording(SUBTRACT, "{name} needs {a} {things} and has {b}. How many are missing?", "{a} - {b}"),
-    Wording(SUBTRACT, "A bag held {a} {things} until {name} took {b}. How many stayed in it?", "{a} - {b}", test_only=True),
+    Wording(SUBTRACT, "A bag held {a} {things} until {name} took {b}. How many stayed in it?", "{a} - {b}", new=True),
     Wording(MULTIPLY, "There are {a} boxes with {b} {things} in each. How many {things} are there?", "{a} * {b}"),
     Wording(MULTIPLY, "{name} buys {b} {things} on each of {a} days. How many is that?", "{a} * {b}"),
     Wording(MULTIPLY, "Each of {a} children has {b} {things}. How many {things} do they have?", "{a} * {b}"),
     Wording(MULTIPLY, "{a} shelves hold {b} {things} each. How many {things} do they hold?", "{a} * {b}"),
-    Wording(MULTIPLY, "{name} fills {a} bags, {b} {things} in every one. How many is that?", "{a} * {b}", test_only=True),
+    Wording(MULTIPLY, "{name} fills {a} bags, {b} {things} in every one. How many is that?", "{a} * {b}", new=True),
     Wording(TWO_STEP, f"{{name}} has {{a}} {{things}}, gets {{b}} and gives away {{c}}. {_HAS}", "{a} + {b} - {c}"),
     Wording(TWO_STEP, f"{{name}} has {{a}} {{things}}, loses {{b}} and finds {{c}}. {_HAS}", "{a} - {b} + {c}"),
-    Wording(TWO_STEP, f"{{name}} opens {{a}} boxes of {{b}} {{things}} and finds {{c}} more. {_HAS}", "{a} * {b} + {c}"),
-    Wording(TWO_STEP, f"{{name}} opens {{a}} boxes of {{b}} {{things}} and loses {{c}}. {_HAS}", "{a} * {b} - {c}"),
+    Wording(TWO_STEP, f"{{name}} opens {{a}} bags of {{b}} {{things}} and finds {{c}} more. {_HAS}", "{a} * {b} + {c}"),
+    Wording(TWO_STEP, f"{{name}} opens {{a}} bags of {{b}} {{things}} and loses {{c}}. {_HAS}", "{a} * {b} - {c}"),
 )  # fmt: skip
 
 
@@ -95,13 +110,15 @@ def _fill(found: dict[str, Item], stratum: str, split: str, wanted: int, draws: 
         empty = empty + 1 if item.prompt in found else 0
         found.setdefault(item.prompt, item)
     if len(found) < full:
-        raise AtlasError(f"task arithmetic: {wanted} problems of {stratum} for {split}: allowed: fewer, all are used up")
+        raise AtlasError(
+            f"task arithmetic: {wanted} problems of {stratum} for {split}: allowed: fewer, all are used up"
+        )
 
 
 def _drawn(stratum: str, split: str, draws: Random) -> Iterator[Item]:
     """Yield problems of a stratum whose numbers belong to a split, without end."""
     new = stratum == NEW_WORDING
-    wordings = [w for w in WORDINGS if w.test_only == new and (new or w.kind == stratum)]
+    wordings = [w for w in WORDINGS if w.new == new and (new or w.kind == stratum)]
     while True:
         wording = draws.choice(wordings)
         numbers = _numbers(wording, draws)
@@ -130,7 +147,7 @@ def _numbers(wording: Wording, draws: Random) -> tuple[int, ...]:
 
 
 def _group(wording: Wording, numbers: Sequence[int]) -> str:
-    """Return what identifies a problem, whatever its wording; the order of what is added or multiplied does not count."""
+    """Return what identifies a problem, whatever its wording and the order of what is added or multiplied."""
     kept = sorted(numbers) if wording.left in ("{a} + {b}", "{a} * {b}") else numbers
     return f"{wording.left}: {', '.join(map(str, kept))}"
 

@@ -40,9 +40,13 @@ def _things(path: Path) -> dict[str, tuple[list[str], str]]:
     """Return the right places and the noun of each thing, at most so many things of a noun."""
     try:
         folds = json.loads(path.read_text(encoding="utf-8"))
-        known = {thing: (about["locations"], about["entity"]) for fold in folds.values() for thing, about in fold.items()}
+        known = {
+            thing: (about["locations"], about["entity"]) for fold in folds.values() for thing, about in fold.items()
+        }
     except (ValueError, KeyError, AttributeError, TypeError, OSError):
-        raise AtlasError(f"{path}: holds no things with locations and entity; allowed: {COMMONSENSE_FILE} of its package") from None
+        raise AtlasError(
+            f"{path}: holds no things with locations and entity; allowed: {COMMONSENSE_FILE} of its package"
+        ) from None
     by_noun = defaultdict[str, list[str]](list)
     for thing in sorted(known, key=lambda name: hashlib.sha256(name.encode()).hexdigest()):
         by_noun[noun_of(known[thing][1])].append(thing)
