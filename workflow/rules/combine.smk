@@ -46,7 +46,8 @@ use rule _light_step as summarise_runs with:
         confidence=CONFIG.statistics.confidence,
         margin=CONFIG.adaptation.equivalence_margin,
         questions={
-            "encoder": CONFIG.encoder.primary.model_dump(include={"method", "margin"})
+            "decoder": {},
+            "encoder": CONFIG.encoder.primary.model_dump(include={"method", "margin"}),
         },
     message:
         "computing means, intervals and paired comparisons over seeds"
@@ -73,7 +74,7 @@ use rule _light_step as collect_findings with:
         **results("runs", "curves", "summary", "contrasts"),
         **results("published", "application_verdicts", "references"),
         **results("parameters", "memory", "predictions", "conflicts", *RECORD),
-        checks=outputs("checks"),
+        checks=[*outputs("checks"), *released_checks()],
     output:
         **results("findings"),
     log:

@@ -62,6 +62,12 @@ RESULTS = "results/{name}.parquet"
 # The files that the jobs of each study write, and the names of the studies of this run.
 OUTPUTS = {study.name: study.part("jobs").outputs(CONFIG) for study in all_studies()}
 STUDIES = [study.name for study in studies_of(CONFIG.studies)]
+# Studies of which a run that leaves them out shows the released tables.
+RELEASED = [
+    study.name
+    for study in all_studies()
+    if study.released and (ROOT / "data/released" / study.name).is_dir()
+]
 
 
 def outputs(kind):

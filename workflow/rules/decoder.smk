@@ -3,6 +3,8 @@
 Where a run does not train it, its tables are those of the released run in data/released/decoder.
 """
 
+import os
+
 from peft_atlas.studies.decoder import jobs as decoder_jobs
 from peft_atlas.studies.decoder.released import released_files
 from peft_atlas.studies.encoder import jobs as text_jobs
@@ -17,7 +19,17 @@ DECODER_SETTINGS = {
     decoder_jobs.slug(name): name for each in DECODER.tasks for name in each.methods
 }
 # The study's own tables come from this run where it is part of it or asked for by name; else from the released one.
-DECODER_HERE = "decoder" in STUDIES or "decoder" in workflow.dag_settings.targets
+# Jobs read the rules again with targets of their own, so that the first process tells them.
+ASKED_FOR = "PEFT_ATLAS_TARGETS"
+if workflow.is_main_process:
+    os.environ[ASKED_FOR] = " ".join(map(str, workflow.dag_settings.targets))
+DECODER_HERE = decoder_jobs.NAME in [*STUDIES, *os.environ.get(ASKED_FOR, "").split()]
+
+
+def released_checks():
+    """Return what the released run says, which a run of the study says itself."""
+    own = [decoder_jobs.ANSWERS, decoder_jobs.COST_ANSWERS]
+    return [] if decoder_jobs.NAME in STUDIES else own
 
 
 wildcard_constraints:

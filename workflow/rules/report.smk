@@ -36,7 +36,7 @@ REPORT_TABLES = [
         "application_verdicts",
         "references",
     ),
-    "costs",
+    *("costs", "decoder", "decoder_costs"),
     *RECORD,
 ]
 TEMPLATES = [

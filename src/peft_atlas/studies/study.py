@@ -105,6 +105,9 @@ class Study:
         Whether it is a chapter of its own at the end of the report, which then holds its answers too.
     opt_in
         Whether a default run leaves it out.
+    released
+        Whether a run that leaves it out shows its released tables, from ``data/released/<name>``. Its figures, answers
+        and section then rest on tables of its own, and ``section.available(material)`` says whether there are rows.
     """
 
     name: str
@@ -118,6 +121,7 @@ class Study:
     measured: bool = True
     chapter: bool = False
     opt_in: bool = False
+    released: bool = False
 
     def part(self, name: str) -> ModuleType:
         """Import one of the study's modules, for example ``contrasts``."""

@@ -37,7 +37,7 @@ DECODER = Contract(
         _number("high", "upper end of the interval"),
         _text("interval", "kind of interval", required=False),
         _integer("n", "seeds", required=True),
-        _integer("rows", "test rows of the stratum, or plain texts", required=True),
+        _integer("rows", "test rows of the stratum; null for plain text"),
         _number("difference", "mean over seeds of (cell minus full fine-tuning), paired"),
         _number("difference_low", "lower end of its interval"),
         _number("difference_high", "upper end of its interval"),

@@ -76,9 +76,7 @@ RUNS = Contract(
             limits=(-1.001, 1.001),
         ),
         _number("text_loss_before", "loss of a language model on plain text before training", "nats per token"),
-        _number(
-            "text_loss", "the same after training", "nats per token"
-        ),
+        _number("text_loss", "the same after training", "nats per token"),
         _integer("adapter_bytes", "size of the saved adapter, without the head", "bytes"),
         _text("device", "device used for training"),
         _text("torch_version", "version of torch used for training"),

@@ -11,7 +11,7 @@ import pandas as pd
 from peft_atlas.models.decoder import parameter_counts
 from peft_atlas.studies.decoder.config import DecoderTaskConfig
 from peft_atlas.studies.decoder.jobs import NAME
-from peft_atlas.studies.decoder.run import Answered, Part, Run, Trial
+from peft_atlas.studies.decoder.run import Answered, Run
 from peft_atlas.tables.schemas import COSTS, ITEMS
 from peft_atlas.training.divergence import METRICS, diverged_reason
 from peft_atlas.training.rows import Row, curve_row, method_size, run_row, trained

@@ -24,8 +24,8 @@ from peft_atlas.studies.decoder.config import DecoderConfig, DecoderTaskConfig
 from peft_atlas.studies.decoder.data.examples import Rows
 from peft_atlas.studies.decoder.jobs import ALPHA_PER_RANK, NAME, RANK
 from peft_atlas.training.checkpoint import Checkpoint
-from peft_atlas.training.fingerprint import fingerprint
 from peft_atlas.training.finetune import FinetunePlan
+from peft_atlas.training.fingerprint import fingerprint
 from peft_atlas.training.history import History
 from peft_atlas.training.language_model import LanguageTuning, Prompted, choice_scores, score, text_loss
 from peft_atlas.training.population import resolve_device
