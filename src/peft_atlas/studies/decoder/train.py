@@ -96,7 +96,7 @@ def shots_of(rows: pd.DataFrame) -> list[int]:
 
 
 def train_shuffled(part: Part, setting: StudySetting, rate: float, seeds: Sequence[int]) -> Tables:
-    """Return a setting trained on permuted answers at the rate chosen for the right ones: it learns frequencies alone."""
+    """Return a setting trained on permuted answers, at the rate that was chosen for the right ones."""
     tables = Tables()
     named = replace(setting, label=SHUFFLED, setting=setting.label)
     for seed in seeds:
