@@ -3,8 +3,7 @@
 Where a run does not train it, its tables are those of the released run in data/released/decoder.
 """
 
-import os
-
+from peft_atlas.snakemake_support.own_command import is_asked_for
 from peft_atlas.studies.decoder import jobs as decoder_jobs
 from peft_atlas.studies.decoder.released import released_files
 from peft_atlas.studies.encoder import jobs as text_jobs
@@ -19,11 +18,7 @@ DECODER_SETTINGS = {
     decoder_jobs.slug(name): name for each in DECODER.tasks for name in each.methods
 }
 # The study's own tables come from this run where it is part of it or asked for by name; else from the released one.
-# Jobs read the rules again with targets of their own, so that the first process tells them.
-ASKED_FOR = "PEFT_ATLAS_TARGETS"
-if workflow.is_main_process:
-    os.environ[ASKED_FOR] = " ".join(map(str, workflow.dag_settings.targets))
-DECODER_HERE = decoder_jobs.NAME in [*STUDIES, *os.environ.get(ASKED_FOR, "").split()]
+DECODER_HERE = decoder_jobs.NAME in STUDIES or is_asked_for(decoder_jobs.NAME)
 
 
 def released_checks():

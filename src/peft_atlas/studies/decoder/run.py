@@ -112,7 +112,7 @@ def prompted(rows: pd.DataFrame, answers: Sequence[Sequence[int]] | None = None)
     return Prompted([list(ids) for ids in rows["prompt_tokens"]], [list(ids) for ids in own])
 
 
-def answered(model: Llama, rows: pd.DataFrame, before: Sequence[int] = ()) -> Answered:
+def answered(model: Llama, rows: pd.DataFrame, before: Sequence[int] = (), bfloat16: bool = False) -> Answered:
     """Return what a model answers: the choice with the highest summed log-likelihood, or the whole answer exactly.
 
     An open answer counts as right where each of its tokens is the likeliest one after those before it, which is what
@@ -126,17 +126,19 @@ def answered(model: Llama, rows: pd.DataFrame, before: Sequence[int] = ()) -> An
         Rows of the contract ``decoder_examples``.
     before
         Tokens that are put before every prompt, such as examples.
+    bfloat16
+        Whether matrix products are taken in bfloat16.
     """
     prompts = [[*before, *ids] for ids in rows["prompt_tokens"]]
     answers = [list(ids) for ids in rows["answer_tokens"]]
     lengths = [len(ids) for ids in answers]
     if rows["choice_tokens"].isna().any():
-        found = score(model, Prompted(prompts, answers))
+        found = score(model, Prompted(prompts, answers), bfloat16)
         correct = [bool(right) for right in found.exact]
         sums = [float(value) for value in found.log_likelihood]
     else:
         choices = [[list(map(int, ids)) for ids in each] for each in rows["choice_tokens"]]
-        scores = [[float(value) for value in each] for each in choice_scores(model, prompts, choices)]
+        scores = [[float(value) for value in each] for each in choice_scores(model, prompts, choices, bfloat16)]
         places = [each.index(answer) for each, answer in zip(choices, answers, strict=True)]
         correct = [each.index(max(each)) == place for each, place in zip(scores, places, strict=True)]
         sums = [each[place] for each, place in zip(scores, places, strict=True)]
@@ -145,9 +147,9 @@ def answered(model: Llama, rows: pd.DataFrame, before: Sequence[int] = ()) -> An
 
 
 @cache
-def plain_loss_before(model: Path, device: str, texts: tuple[tuple[int, ...], ...]) -> float:
+def plain_loss_before(model: Path, device: str, texts: tuple[tuple[int, ...], ...], bfloat16: bool) -> float:
     """Return the loss of the model as it came on plain texts, in nats per token; a job's runs share it."""
-    return float(text_loss(load_decoder(model).to(resolve_device(device)), [list(ids) for ids in texts]))
+    return text_loss(load_decoder(model).to(resolve_device(device)), [list(ids) for ids in texts], bfloat16)
 
 
 class Run:
@@ -158,7 +160,7 @@ class Run:
 
     def __init__(self, part: Part, trial: Trial) -> None:
         self.part, self.trial = part, trial
-        self.text_loss_before = plain_loss_before(part.model, part.device, _hashable(part.rows.plain))
+        self.text_loss_before = plain_loss_before(part.model, part.device, _hashable(part.rows.plain), part.half)
         release_memory()
         model = load_decoder(part.model).to(resolve_device(part.device))
         forget_peak()
@@ -219,8 +221,8 @@ class Run:
         """Read the test rows and the plain texts, once, and return itself; of a diverged run nothing is read."""
         if not self.history.diverged:
             with timed() as spent:
-                self.test = answered(self.model, self.test_rows())
-                self.text_loss = float(text_loss(self.model, self.part.rows.plain))
+                self.test = answered(self.model, self.test_rows(), bfloat16=self.part.half)
+                self.text_loss = text_loss(self.model, self.part.rows.plain, self.part.half)
             self.history.evaluation_seconds += spent.seconds
         return self
 
