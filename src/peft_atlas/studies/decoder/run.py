@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -99,11 +99,19 @@ def find_setting(name: str, model: Path, rank: int = RANK) -> StudySetting:
     AtlasError
         If no method has such a setting.
     """
-    settings = study_settings(decoder_sites(read_shape(model)), Sizes(rank=rank, alpha=ALPHA_PER_RANK * rank))
+    found = study_settings(decoder_sites(read_shape(model)), Sizes(rank=rank, alpha=ALPHA_PER_RANK * rank))
+    settings = [replace(each, setting=_in_words(each.setting)) for each in found]
     named = {setting_name(setting.label, setting.setting): setting for setting in settings}
     if name not in named:
         raise AtlasError(f"setting {name!r}: allowed: {', '.join(named)}")
     return named[name]
+
+
+def _in_words(setting: str | None) -> str | None:
+    """Return a setting with the names that the projections have in all studies."""
+    for name, word in (("q_proj", "query"), ("k_proj", "key"), ("v_proj", "value")):
+        setting = None if setting is None else setting.replace(name, word)
+    return setting
 
 
 def prompted(rows: pd.DataFrame, answers: Sequence[Sequence[int]] | None = None) -> Prompted:
