@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.packages import Package, fetch
 from peft_atlas.studies.encoder.data.example_contract import EXAMPLES
 from peft_atlas.studies.encoder.data.examples import read_texts
 from peft_atlas.studies.encoder.data.model import fetch_model
 from peft_atlas.studies.encoder.data.near import near_duplicates
-from peft_atlas.studies.encoder.data.packages import Package, fetch
 from peft_atlas.studies.encoder.data.prepare import prepare
 from peft_atlas.studies.encoder.data.sources import Source, read_source
 from peft_atlas.studies.encoder.data.text import SplitSizes, clean, shared_texts, split

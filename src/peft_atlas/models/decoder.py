@@ -17,7 +17,7 @@ from peft_atlas.rng import generator
 TOKEN_TABLES = ("embed_tokens", "lm_head")
 # Two layers with grouped queries, for the smoke study and the tests.
 SMALL = LlamaShape(
-    vocab_size=256, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    vocab_size=264, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
     intermediate_size=48, head_dim=8, max_position_embeddings=256, tie_word_embeddings=True,
 )  # fmt: skip
 
