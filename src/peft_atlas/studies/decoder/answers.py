@@ -70,9 +70,7 @@ def _learnt(own: pd.DataFrame) -> Iterator[Finding]:
     best, task = methods.loc[methods["value"].idxmax()], str(methods["task"].iloc[0])
     listed = "; ".join(f"{_reference_name(row)} {_percent(row)}" for _, row in others.iterrows())
     plain = others[(others["method"] == BASE) & others["setting"].str.startswith("0 ")]
-    gain = (
-        "" if plain.empty else f" That is {100 * (best['value'] - plain['value'].iloc[0]):+.1f} points to the latter."
-    )
+    gain = "" if plain.empty else f" The best method gains {100 * (best['value'] - plain['value'].iloc[0]):.1f} points."
     yield Finding(
         "answer",
         f"decoder_learnt_{task}",
@@ -107,14 +105,18 @@ def _span(values: pd.Series[float]) -> str:
 def _against_full(own: pd.DataFrame, level: float) -> Iterator[Finding]:
     """Yield which methods differ from full fine-tuning in accuracy, and what would have been detected."""
     rows = _metric(own, ACCURACY, "method")
-    yield from _compared(own, rows, level, "decoder_against_full", "Is any method worse than full fine-tuning", 100.0)
+    yield from _compared(
+        own, rows, level, "decoder_against_full", "Does any method differ from full fine-tuning", 100.0
+    )
 
 
 def _forgetting(own: pd.DataFrame, level: float) -> Iterator[Finding]:
     """Yield what the methods forget: how far the loss on plain text rises, and which differ from full in it."""
     rows = _metric(own, FORGOTTEN, "method")
     if rows["value"].notna().any():
-        yield from _compared(own, rows, level, "decoder_forgetting", "Which method forgets less than full", 1.0)
+        yield from _compared(
+            own, rows, level, "decoder_forgetting", "Does any method forget more or less than full fine-tuning", 1.0
+        )
 
 
 def _compared(
@@ -136,13 +138,13 @@ def _compared(
     ]
     full = rows[rows["method"] == "full"].iloc[0]
     level_of_full = f"{scale * full['value']:{form}} {'%' if points else NATS}"
-    least = scale * float(compared["detectable"].max()) if compared["detectable"].notna().any() else None
-    could = "detectable difference unknown" if least is None else f"detectable with 80 % power: {least:{form}}"
+    least = scale * float(alike["detectable"].max()) if alike["detectable"].notna().any() else None
+    could = "unknown" if least is None else f"with 80 % power: {least:{form}} {_short(unit)}"
     tail = []
     if len(sure):
         tail.append(f"Different from full fine-tuning: {', '.join(sure['name'])}")
     if len(alike):
-        tail.append(f"statistically indistinguishable from it: {', '.join(alike['name'])} ({could} {_short(unit)})")
+        tail.append(f"statistically indistinguishable from it: {', '.join(alike['name'])} (detectable {could})")
     first = compared.loc[compared["difference"].abs().idxmax()]
     what = "Accuracy" if points else "The rise of the loss on plain text"
     yield Finding(
