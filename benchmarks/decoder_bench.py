@@ -30,12 +30,13 @@ from peft_atlas.training.resource_usage import forget_peak, peak_megabytes
 FOLDER = Path(__file__).parent / "out" / "decoder"
 RATES, BATCH, EPOCHS = {"lora": 1e-3, "full": 1e-4}, 16, 1
 ROWS, TESTED = 192, 64
+_SUM, _DIFFERENCE = "{a} + {b} = {c}", "{c} - {b} = {a}"
 _WORDS = (
-    ("Tom has {a} cards and gets {b} more. How many cards does he have?", "{a} + {b} = {c}"),
-    ("A shop sold {a} apples in the morning and {b} in the afternoon. How many apples did it sell in all?", "{a} + {b} = {c}"),
-    ("There are {c} birds in a tree; {b} of them fly away. How many are left?", "{c} - {b} = {a}"),
-    ("Ann read {b} of the {c} pages of her book this week. How many pages are left to read?", "{c} - {b} = {a}"),
-)  # fmt: skip
+    ("Tom has {a} cards and gets {b} more. How many cards does he have?", _SUM),
+    ("A shop sold {a} apples in the morning and {b} in the afternoon. How many apples did it sell in all?", _SUM),
+    ("There are {c} birds in a tree; {b} of them fly away. How many are left?", _DIFFERENCE),
+    ("Ann read {b} of the {c} pages of her book this week. How many pages are left to read?", _DIFFERENCE),
+)
 
 
 def rows(count: int, seed: int) -> Prompted:
