@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,12 +10,18 @@ from torch import nn
 
 from peft_atlas.methods.method import Sites
 from peft_atlas.models.bert import load_weights
+from peft_atlas.models.folder import read_tokenizer
 from peft_atlas.models.llama import Llama
 from peft_atlas.models.llama_shape import LlamaShape, check_decoder_weights, read_shape, weight_name
 from peft_atlas.rng import generator
 
 # The tables of tokens, which are frozen whatever the method.
 TOKEN_TABLES = ("embed_tokens", "lm_head")
+# What a prefix starts from: plain words that say nothing about a task.
+PREFIX_TEXT = (
+    "The following is a short and correct text about everyday things and the people who use them at home, at work and "
+    "in town, written for readers of any age."
+)
 # Two layers with grouped queries, for the smoke study and the tests.
 SMALL = LlamaShape(
     vocab_size=264, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
@@ -66,12 +73,23 @@ def random_llama(shape: LlamaShape, seed: int) -> Llama:
 def _settled(model: Llama) -> Llama:
     """Return a model built on the meta device with its ties and rotary frequencies, which are no weights, as usual."""
     model.tie_weights()
-    model.set_frequencies()
+    model.rotary_emb.reset()
     return model
 
 
-def decoder_sites(shape: LlamaShape) -> Sites:
-    """Name the places where a decoder can be adapted, under the names of `transformers` and `peft`."""
+def decoder_sites(shape: LlamaShape, prefix_tokens: Sequence[int] = ()) -> Sites:
+    """Name the places where a decoder can be adapted, under the names of `transformers` and `peft`.
+
+    Methods that have a start near the identity take it: from a random one a deep decoder does not recover.
+
+    Parameters
+    ----------
+    shape
+        The decoder's sizes.
+    prefix_tokens
+        Tokens of a text of the model's language, at least as many as a prefix has; their keys and values are what a
+        prefix starts from. None for the random start.
+    """
     query, key, value = "q_proj", "k_proj", "v_proj"
     outputs = ("o_proj", "down_proj")
     return Sites(
@@ -86,7 +104,20 @@ def decoder_sites(shape: LlamaShape) -> Sites:
         width=shape.hidden_size,
         key_width=shape.key_width,
         frozen=TOKEN_TABLES,
+        prefix_tokens=tuple(prefix_tokens),
+        identity_start=True,
     )
+
+
+def folder_sites(folder: Path) -> Sites:
+    """Return `decoder_sites` of the decoder in a folder, with `PREFIX_TEXT` in its tokens.
+
+    Raises
+    ------
+    AtlasError
+        If the folder holds no decoder that is known, or no tokenizer.
+    """
+    return decoder_sites(read_shape(folder), read_tokenizer(folder).encode(PREFIX_TEXT, add_special_tokens=False).ids)
 
 
 def parameter_counts(model: Llama) -> tuple[int, int]:

