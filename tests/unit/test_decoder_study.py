@@ -5,14 +5,19 @@ from dataclasses import replace
 from math import log
 from types import SimpleNamespace
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 import scipy
 import torch
 from decoder_tables import CELLS, ROWS, SEEDS, decoder_tables, published_rows
+from figure_checks import faults_of_text, marks_without_interval
 
+from peft_atlas.config import FigureStyle
 from peft_atlas.errors import AtlasError
+from peft_atlas.figures.render import draw_figure, settings
+from peft_atlas.figures.spec import load_figure
 from peft_atlas.models.decoder import SMALL, random_llama
 from peft_atlas.models.packaged_decoder import write_random
 from peft_atlas.step import Step
@@ -29,6 +34,7 @@ from peft_atlas.studies.decoder.released import main, read_released, released_fi
 from peft_atlas.studies.decoder.run import Part, Run, Trial, answered, find_setting
 from peft_atlas.studies.decoder.tabulate import cost_rows, tabulate_step
 from peft_atlas.studies.decoder.train import SettingJob, by_answer_loss, references, train_setting, train_shuffled
+from peft_atlas.studies.literature.data import load_published
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.decoder_schemas import DECODER, DECODER_COSTS
 from peft_atlas.tables.schemas import COSTS, CURVES, FINDINGS, ITEMS, PUBLISHED, RUNS
@@ -372,6 +378,28 @@ def test_the_section_says_where_its_numbers_are_from(cells, finished, tmp_path, 
     assert available(material)
     intro, table = blocks(material)
     assert intro.text.startswith("Released run, not made on this machine: version ")
-    assert {row[0] for row in table.rows} >= {"full", "LoRA (all linear modules)", "(IA)3", "word counts"}
+    first, *others = (row[0] for row in table.rows)
+    assert first == "full"
+    assert {"LoRA (all linear modules)", "(IA)3", "counts of words"} < set(others)
     here = SimpleNamespace(tables={"decoder": cells, "decoder_costs": costs}, figures_of=lambda **_: [])
     assert "not made on this machine" not in blocks(here)[0].text
+
+
+# ------------------------------------------------------------------------------------------------ the figure
+
+
+@pytest.mark.parametrize("preset", ["two_columns", "one_column", "slide"])
+def test_the_figure_has_intervals_and_room_for_both_tasks(root, tmp_path, preset):
+    both = [decoder_tables(tmp_path / task, task) for task in ("commonsense", "arithmetic")]
+    runs, items = (pd.concat([each[name] for each in both], ignore_index=True) for name in ("runs", "items"))
+    write_table(DECODER, decoder_cells(runs, items, 0.95, "this run"), tmp_path / "decoder.parquet")
+    known = {"decoder": read_table(DECODER, tmp_path / "decoder.parquet")}
+    module, style = load_figure("decoder_published"), FigureStyle(preset=preset)
+    plotted = module.select({**known, "published": load_published(root / "data/published")})
+    figure = draw_figure(module, plotted, style)
+    with mpl.rc_context(settings(module.SPEC, style)):
+        assert faults_of_text(figure) == []
+        assert marks_without_interval(figure, module.SPEC.exact_panels) == []
+    measured = plotted[(plotted["panel"] == "Measured") & (plotted["role"] == "method")]
+    assert set(measured["task"]) == {"commonsense", "arithmetic"}
+    assert "on commonsense the 3 methods end between" in module.describe(plotted).finding

@@ -10,11 +10,10 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
 from peft_atlas.analysis.pooled import TwoWay
-from peft_atlas.methods.names import setting_name
-from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN
+from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, cell_name
 from peft_atlas.studies.decoder.contrasts import NATS, cells, chosen_runs
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
-from peft_atlas.studies.decoder.jobs import BASE, COUNTS, NAME, PRIOR, SHUFFLED
+from peft_atlas.studies.decoder.jobs import BASE, NAME, SHUFFLED
 from peft_atlas.studies.decoder.packaged import ARITHMETIC, COMMONSENSE, task_in_words
 
 # Reliability of the measured order of methods from which an order would be reported.
@@ -48,7 +47,7 @@ def decoder_answers(table: pd.DataFrame, runs: pd.DataFrame, published: pd.DataF
 
 def _name(row: pd.Series[Any]) -> str:
     setting = None if pd.isna(row["setting"]) else str(row["setting"])
-    return setting_name(str(row["method"]), setting)
+    return cell_name(str(row["method"]), setting)
 
 
 def _metric(own: pd.DataFrame, metric: str, *roles: str) -> pd.DataFrame:
@@ -56,9 +55,10 @@ def _metric(own: pd.DataFrame, metric: str, *roles: str) -> pd.DataFrame:
 
 
 def scope(own: pd.DataFrame) -> str:
-    """Return where a task's numbers are from: model, task and, of a released run, version, machine and date."""
+    """Return where a task's numbers are from: model, task, and whether another machine made them."""
     first = own[own["role"] == "method"].iloc[0]
-    origin = "" if first["origin"] == "this run" else f" ({first['origin']})"
+    # Version, machine and date are in the section's first sentence.
+    origin = "" if first["origin"] == "this run" else f" ({first['origin'].partition(':')[0]})"
     return f"On {first['model']} and {task_in_words(first['task'])}{origin}"
 
 
@@ -68,7 +68,7 @@ def _learnt(own: pd.DataFrame) -> Iterator[Finding]:
     if methods.empty or others.empty:
         return
     best, task = methods.loc[methods["value"].idxmax()], str(methods["task"].iloc[0])
-    listed = "; ".join(f"{_reference_name(row)} {_percent(row)}" for _, row in others.iterrows())
+    listed = "; ".join(f"{row['name']} {_percent(row)}" for _, row in others.iterrows())
     plain = others[(others["method"] == BASE) & others["setting"].str.startswith("0 ")]
     gain = "" if plain.empty else f" The best method gains {100 * (best['value'] - plain['value'].iloc[0]):.1f} points."
     yield Finding(
@@ -84,12 +84,6 @@ def _learnt(own: pd.DataFrame) -> Iterator[Finding]:
         "model reaches needs no language; what shuffled answers reach is learnt from the frequency of answers alone.",
         effect=Effect(100 * float(best["value"]), "percent", n=int(best["n"])),
     )
-
-
-def _reference_name(row: pd.Series[Any]) -> str:
-    words = {BASE: "the model as it came", PRIOR: "most frequent answer", COUNTS: "counts of words"}
-    name = words.get(str(row["method"]), str(row["method"]))
-    return name if pd.isna(row["setting"]) else f"{name}, {row['setting']}"
 
 
 def _percent(row: pd.Series[Any]) -> str:

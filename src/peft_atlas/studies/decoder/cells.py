@@ -10,10 +10,19 @@ import pandas as pd
 
 from peft_atlas.analysis.contrasts import Levels
 from peft_atlas.analysis.statistics import interval_name, mean_interval, proportion_interval
+from peft_atlas.methods.names import setting_name
 from peft_atlas.studies.decoder.contrasts import NATS, contrasts
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
 from peft_atlas.studies.decoder.item_contrasts import contrasts as item_contrasts
-from peft_atlas.studies.decoder.jobs import CONTROLS_PART, METHODS, RANKS, REFERENCES
+from peft_atlas.studies.decoder.jobs import (
+    BASE,
+    CONTROLS_PART,
+    COUNTS,
+    METHODS,
+    PRIOR,
+    RANKS,
+    REFERENCES,
+)
 
 Row = dict[str, Any]
 ACCURACY, LOSS, FORGOTTEN = "test_accuracy", "test_loss", "text_loss_change"
@@ -31,6 +40,15 @@ _DIFFERENCE = {
     "adjustment": "adjustment",
     "detectable": "detectable",
 }
+
+_IN_WORDS = {BASE: "the model as it came", PRIOR: "most frequent answer", COUNTS: "counts of words"}
+
+
+def cell_name(method: str, setting: str | None) -> str:
+    """Return the name of a cell: that of the method with its setting, words for a reference or control."""
+    if method not in _IN_WORDS:
+        return setting_name(method, setting)
+    return ", ".join(word for word in (_IN_WORDS[method], setting) if word)
 
 
 def comparisons(runs: pd.DataFrame, items: pd.DataFrame, confidence: float) -> list[Row]:

@@ -16,9 +16,8 @@ from peft_atlas.methods.method import Members, Sizes, StudySetting
 from peft_atlas.methods.names import setting_name
 from peft_atlas.methods.registry import study_settings
 from peft_atlas.methods.storage import adapter_bytes
-from peft_atlas.models.decoder import decoder_sites, load_decoder, parameter_counts
+from peft_atlas.models.decoder import folder_sites, load_decoder, parameter_counts
 from peft_atlas.models.llama import Llama
-from peft_atlas.models.llama_shape import read_shape
 from peft_atlas.rng import generator
 from peft_atlas.studies.decoder.config import DecoderConfig, DecoderTaskConfig
 from peft_atlas.studies.decoder.data.examples import Rows
@@ -99,7 +98,7 @@ def find_setting(name: str, model: Path, rank: int = RANK) -> StudySetting:
     AtlasError
         If no method has such a setting.
     """
-    found = study_settings(decoder_sites(read_shape(model)), Sizes(rank=rank, alpha=ALPHA_PER_RANK * rank))
+    found = study_settings(folder_sites(model), Sizes(rank=rank, alpha=ALPHA_PER_RANK * rank))
     settings = [replace(each, setting=_in_words(each.setting)) for each in found]
     named = {setting_name(setting.label, setting.setting): setting for setting in settings}
     if name not in named:

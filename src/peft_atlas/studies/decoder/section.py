@@ -6,15 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from peft_atlas.methods.names import setting_name
+from peft_atlas.figures.style import METHODS
 from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import ComparedTask, measured_rows
 from peft_atlas.report.tables import costs_of
-from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, LOSS
+from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, LOSS, cell_name
 from peft_atlas.studies.decoder.contrasts import AGAINST_FULL, chosen_runs
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
 from peft_atlas.studies.decoder.description import STUDY
+from peft_atlas.studies.decoder.jobs import RANK
 from peft_atlas.studies.decoder.packaged import PACKAGED_MODEL, task_in_words
 from peft_atlas.studies.decoder.tabulate import HERE
 
@@ -34,11 +35,19 @@ def blocks(material: Material) -> list[Block]:
     if cells.empty:
         return [Paragraph(f"No run of this study ended. {STUDY.about}")]
     found: list[Block] = [_intro(cells), *material.figures_of(study=STUDY.name)]
-    for task in dict.fromkeys(cells["task"]):
+    order = {name: place for place, name in enumerate(METHODS)}
+    cells = cells.sort_values(["role", "method"], key=lambda names: names.map(lambda each: _place(order, each)))
+    for task in sorted(cells["task"].unique()):
         own = cells[cells["task"] == task]
         found.append(_methods(own, material.tables["decoder_costs"]))
         found += _strata(own)
     return found
+
+
+def _place(order: dict[str, int], name: str) -> int:
+    """Return the place of a role or a method: methods, ranks, references, controls, and methods as in all figures."""
+    roles = {"method": 0, "rank": 1, "reference": 2, "control": 3}
+    return roles.get(name, order.get(name, len(order)))
 
 
 def _intro(cells: pd.DataFrame) -> Paragraph:
@@ -93,7 +102,8 @@ def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
 
 def _label(row: pd.Series[Any]) -> str:
     setting = None if pd.isna(row["setting"]) else str(row["setting"])
-    return setting_name(str(row["method"]), setting)
+    rank = "" if pd.isna(row["rank"]) or row["rank"] == RANK else f", rank {int(row['rank'])}"
+    return f"{cell_name(str(row['method']), setting)}{rank}"
 
 
 def _rate(row: pd.Series[Any]) -> str | None:

@@ -98,7 +98,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     _lines(plotted, axes[1], tasks)
     axes[0].set(title=f"Published, {_BASE_MODEL}", xlabel="Average accuracy (%)")
     axes[1].set(title=_ACCURACY, xlabel="Test accuracy (%)")
-    axes[2].set(title=_FORGOTTEN, xlabel="Rise of plain-text loss (nats)")
+    axes[2].set(title=_FORGOTTEN, xlabel="Rise of text loss (nats)")
     axes[2].axvline(0, color="0.5", linewidth=0.8, linestyle="--")
     for place, task in enumerate(tasks):
         face = "0.3" if place == 0 else "white"
