@@ -121,8 +121,7 @@ def _lines(plotted: pd.DataFrame, axis: Axes, tasks: Sequence[str]) -> None:
 
 
 def _line_name(row: Any) -> str:
-    name = str(row.name).replace("no adaptation ", "as it came, ").replace(" examples in the prompt", "-shot")
-    return f"{name} ({row.task})"
+    return str(row.name).replace("no adaptation ", "as it came, ").replace(" examples in the prompt", "-shot")
 
 
 def _in_order(rows: pd.DataFrame) -> list[str]:
@@ -146,8 +145,8 @@ def describe(plotted: pd.DataFrame) -> Description:
     )
     caption = (
         f"a: averages over tasks as ReFT (v3) prints them for {_BASE_MODEL}, without intervals. b: accuracy of "
-        f"{first['model']} after training, with lines for the model as it came and for counts of words. c: rise of "
-        f"its loss on plain text that is not trained on. Bars: {bars} ({counts}).{origin} Levels of a and b are not "
+        f"{first['model']} after training; lines ({first['task']}): the model as it came, and counts of words. c: rise "
+        f"of its loss on plain text that is not trained on. Bars: {bars} ({counts}).{origin} Levels of a and b are not "
         "comparable: models, tasks and amounts of training differ."
     )
     return Description(caption, _finding(measured))
