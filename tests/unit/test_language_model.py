@@ -17,6 +17,7 @@ from peft_atlas.methods.method import Members
 from peft_atlas.methods.texts import prompts as said_prompts
 from peft_atlas.models.decoder import SMALL, TOKEN_TABLES, random_llama
 from peft_atlas.rng import generator
+from peft_atlas.training import language_model
 from peft_atlas.training.checkpoint import Checkpoint
 from peft_atlas.training.finetune import FinetunePlan
 from peft_atlas.training.language_model import LanguageTuning, Prompted, choice_scores, score, text_loss
@@ -49,8 +50,10 @@ def loss_of(model, prompt, answer):
     return F.cross_entropy(logits, torch.tensor(answer), reduction="none"), logits.argmax(-1)
 
 
+@pytest.mark.parametrize("at_once", [1, 20, 400])
 @pytest.mark.parametrize("method", [LOW, FULL, TOP], ids=["LoRA", "full", "LoRA on the last layer"])
-def test_training_is_that_of_a_plain_loop(method):
+def test_training_is_that_of_a_plain_loop(method, at_once, monkeypatch):
+    monkeypatch.setattr(language_model, "_TOKENS_AT_ONCE", at_once)
     run, plain = tuned(method), attach(random_llama(SMALL, 0), method, Members(seeds=(3,)))
     optimizer = ScheduledAdamW(plain.trainable(), plain.rate_factors(), PLAN.learning_rate, 12, 1)
     train, expected = rows(22), []

@@ -164,7 +164,7 @@ def our_name(name: str) -> str:
 def check_weights(folder: Path, stated: Mapping[str, Any]) -> None:
     """Raise an AtlasError unless the files hold every weight of the encoder in its shape."""
     found = {our_name(name): entry for name, entry in weights_header(folder).items()}
-    check_tensors(folder, found, dict(_shapes(stated)), "encoder")
+    check_tensors(folder, found, dict(_shapes(stated)), "the encoder")
 
 
 def check_tensors(
@@ -174,7 +174,7 @@ def check_tensors(
     missing = [name for name in expected if name not in found]
     if missing:
         raise AtlasError(
-            f"{folder / WEIGHTS}: lacks {missing[0]} and {len(missing) - 1} more of the {network}; it has "
+            f"{folder / WEIGHTS}: lacks {missing[0]} and {len(missing) - 1} more of {network}; it has "
             f"{', '.join(sorted(found)[:2])[:120]}; allowed: weights that save_pretrained wrote"
         )
     for name, shape in expected.items():

@@ -182,7 +182,7 @@ def check_decoder(folder: Path) -> LlamaShape:
 def check_decoder_weights(folder: Path, shape: LlamaShape) -> None:
     """Raise an AtlasError unless the files hold every weight of the decoder in its shape."""
     found = {weight_name(name): entry for name, entry in weights_header(folder).items()}
-    check_tensors(folder, found, dict(weight_shapes(shape)), "decoder")
+    check_tensors(folder, found, dict(weight_shapes(shape)), "the decoder")
 
 
 def weight_name(name: str) -> str:

@@ -103,8 +103,8 @@ class EpochTraining(ABC, Generic[Given, Kept]):
         """Return rows after the frozen stages at the start, which no step will change."""
 
     @abstractmethod
-    def loss(self, rows: Tensor) -> Tensor:
-        """Return the mean loss of some training rows, in nats."""
+    def gradient(self, rows: Tensor) -> float:
+        """Compute the gradient of the mean loss of some training rows, and return that loss, in nats."""
 
     @abstractmethod
     def evaluate(self, part: Kept) -> tuple[float, float]:
@@ -174,7 +174,6 @@ class EpochTraining(ABC, Generic[Given, Kept]):
 
     def step(self, rows: Tensor) -> float:
         """Train on some rows and return the loss before it, in nats."""
-        loss = self.loss(rows)
-        loss.backward()
+        loss = self.gradient(rows)
         self._optimizer.step()
-        return float(loss.detach())
+        return loss

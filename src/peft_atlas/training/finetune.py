@@ -76,12 +76,14 @@ class Finetuning(EpochTraining[Labelled, Labelled]):
             )
         return Labelled(rows, part.labels, self._frozen)
 
-    def loss(self, rows: Tensor) -> Tensor:
-        """Return the mean cross-entropy of some training rows, in nats."""
+    def gradient(self, rows: Tensor) -> float:
+        """Compute the gradient of the mean cross-entropy of some training rows, and return that, in nats."""
         states, mask = self._train.rows.batch(rows)
         with self._precision():
             logits = self.model(states, mask, self._train.stages)
-        return F.cross_entropy(logits.float(), self._train.labels[rows])
+        loss = F.cross_entropy(logits.float(), self._train.labels[rows])
+        loss.backward()
+        return float(loss.detach())
 
     @torch.no_grad()
     def predict(self, part: Labelled) -> Evaluated:
