@@ -39,7 +39,8 @@ def main() -> None:
     asked = parser.parse_args()
     for seed_sd in (0.01, 0.02, 0.03):
         size = detectable(seed_sd, asked.seeds, asked.items, asked.comparisons)
-        sys.stdout.write(f"sd over seeds {100 * seed_sd:.0f} points: detectable with 80 % power {100 * size:.1f} points\n")
+        words = f"detectable with 80 % power {100 * size:.1f} points"
+        sys.stdout.write(f"sd over seeds {100 * seed_sd:.0f} points: {words}\n")
 
 
 if __name__ == "__main__":
