@@ -316,12 +316,14 @@ def test_a_released_run_is_read_as_it_was_written_with_version_machine_and_date(
 
 
 def tabulated(folder, **inputs):
-    outputs = {name: folder / f"{name}.parquet" for name in ("decoder", "decoder_costs", "answers", "cost_answers")}
+    outputs = {
+        name: folder / f"{name}.parquet" for name in ("decoder_cells", "decoder_costs", "answers", "cost_answers")
+    }
     published = folder / "published.parquet"
     write_table(PUBLISHED, [], published)
     tabulate_step(Step({"published": published, **inputs}, outputs, {"confidence": 0.95}))
     return (
-        read_table(DECODER, outputs["decoder"]),
+        read_table(DECODER, outputs["decoder_cells"]),
         read_table(DECODER_COSTS, outputs["decoder_costs"]),
         read_table(FINDINGS, outputs["answers"]),
     )
@@ -373,7 +375,9 @@ def test_the_section_says_where_its_numbers_are_from(cells, finished, tmp_path, 
     write_released(finished, tmp_path / "decoder", root, "a machine")
     released, costs, _ = tabulated(tmp_path, released=released_files(tmp_path / "decoder"))
     material = SimpleNamespace(
-        tables={"decoder": released, "decoder_costs": costs}, figures_of=lambda **_: [], findings=lambda *_, **__: []
+        tables={"decoder_cells": released, "decoder_costs": costs},
+        figures_of=lambda **_: [],
+        findings=lambda *_, **__: [],
     )
     assert available(material)
     intro, table = blocks(material)
@@ -381,7 +385,7 @@ def test_the_section_says_where_its_numbers_are_from(cells, finished, tmp_path, 
     first, *others = (row[0] for row in table.rows)
     assert first == "full"
     assert {"LoRA (all linear modules)", "(IA)3", "counts of words"} < set(others)
-    here = SimpleNamespace(tables={"decoder": cells, "decoder_costs": costs}, figures_of=lambda **_: [])
+    here = SimpleNamespace(tables={"decoder_cells": cells, "decoder_costs": costs}, figures_of=lambda **_: [])
     assert "not made on this machine" not in blocks(here)[0].text
 
 
@@ -393,7 +397,7 @@ def test_the_figure_has_intervals_and_room_for_both_tasks(root, tmp_path, preset
     both = [decoder_tables(tmp_path / task, task) for task in ("commonsense", "arithmetic")]
     runs, items = (pd.concat([each[name] for each in both], ignore_index=True) for name in ("runs", "items"))
     write_table(DECODER, decoder_cells(runs, items, 0.95, "this run"), tmp_path / "decoder.parquet")
-    known = {"decoder": read_table(DECODER, tmp_path / "decoder.parquet")}
+    known = {"decoder_cells": read_table(DECODER, tmp_path / "decoder.parquet")}
     module, style = load_figure("decoder_published"), FigureStyle(preset=preset)
     plotted = module.select({**known, "published": load_published(root / "data/published")})
     figure = draw_figure(module, plotted, style)

@@ -25,7 +25,7 @@ def ended(root, tmp_path_factory, fresh_session_project):
 
 
 def test_the_smoke_run_leaves_cells_findings_and_a_figure_and_has_nothing_more_to_do(ended):
-    cells = read_table(DECODER, ended.folder / "results/decoder.parquet")
+    cells = read_table(DECODER, ended.folder / "results/decoder_cells.parquet")
     assert set(cells["origin"]) == {"this run"}
     assert set(cells["role"]) == {"method", "reference", "control"}
     checks = [read_table(FINDINGS, path) for path in ended.folder.glob("results/findings/decoder_rows_*.parquet")]
@@ -50,7 +50,7 @@ def test_a_run_without_the_study_shows_the_released_one(fresh, tmp_path, root):
     jobs = fresh.jobs()
     assert "draw_decoder_published" in jobs
     assert not TRAINING & set(jobs)
-    done = fresh.snakemake("results/decoder.parquet", "figures/decoder_published.svg")
+    done = fresh.snakemake("results/decoder_cells.parquet", "figures/decoder_published.svg")
     assert done.returncode == 0, done.stdout
-    cells = read_table(DECODER, fresh.folder / "results/decoder.parquet")
+    cells = read_table(DECODER, fresh.folder / "results/decoder_cells.parquet")
     assert cells["origin"].str.startswith("released run, not made on this machine").all()

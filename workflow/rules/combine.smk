@@ -74,7 +74,7 @@ use rule _light_step as collect_findings with:
         **results("runs", "curves", "summary", "contrasts"),
         **results("published", "application_verdicts", "references"),
         **results("parameters", "memory", "predictions", "conflicts", *RECORD),
-        checks=[*outputs("checks"), *released_checks()],
+        checks=[*outputs("checks"), *RELEASED_CHECKS],
     output:
         **results("findings"),
     log:

@@ -21,10 +21,12 @@ DECODER_SETTINGS = {
 DECODER_HERE = decoder_jobs.NAME in STUDIES or is_asked_for(decoder_jobs.NAME)
 
 
-def released_checks():
-    """Return what the released run says, which a run of the study says itself."""
-    own = [decoder_jobs.ANSWERS, decoder_jobs.COST_ANSWERS]
-    return [] if decoder_jobs.NAME in STUDIES else own
+# What the released run says, which a run of the study says itself.
+RELEASED_CHECKS = (
+    []
+    if decoder_jobs.NAME in STUDIES
+    else [decoder_jobs.ANSWERS, decoder_jobs.COST_ANSWERS]
+)
 
 
 wildcard_constraints:
@@ -211,7 +213,7 @@ use rule _light_step as tabulate_decoder with:
         ),
         **results("published"),
     output:
-        **results("decoder", "decoder_costs"),
+        **results("decoder_cells", "decoder_costs"),
         answers=decoder_jobs.ANSWERS,
         cost_answers=decoder_jobs.COST_ANSWERS,
     log:

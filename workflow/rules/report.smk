@@ -36,7 +36,7 @@ REPORT_TABLES = [
         "application_verdicts",
         "references",
     ),
-    *("costs", "decoder", "decoder_costs"),
+    *("costs", "decoder_cells", "decoder_costs"),
     *RECORD,
 ]
 TEMPLATES = [
@@ -176,7 +176,7 @@ rule decoder_smoke:
         ],
         tables=PUBLISHED_FILES,
     output:
-        "results/decoder_smoke/results/decoder.parquet",
+        "results/decoder_smoke/results/decoder_cells.parquet",
     log:
         "logs/decoder_smoke.log",
     localrule: True

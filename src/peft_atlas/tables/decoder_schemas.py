@@ -15,7 +15,7 @@ _DECODER_CELL = (
 )
 _ORIGIN = _text("origin", "'this run', or version, machine and date of the released run that the row is of")
 DECODER = Contract(
-    "decoder",
+    "decoder_cells",
     1,
     ("task", "stratum", "method", "setting", "rank", "metric"),
     (

@@ -29,7 +29,7 @@ def decoder_answers(table: pd.DataFrame, runs: pd.DataFrame, published: pd.DataF
     Parameters
     ----------
     table
-        Cells, of the contract ``decoder``.
+        Cells, of the contract ``decoder_cells``.
     runs
         The runs that they are made of.
     published
@@ -78,7 +78,7 @@ def _learnt(own: pd.DataFrame) -> Iterator[Finding]:
         f"What does fine-tuning add on {task}?",
         ATLAS,
         "measured",
-        f"decoder: task={task}, metric={ACCURACY}, stratum={ALL_ROWS}",
+        f"decoder_cells: task={task}, metric={ACCURACY}, stratum={ALL_ROWS}",
         f"{scope(own)}, the methods end at {_span(methods['value'])} % of {int(best['rows'])} test rows. Without "
         f"training, or without the model: {listed}.{gain} What a control without a language "
         "model reaches needs no language; what shuffled answers reach is learnt from the frequency of answers alone.",
@@ -148,7 +148,7 @@ def _compared(
         f"{question} on {task}?",
         ATLAS,
         "measured",
-        f"decoder: task={task}, metric={metric}, role=method, stratum={ALL_ROWS}",
+        f"decoder_cells: task={task}, metric={metric}, role=method, stratum={ALL_ROWS}",
         f"{scope(own)}, {what[0].lower()}{what[1:]} of full fine-tuning is {level_of_full}. Less that, in "
         f"{_short(unit)}, with {first['difference_interval']} ({first['adjustment']}): {'; '.join(sentences)}. "
         f"{'; '.join(tail)[:1].upper()}{'; '.join(tail)[1:]}.",
@@ -191,7 +191,7 @@ def _order(own: pd.DataFrame, runs: pd.DataFrame, published: pd.DataFrame) -> It
         f"What carries over from the published table to {task}?",
         ATLAS,
         "measured",
-        f"decoder: task={task}, metric={ACCURACY}, role=method, stratum={ALL_ROWS}; "
+        f"decoder_cells: task={task}, metric={ACCURACY}, role=method, stratum={ALL_ROWS}; "
         f"published: table={PUBLISHED.get(task, 'none')}, task={_AVERAGE}, base_model={_MODEL}",
         f"{scope(own)}, {len(outcomes)} methods with {outcomes.shape[1]} seeds have an order that is {can} "
         f"(reliability {reliability:.2f}, at least {RELIABLE:g} wanted)."

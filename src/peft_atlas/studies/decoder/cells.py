@@ -58,7 +58,7 @@ def comparisons(runs: pd.DataFrame, items: pd.DataFrame, confidence: float) -> l
 
 
 def decoder_cells(runs: pd.DataFrame, items: pd.DataFrame, confidence: float, origin: str) -> list[Row]:
-    """Return rows of the contract ``decoder``.
+    """Return rows of the contract ``decoder_cells``.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ SETTING = "results/runs/decoder/{decoder_task}/{decoder_setting}/rank={decoder_r
 REFERENCE = "results/runs/decoder/{decoder_task}/references"
 SHUFFLE = "results/runs/decoder/{decoder_task}/shuffled"
 COUNTED = "results/runs/decoder/{decoder_task}/counted"
-TABLE, COST_TABLE = "results/decoder.parquet", "results/decoder_costs.parquet"
+TABLE, COST_TABLE = "results/decoder_cells.parquet", "results/decoder_costs.parquet"
 FIGURES = ("figures/decoder_published.svg",)
 BENCHMARKS = {
     "train_decoder": "results/benchmarks/train_decoder/{decoder_task}_{decoder_setting}_rank={decoder_rank}.tsv",

@@ -26,12 +26,12 @@ _FROM_4_BITS = (
 
 def available(material: Material) -> bool:
     """Return whether there are cells, of this run or of the released one."""
-    return "decoder" in material.tables and bool(len(material.tables["decoder"]))
+    return "decoder_cells" in material.tables and bool(len(material.tables["decoder_cells"]))
 
 
 def blocks(material: Material) -> list[Block]:
     """Return the study's figures, and its cells task by task."""
-    cells = material.tables["decoder"]
+    cells = material.tables["decoder_cells"]
     if cells.empty:
         return [Paragraph(f"No run of this study ended. {STUDY.about}")]
     found: list[Block] = [_intro(cells), *material.figures_of(study=STUDY.name)]
@@ -62,7 +62,7 @@ def _intro(cells: pd.DataFrame) -> Paragraph:
         "of tokens. What is forgotten is the rise of the loss on plain text that is not trained on. Intervals of "
         "accuracy differences hold for other seeds and other test rows; rows of one noun are taken as independent. "
         f"Holm's method adjusts tests over all methods and tasks.{packed}",
-        "decoder",
+        "decoder_cells",
     )
 
 

@@ -57,14 +57,14 @@ def tabulate_step(step: Step) -> None:
         runs, items, costs, origin = found.runs, found.items, found.costs, found.origin
         checks = _as_released(found.checks, origin)
     else:
-        for name in ("decoder", "decoder_costs"):
+        for name in ("decoder_cells", "decoder_costs"):
             step.write(name, [])
         _write(step, "answers", [])
         _write(step, "cost_answers", [])
         return
-    step.write("decoder", decoder_cells(runs, items, confidence, origin))
+    step.write("decoder_cells", decoder_cells(runs, items, confidence, origin))
     step.write("decoder_costs", list(cost_rows(runs, costs, origin)))
-    table, spent = (read_table(CONTRACTS[name], step.output(name)) for name in ("decoder", "decoder_costs"))
+    table, spent = (read_table(CONTRACTS[name], step.output(name)) for name in ("decoder_cells", "decoder_costs"))
     answers = decoder_answers(table, runs, step.read("published"), 1 - confidence)
     _write(step, "answers", [*answers, *checks])
     _write(step, "cost_answers", cost_answers(spent, table))

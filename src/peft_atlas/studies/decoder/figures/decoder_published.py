@@ -20,7 +20,7 @@ SPEC = FigureSpec(
     section="measured",
     study="decoder",
     order=30,
-    tables=("decoder", "published"),
+    tables=("decoder_cells", "published"),
     height=0.45,
     narrow_height=2.0,
     panels=(1, 3),
@@ -38,7 +38,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the published averages and the measured cells by panel, accuracies in percent."""
     import pandas as pd
 
-    cells = tables["decoder"]
+    cells = tables["decoder_cells"]
     cells = cells[(cells["stratum"] == "all") & cells["role"].isin(["method", "reference", "control"])]
     cells = cells[(cells["method"] != "shuffled labels") & (cells["method"] != "majority class")]
     panels = {"test_accuracy": _ACCURACY, "text_loss_change": _FORGOTTEN}
