@@ -203,15 +203,17 @@ use rule _light_step as train_counts with:
 
 use rule _light_step as tabulate_decoder with:
     input:
+        **results("published"),
         runs=decoder_jobs.run_files(DECODER, "runs") if DECODER_HERE else [],
         costs=decoder_jobs.run_files(DECODER, "costs") if DECODER_HERE else [],
         per_item=decoder_jobs.run_files(DECODER, "items") if DECODER_HERE else [],
         released=(
             []
             if DECODER_HERE
-            else [source(file) for file in released_files(ROOT / "data/released/decoder")]
+            else [
+                source(file) for file in released_files(ROOT / "data/released/decoder")
+            ]
         ),
-        **results("published"),
     output:
         **results("decoder_cells", "decoder_costs"),
         answers=decoder_jobs.ANSWERS,
