@@ -159,6 +159,8 @@ def _finding(measured: pd.DataFrame) -> str:
         low, high = rows["mean"].min(), rows["mean"].max()
         could = rows["detectable"].max()
         words = "" if could != could else f"; detectable with 80 % power: {could:.1f} points"
-        parts.append(f"on {task} the {len(rows)} methods end between {low:.1f} and {high:.1f} %{words}")
+        ends = f"between {low:.1f} and {high:.1f} %" if f"{low:.1f}" != f"{high:.1f}" else f"at {low:.1f} %"
+        who = f"the {len(rows)} methods end" if len(rows) > 1 else f"{rows['name'].iloc[0]} ends"
+        parts.append(f"on {task} {who} {ends}{words}")
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."
