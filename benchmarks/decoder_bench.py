@@ -25,7 +25,7 @@ from tokenizers import Tokenizer
 
 from peft_atlas.models.packaged_decoder import PACKAGED, fetch_decoder
 from peft_atlas.training.language_model import LanguageTuning, Prompted, score
-from peft_atlas.training.resource_usage import forget_peak, peak_megabytes
+from peft_atlas.training.resource_usage import forget_peak, peak_megabytes, release_memory
 
 FOLDER = Path(__file__).parent / "out" / "decoder"
 RATES, BATCH, EPOCHS = {"lora": 1e-3, "full": 1e-4}, 16, 1
@@ -72,6 +72,7 @@ def measure_atlas(method: str, train: Prompted, test: Prompted, seed: int) -> di
     attached = attach(model, lora if method == "lora" else FullFineTuning(sites.frozen), Members(seeds=(seed,)))
     plan = FinetunePlan(EPOCHS, BATCH, RATES[method])
     before = score(model, test).loss_per_token
+    release_memory()
     forget_peak()
     start, processor = time.perf_counter(), time.process_time()
     LanguageTuning(attached, train, plan, seed).train()
@@ -113,6 +114,7 @@ def measure_trainer(batch_size: int | None, train: Prompted, test: Prompted, see
                 for prompt, answer in zip(train.prompts, train.answers, strict=True)
             ],
         )
+        release_memory()
         forget_peak()
         start, processor = time.perf_counter(), time.process_time()
         trainer.train()
