@@ -1,6 +1,10 @@
 """Combine: all runs in one table, their means, comparisons, findings and costs."""
 
-COMBINING = ["combine_runs", "summarise_runs", "compare_sources", "collect_findings"]
+COMBINING = [
+    *("combine_runs", "summarise_runs", "compare_sources", "collect_findings"),
+    # In every run, with the released tables where the study is left out.
+    "tabulate_decoder",
+]
 
 
 use rule _light_step as combine_runs with:

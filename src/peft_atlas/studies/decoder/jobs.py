@@ -160,7 +160,6 @@ def outputs(config: StudyConfig) -> Outputs:
             *(BENCHMARKS["prepare_decoder"].format(decoder_task=task) for task in tasks),
             *(["results/benchmarks/fetch_decoder/all.tsv"] if is_fetched(own) else []),
             "results/benchmarks/fetch_things/all.tsv",
-            "results/benchmarks/tabulate_decoder/all.tsv",
         ),
         tables=(TABLE, COST_TABLE, *FIGURES),
     )
