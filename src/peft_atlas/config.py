@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_v
 from peft_atlas.config_types import Formats, Section, Seeds, sorted_unique
 from peft_atlas.errors import AtlasError
 from peft_atlas.studies.adaptation.config import AdaptationConfig
+from peft_atlas.studies.decoder.config import DecoderConfig
 from peft_atlas.studies.encoder.config import EncoderConfig
 from peft_atlas.studies.laboratory.config import LaboratoryConfig
 from peft_atlas.studies.notebook.config import NotebookConfig
@@ -92,6 +93,7 @@ class StudyConfig(Section):
     encoder: EncoderConfig = EncoderConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
     laboratory: LaboratoryConfig = LaboratoryConfig()
+    decoder: DecoderConfig = DecoderConfig()
     figures: FiguresConfig = FiguresConfig()
 
     @model_validator(mode="after")

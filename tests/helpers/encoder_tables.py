@@ -116,8 +116,8 @@ def _add(rows, cell, seed, correct, generator):
         )  # fmt: skip
         rows["curves"].append({**CURVES.blank(), **identity, **measured, "epoch": 2})
         if chosen:
-            own = [{"run_id": identity["run_id"], "row": row, "correct": bool(c)} for row, c in enumerate(correct)]
-            rows["items"].extend(own)
+            own = {**ITEMS.blank(), "run_id": identity["run_id"]}
+            rows["items"].extend({**own, "row": row, "correct": bool(c)} for row, c in enumerate(correct))
         spent = {"cpu_seconds": cell.seconds * generator.uniform(0.95, 1.05), "peak_memory_mb": cell.megabytes}
         names = {"rule": "finetune", "job": identity["run_id"], "run_id": identity["run_id"]}
         rows["costs"].append({**COSTS.blank(), **names, **spent})

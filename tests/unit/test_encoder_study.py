@@ -10,10 +10,10 @@ from peft_atlas.studies.encoder.checks import encoder_checks
 from peft_atlas.studies.encoder.controls import control_runs
 from peft_atlas.studies.encoder.jobs import CROSS_CHECKED, MAJORITY, TFIDF
 from peft_atlas.studies.encoder.run import find_setting
-from peft_atlas.studies.encoder.search import SearchPlan
 from peft_atlas.studies.encoder.train import SettingJob, train_setting
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import COSTS, CURVES, RUNS
+from peft_atlas.training.search import SearchPlan
 
 LORA = "LoRA (query, key, value)"
 

@@ -18,11 +18,11 @@ from peft_atlas.studies.encoder.data.sources import PACKAGED
 from peft_atlas.studies.encoder.jobs import CROSS_CHECKED, RANK, RANK_CURVE, slug, training_config
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL, PACKAGED_TASKS
 from peft_atlas.studies.encoder.run import Run, Trial, find_setting
-from peft_atlas.studies.encoder.search import LOST, SearchPlan, choose_rate
 from peft_atlas.studies.encoder.train import SettingJob, selected_rate, train_random, train_setting
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import COSTS, CURVES, ITEMS, RUNS
 from peft_atlas.training.resource_usage import forget_peak, peak_megabytes, release_memory
+from peft_atlas.training.search import LOST, SearchPlan, choose_rate
 
 LORA = "LoRA (query, key, value)"
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.studies.encoder.data.classes import check_classes, class_warnings, sizes_in_words
-from peft_atlas.studies.encoder.data.columns import is_blank
-from peft_atlas.studies.encoder.data.normal_form import digest, normalised
 from peft_atlas.studies.encoder.data.prepare import labelled_texts
 from peft_atlas.studies.encoder.data.sources import Source, load_source, read_source
+from peft_atlas.texts.columns import is_blank
+from peft_atlas.texts.normal_form import digest, normalised
 
 CELLS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12)
 PAIRS = st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=20)

@@ -14,8 +14,8 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.models.bert import load_bert
 from peft_atlas.models.encoder import load_encoder, parameter_count
 from peft_atlas.models.folder import check_folder, usable_positions, weight_files
+from peft_atlas.packages import Package, check_fetched, wheel
 from peft_atlas.studies.encoder.data.model import fetch_model
-from peft_atlas.studies.encoder.data.packages import Package, check_fetched, wheel
 
 COMMON = {
     "vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,

@@ -13,10 +13,10 @@ from peft_atlas.studies.encoder.peft_method import peft_setting
 from peft_atlas.studies.encoder.preflight import preflight
 from peft_atlas.studies.encoder.rows import rows_of_refusal
 from peft_atlas.studies.encoder.run import Run, Trial, find_setting
-from peft_atlas.studies.encoder.search import SearchPlan
 from peft_atlas.studies.encoder.train import SettingJob, refusal_of, train_setting
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import COSTS, CURVES, ITEMS, RUNS
+from peft_atlas.training.search import SearchPlan
 
 QKV = ["query", "key", "value"]
 IA3 = {

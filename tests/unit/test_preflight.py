@@ -20,11 +20,11 @@ from peft_atlas.studies.encoder.data.sources import Source
 from peft_atlas.studies.encoder.data.text import SplitSizes
 from peft_atlas.studies.encoder.jobs import MAJORITY, TFIDF
 from peft_atlas.studies.encoder.preflight import check_device, preflight
-from peft_atlas.studies.encoder.search import SearchPlan
 from peft_atlas.studies.encoder.text_checks import rows_check
 from peft_atlas.studies.encoder.train import SettingJob, find_setting, train_setting
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import RUNS
+from peft_atlas.training.search import SearchPlan
 
 SMALL = {"train_examples": 20, "validation_examples": 5, "test_examples": 10, "max_length": 16}
 

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.packages import Package, fetch
 from peft_atlas.studies.encoder.data.example_contract import EXAMPLES
 from peft_atlas.studies.encoder.data.examples import read_texts
 from peft_atlas.studies.encoder.data.model import fetch_model
 from peft_atlas.studies.encoder.data.near import near_duplicates
-from peft_atlas.studies.encoder.data.normal_form import normalised
-from peft_atlas.studies.encoder.data.packages import Package, fetch
 from peft_atlas.studies.encoder.data.prepare import prepare
 from peft_atlas.studies.encoder.data.sources import Source, read_source
 from peft_atlas.studies.encoder.data.text import SplitSizes, clean, shared_texts, split
 from peft_atlas.studies.encoder.text_checks import leakage_check
 from peft_atlas.tables.contract import write_table
+from peft_atlas.texts.normal_form import normalised
 
 MANY = pd.DataFrame({"text": [f"text number {n}" for n in range(200)], "label": ["a", "b"] * 100})
 FEW = SplitSizes(20, 5, 10)

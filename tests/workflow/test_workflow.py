@@ -16,9 +16,12 @@ ANALYSIS = {"combine_runs", "summarise_runs", "compare_sources", "collect_findin
 
 
 def test_everything_is_made(smoked):
+    # The smoke study leaves the decoder out, whose tables are those of a released run, where there is one.
+    absent = [] if (smoked.folder / "data/released/decoder").is_dir() else ["decoder"]
     for name, contract in CONTRACTS.items():
-        assert len(read_table(contract, smoked.folder / f"results/{name}.parquet")), name
-    for spec in all_figures():
+        rows = len(read_table(contract, smoked.folder / f"results/{name}.parquet"))
+        assert bool(rows) == (name.partition("_")[0] not in absent), name
+    for spec in (spec for spec in all_figures() if spec.study not in absent):
         for ending in ("pdf", "svg", "png", "csv", "json", "txt", "tex"):
             assert (smoked.folder / f"figures/{spec.name}.{ending}").stat().st_size
     for name in ("report.html", "report.md", "headlines.txt"):

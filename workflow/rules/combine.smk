@@ -2,7 +2,11 @@
 
 from peft_atlas.tables.configuration_mark import configuration_digest
 
-COMBINING = ["combine_runs", "summarise_runs", "compare_sources", "collect_findings"]
+COMBINING = [
+    *("combine_runs", "summarise_runs", "compare_sources", "collect_findings"),
+    # In every run, with the released tables where the study is left out.
+    "tabulate_decoder",
+]
 
 
 use rule _light_step as combine_runs with:
@@ -53,7 +57,8 @@ use rule _light_step as summarise_runs with:
         confidence=CONFIG.statistics.confidence,
         margin=CONFIG.adaptation.equivalence_margin,
         questions={
-            "encoder": CONFIG.encoder.primary.model_dump(include={"method", "margin"})
+            "decoder": {},
+            "encoder": CONFIG.encoder.primary.model_dump(include={"method", "margin"}),
         },
     message:
         "computing means, intervals and paired comparisons over seeds"
@@ -81,7 +86,7 @@ use rule _light_step as collect_findings with:
         **results("published", "application_verdicts", "references"),
         **results("parameters", "memory", "predictions", "conflicts", *RECORD),
         **results(*ADDED_TABLES),
-        checks=outputs("checks"),
+        checks=[*outputs("checks"), *RELEASED_CHECKS],
     output:
         **results("findings"),
     log:

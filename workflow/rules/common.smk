@@ -64,6 +64,12 @@ OUTPUTS = {study.name: study.part("jobs").outputs(CONFIG) for study in all_studi
 STUDIES = [study.name for study in studies_of(CONFIG.studies)]
 # Tables of which a run need not have any.
 ADDED_TABLES = ADDED if "added" in STUDIES else ()
+# Studies of which a run that leaves them out shows the released tables.
+RELEASED = [
+    study.name
+    for study in all_studies()
+    if study.released and (ROOT / "data/released" / study.name).is_dir()
+]
 
 
 def outputs(kind):

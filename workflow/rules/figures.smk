@@ -2,7 +2,10 @@
 
 from peft_atlas.figures.spec import all_figures, load_figure
 
-FIGURES = {spec.name: spec for spec in all_figures() if spec.study in STUDIES}
+# A study that was not run may show its released tables.
+FIGURES = {
+    spec.name: spec for spec in all_figures() if spec.study in {*STUDIES, *RELEASED}
+}
 # An opt-in study, which is a target of its own, draws its figures without the rest of a run.
 OPT_IN = {study.name for study in all_studies() if study.opt_in}
 DRAWN = {spec.name: spec for spec in all_figures() if spec.study in {*STUDIES, *OPT_IN}}

@@ -37,7 +37,7 @@ REPORT_TABLES = [
         "application_verdicts",
         "references",
     ),
-    "costs",
+    *("costs", "decoder_cells", "decoder_costs"),
     *RECORD,
     *ADDED_TABLES,
 ]
@@ -195,3 +195,42 @@ rule smoke:
     shell:
         "{params.python:q} -m snakemake --snakefile {params.snakefile:q} --directory {params.folder:q}"
         " --configfile {params.config:q} --cores {threads} > {log} 2>&1"
+
+
+rule decoder_smoke:
+    input:
+        library=sorted(
+            {
+                source(file)
+                for package in ("peft_atlas", "snakemake_logger_plugin_atlas")
+                for file in (SOURCES / package).rglob("*.py")
+            }
+        ),
+        workflow=[
+            source(path)
+            for pattern in ("rules/*.smk", "scripts/*.py", "decoder_smoke.yaml")
+            for path in sorted((ROOT / "workflow").glob(pattern))
+        ],
+        tables=PUBLISHED_FILES,
+    output:
+        "results/decoder_smoke/results/decoder_cells.parquet",
+    log:
+        "logs/decoder_smoke.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: workflow.cores
+    resources:
+        **LIGHT,
+        mem_mb=megabytes(2000),
+        runtime=10,
+    params:
+        python=sys.executable,
+        snakefile=str(ROOT / "Snakefile"),
+        config=str(ROOT / "workflow/decoder_smoke.yaml"),
+        folder=lambda wildcards, output: Path(output[0]).parents[1],
+    message:
+        "running the decoder study on a random model, in results/decoder_smoke"
+    shell:
+        "{params.python:q} -m snakemake --snakefile {params.snakefile:q} --directory {params.folder:q}"
+        " --configfile {params.config:q} --cores {threads} decoder > {log} 2>&1"

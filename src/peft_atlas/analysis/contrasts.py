@@ -56,6 +56,7 @@ class Comparison:
     shift_rank: int | None = None
     train_examples: int | None = None
     metric: str = METRIC
+    unit: str = UNIT
     margin: float | None = None
     role: Role = PRIMARY
 
@@ -67,8 +68,8 @@ class Comparison:
     def estimate(self, confidence: float) -> Estimate:
         """Return the mean difference with its interval."""
         left, right = self._aligned()
-        # All metrics that are compared are fractions.
-        return paired_difference(left.to_numpy(), right.to_numpy(), confidence).within(-1, 1)
+        found = paired_difference(left.to_numpy(), right.to_numpy(), confidence)
+        return found.within(-1, 1) if self.unit == UNIT else found
 
     def p_equivalence(self) -> float | None:
         """Return the p of equivalence within the margin, unadjusted; None where no margin is set."""
@@ -148,9 +149,9 @@ def _identity(study: str, comparison: Comparison) -> dict[str, Any]:
     """Return the columns that say what is compared."""
     names = (
         *("question", "task", "method", "setting", "rank", "alpha", "shift_rank", "train_examples", "metric"),
-        *("reference", "margin", "role"),
+        *("reference", "margin", "role", "unit"),
     )
-    return {"study": study, "unit": UNIT, **{name: getattr(comparison, name) for name in names}}
+    return {"study": study, **{name: getattr(comparison, name) for name in names}}
 
 
 def _estimated(estimate: Estimate, interval: str) -> dict[str, Any]:

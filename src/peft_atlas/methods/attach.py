@@ -62,6 +62,7 @@ class Attached:
         chosen = sorted(_targets(model, method, head), key=lambda place: -place.name.count("."))
         wrapped = [(place, method.wrap(place.module, place.name, members)) for place in chosen]
         watched = {place.name: wrapper for place, wrapper in wrapped if wrapper is not place.module}
+        method.begin(model, watched)
         self._hooks = method.watch(model, watched)
         self._network = {self._name(each): each.parameter for each in trained}
         self._ledger = Ledger.of(model)

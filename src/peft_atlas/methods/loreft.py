@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,9 @@ from peft_atlas.methods.texts import Texts
 from peft_atlas.methods.wrapper import Wrapper
 from peft_atlas.population import Draws, member_linear, over_batch
 
+Start = Literal["published", "identity"]
+STARTS: tuple[str, ...] = get_args(Start)
+
 
 class Intervention(nn.Module):
     """An edit of hidden representations within a subspace, ``h + R^T (W h + b - R h)`` (arXiv:2404.03592, eq. 2).
@@ -27,7 +30,7 @@ class Intervention(nn.Module):
     leaves that. (torch's own ``parametrizations.orthogonal``, which pyreft uses, takes the whole part of a
     diagonal that must stay at one, so that any weight decay turns R into zeros.) R starts as the basis of a
     normal draw, W and b uniform in ``±1/sqrt(width)`` as the authors' code has them: so LoReFT does not start as
-    the identity.
+    the identity, unless W is to start as R and b as zero.
 
     Parameters
     ----------
@@ -41,9 +44,13 @@ class Intervention(nn.Module):
         Place in the network; keys the random streams.
     like
         A tensor whose dtype and device the parameters take.
+    identity
+        Whether W starts as R and b as zero, so that the edit is zero bit for bit.
     """
 
-    def __init__(self, width: int, r: int, members: Members, name: str, like: Tensor) -> None:
+    def __init__(
+        self, width: int, r: int, members: Members, name: str, like: Tensor, *, identity: bool = False
+    ) -> None:
         super().__init__()
         check_whole("r", r, width, "width")
 
@@ -53,6 +60,10 @@ class Intervention(nn.Module):
         self.rotation = nn.Parameter(draws("rotation").normal((width, r)))
         self.weight = nn.Parameter(draws("weight").uniform((r, width), width**-0.5))
         self.bias = nn.Parameter(draws("bias").uniform((r,), width**-0.5))
+        if identity:
+            with torch.no_grad():
+                self.weight.copy_(self.subspace().mT)
+                self.bias.zero_()
 
     def subspace(self) -> Tensor:
         """Return R^T, orthonormal columns, shape ``(*population, width, r)``."""
@@ -127,6 +138,9 @@ class LoReFT(Method):
         reads from left to right does not know which positions are the last before a text has ended, and would edit
         others when it generates: there the first positions alone are edited, unless `texts.prompts` says where
         each prompt ends, whose first and last positions are then edited, as the authors do.
+    start
+        "published": W and b are drawn as in the authors' code, which takes an r-dimensional part out of every h.
+        "identity": W starts as R and b as zero, so that the network starts as its base; deep ones need it.
     """
 
     name: ClassVar[str] = "LoReFT"
@@ -135,11 +149,15 @@ class LoReFT(Method):
     target_modules: Patterns = ("layer.*",)
     width: int | None = None
     edges: int | None = None
+    start: Start = "published"
+    # How it started is seen from no trained adapter.
+    inert: ClassVar[frozenset[str]] = Method.inert | {"start"}
 
     @classmethod
     def study_settings(cls, sites: Sites, sizes: Sizes) -> Sequence[StudySetting]:
         """Return LoReFT on the output of every block, at all positions."""
-        return [StudySetting(cls.name, None, cls(sizes.rank, sites.blocks, sites.width))]
+        start: Start = "identity" if sites.identity_start else "published"
+        return [StudySetting(cls.name, None, cls(sizes.rank, sites.blocks, sites.width, start=start))]
 
     def _width(self, base: nn.Module) -> int:
         """Return the width of a module's output."""
@@ -153,8 +171,11 @@ class LoReFT(Method):
         """Return a module with its output edited."""
         if self.edges is not None:
             check_whole("edges", self.edges)
-        start = like(base, self.name)
-        return Edited(base, Intervention(self._width(base), self.r, members, name, start), self.edges)
+        if self.start not in STARTS:
+            raise AtlasError(f"start = {self.start!r}: allowed: {', '.join(STARTS)}")
+        identity, values = self.start == "identity", like(base, self.name)
+        intervention = Intervention(self._width(base), self.r, members, name, values, identity=identity)
+        return Edited(base, intervention, self.edges)
 
     def watch(self, model: nn.Module, wrapped: Mapping[str, nn.Module]) -> list[RemovableHandle]:
         """Return the hook by which the edited modules learn where each text begins and ends."""

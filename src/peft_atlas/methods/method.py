@@ -46,6 +46,14 @@ class Sites:
         Modules whose output is a hidden representation.
     width
         Width of that representation; None where the blocks are linear and say so themselves.
+    key_width
+        Width of the keys where it is another: with grouped queries they are narrower. None where it is not.
+    frozen
+        Modules that stay as they are even where everything learns.
+    prefix_tokens
+        Tokens of a real text, whose keys and values a prefix starts from; none for a random start.
+    identity_start
+        Whether methods that can start as the identity do, though they were published with a random start.
     """
 
     linear: tuple[str, ...]
@@ -57,6 +65,10 @@ class Sites:
     attention_modules: tuple[str, ...]
     blocks: tuple[str, ...]
     width: int | None
+    key_width: int | None = None
+    frozen: tuple[str, ...] = ()
+    prefix_tokens: tuple[int, ...] = ()
+    identity_start: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,9 @@ class Method(ABC):
     def watch(self, model: nn.Module, wrapped: Mapping[str, nn.Module]) -> list[RemovableHandle]:
         """Return the hooks on a network by which the method learns what its wrapped modules are not given."""
         return []
+
+    def begin(self, model: nn.Module, wrapped: Mapping[str, nn.Module]) -> None:  # noqa: B027
+        """Set what a start takes from the network, which is still as it was, on its wrapped modules."""
 
     def rate_factor(self, parameter: str) -> float:
         """Return what the learning rate of a trained parameter is multiplied by."""

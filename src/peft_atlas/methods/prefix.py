@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -25,6 +25,20 @@ from peft_atlas.population import Draws
 _TABLE = "prompt_embeddings"
 # peft wraps no module of the network for a prefix, so that its names are a step shorter than elsewhere.
 _OUTSIDE = "base_model."
+
+
+class _RecordKeys(TorchFunctionMode):
+    """While active, keeps keys and values of the last call of ``scaled_dot_product_attention``."""
+
+    def __init__(self) -> None:
+        self.keys, self.values = torch.empty(0), torch.empty(0)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is F.scaled_dot_product_attention:
+            named = {**dict(zip(("query", "key", "value"), args, strict=False)), **kwargs}
+            self.keys, self.values = named["key"].clone(), named["value"].clone()
+        return func(*args, **kwargs)
 
 
 class _PrependPrefix(TorchFunctionMode):
@@ -79,6 +93,11 @@ def _heads(prefix: Tensor, like: Tensor) -> Tensor:
     if own != heads:
         split = split.repeat_interleave(heads // own, dim=-3)
     return split.to(like.dtype).expand(*like.shape[:-2], *split.shape[-2:])
+
+
+def _flat(states: Tensor) -> Tensor:
+    """Return keys or values of one text, shape ``(1, heads, tokens, head_width)``, as ``(tokens, width)``."""
+    return states[0].transpose(0, 1).flatten(1)
 
 
 def _prefixed_mask(mask: Tensor | None, causal: bool, query: Tensor, key: Tensor, tokens: int) -> Tensor | None:
@@ -156,6 +175,10 @@ class PrefixTuning(Method):
         Patterns of the attention modules.
     width
         Width of the keys: of grouped-query attention that of its key and value heads, not of its queries.
+    start_tokens
+        Tokens of a real text, as many as ``num_virtual_tokens``, whose keys and values are the start, as the paper
+        advises (section 7.5): the network then starts as its base after that text. None for `peft`'s start, normal
+        draws, which a deep network does not recover from. The network must take token ids as its first argument.
     """
 
     name: ClassVar[str] = "PrefT"
@@ -164,13 +187,16 @@ class PrefixTuning(Method):
     num_virtual_tokens: int = 10
     target_modules: Patterns = ("attention.self",)
     width: int = 768
+    start_tokens: tuple[int, ...] = ()
 
     @classmethod
     def study_settings(cls, sites: Sites, sizes: Sizes) -> Sequence[StudySetting]:
         """Return prefix tuning of every attention module; none where the network has no attention."""
         if not sites.attention_modules or sites.width is None:
             return []
-        return [StudySetting(cls.name, None, cls(sizes.virtual_tokens, sites.attention_modules, sites.width))]
+        width = sites.key_width or sites.width
+        tokens, start = sizes.virtual_tokens, sites.prefix_tokens[: sizes.virtual_tokens]
+        return [StudySetting(cls.name, None, cls(tokens, sites.attention_modules, width, start))]
 
     def wrap(self, base: nn.Module, name: str, members: Members) -> Prefixed:
         """Return an attention module with a prefix."""
@@ -184,6 +210,55 @@ class PrefixTuning(Method):
             Draws((), members.seeds, f"adapter/{name}/{part}", start).normal(shape) for part in ("keys", "values")
         )
         return Prefixed(base, keys, values)
+
+    @torch.no_grad()
+    def begin(self, model: nn.Module, wrapped: Mapping[str, nn.Module]) -> None:
+        """Set keys and values to those that the network makes of the start's tokens."""
+        if not self.start_tokens:
+            return
+        if len(self.start_tokens) != self.num_virtual_tokens:
+            raise AtlasError(
+                f"start_tokens: {len(self.start_tokens)} tokens; allowed: none, or {self.num_virtual_tokens}, as "
+                "num_virtual_tokens"
+            )
+        for wrapper, (keys, values) in zip(wrapped.values(), self._recorded(model, wrapped), strict=True):
+            assert isinstance(wrapper, Prefixed)
+            wrapper.keys.copy_(keys)
+            wrapper.values.copy_(values)
+
+    def _recorded(self, model: nn.Module, wrapped: Mapping[str, nn.Module]) -> list[tuple[Tensor, Tensor]]:
+        """Return the keys and values of the start's tokens in each wrapped module, shape ``(tokens, width)``."""
+        device = next(model.parameters()).device
+        ids = torch.tensor([self.start_tokens], device=device)
+        if ids.is_meta:
+            return [(wrapper.keys, wrapper.values) for wrapper in wrapped.values()]  # type: ignore[misc]
+        found: dict[str, tuple[Tensor, Tensor]] = {}
+        record = _RecordKeys()
+
+        def keep(name: str) -> Callable[..., None]:
+            def hook(*_: Any) -> None:
+                found[name] = (_flat(record.keys), _flat(record.values))
+
+            return hook
+
+        hooks = [module.base.register_forward_hook(keep(name)) for name, module in wrapped.items()]  # type: ignore[union-attr]
+        modes = [(module, module.training) for module in model.modules()]
+        try:
+            with record:
+                model.eval()(ids)
+        finally:
+            for module, training in modes:
+                module.training = training
+            for each in hooks:
+                each.remove()
+        for name in wrapped:
+            shape = tuple(found[name][0].shape) if name in found else None
+            if shape != (self.num_virtual_tokens, self.width):
+                raise AtlasError(
+                    f"start_tokens: keys of {name} are of shape {shape}; allowed: "
+                    f"{(self.num_virtual_tokens, self.width)}, one for each token"
+                )
+        return [found[name] for name in wrapped]
 
     def watch(self, model: nn.Module, wrapped: Mapping[str, nn.Module]) -> list[RemovableHandle]:
         """Return the hooks that move the positions of a network of `transformers` behind the prefix."""

@@ -98,17 +98,27 @@ def prompts(model: nn.Module, lengths: Tensor) -> Iterator[None]:
     AtlasError
         If nothing in the network asks for it.
     """
-    held = (vars(module).get("texts") for module in model.modules())
-    asking = {id(texts): texts for texts in held if isinstance(texts, Texts)}
+    asking = _asking(model)
     if not asking:
         raise AtlasError("prompts: nothing attached to the network edits edges of texts")
-    for texts in asking.values():
+    for texts in asking:
         texts.prompts = lengths
     try:
         yield
     finally:
-        for texts in asking.values():
+        for texts in asking:
             texts.prompts = None
+
+
+def asks_for_prompts(model: nn.Module) -> bool:
+    """Return whether something attached to a network edits texts, so that `prompts` may be said."""
+    return bool(_asking(model))
+
+
+def _asking(model: nn.Module) -> list[Texts]:
+    """Return what the edited modules of a network read, each once."""
+    held = (vars(module).get("texts") for module in model.modules())
+    return list({id(texts): texts for texts in held if isinstance(texts, Texts)}.values())
 
 
 def _padding(given: dict[str, Any]) -> Tensor | None:

@@ -46,7 +46,7 @@ def check_folder(folder: Path, max_length: int) -> None:
     if max_length > positions:
         raise AtlasError(f"encoder.max_length = {max_length}: allowed: at most {positions}, the positions of {folder}")
     check_weights(folder, stated)
-    _check_tokenizer(folder, stated["vocab_size"])
+    check_tokenizer(folder, stated["vocab_size"])
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -62,9 +62,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     if family not in FAMILIES:
         raise AtlasError(f"model {folder}: model_type = {str(family)[:40]!r}: allowed: {', '.join(FAMILIES)}")
     for name in _SIZES:
-        _check_size(folder, name, stated.get(name))
+        check_size(folder, name, stated.get(name))
     for name, usual in (("max_position_embeddings", 512), ("type_vocab_size", 2)):
-        _check_size(folder, name, stated.setdefault(name, usual))
+        check_size(folder, name, stated.setdefault(name, usual))
     _check_built(folder, stated)
     if stated["hidden_size"] % stated["num_attention_heads"]:
         raise AtlasError(
@@ -74,7 +74,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     return stated
 
 
-def _check_size(folder: Path, name: str, value: object) -> None:
+def check_size(folder: Path, name: str, value: object) -> None:
+    """Raise an AtlasError unless a size in ``config.json`` is a whole number within reason."""
     largest = _MAX_LAYERS if name == "num_hidden_layers" else _MAX_SIZE
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
         raise AtlasError(f"{folder}/{CONFIG}: {name} = {str(value)[:40]}: allowed: a whole number from 1 to {largest}")
@@ -163,14 +164,18 @@ def our_name(name: str) -> str:
 
 def check_weights(folder: Path, stated: Mapping[str, Any]) -> None:
     """Raise an AtlasError unless the files hold every weight of the encoder in its shape."""
-    found: dict[str, Any] = {}
-    for name in shards(folder):
-        found |= {our_name(key): value for key, value in _header(folder / name).items()}
-    expected = dict(_shapes(stated))
+    found = {our_name(name): entry for name, entry in weights_header(folder).items()}
+    check_tensors(folder, found, dict(_shapes(stated)), "the encoder")
+
+
+def check_tensors(
+    folder: Path, found: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]], network: str
+) -> None:
+    """Raise an AtlasError unless the headers of a folder's files have every weight of a network in its shape."""
     missing = [name for name in expected if name not in found]
     if missing:
         raise AtlasError(
-            f"{folder / WEIGHTS}: lacks {missing[0]} and {len(missing) - 1} more of the encoder; it has "
+            f"{folder / WEIGHTS}: lacks {missing[0]} and {len(missing) - 1} more of {network}; it has "
             f"{', '.join(sorted(found)[:2])[:120]}; allowed: weights that save_pretrained wrote"
         )
     for name, shape in expected.items():
@@ -178,6 +183,11 @@ def check_weights(folder: Path, stated: Mapping[str, Any]) -> None:
             given = f"{found[name].get('dtype')} {found[name].get('shape')}"
             allowed = f"{list(shape)} of {', '.join(_DTYPES)}, as {CONFIG} states"
             raise AtlasError(f"{folder}: weight {name} is {given[:80]}; allowed: {allowed}")
+
+
+def weights_header(folder: Path) -> dict[str, Any]:
+    """Return type, shape and place of every tensor in a folder's weights, by its name in the file."""
+    return {key: value for name in shards(folder) for key, value in _header(folder / name).items()}
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -269,7 +279,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         raise AtlasError(f"{folder / TOKENIZER}: is no tokenizer ({cause}); allowed: one by save_pretrained") from None
 
 
-def _check_tokenizer(folder: Path, rows: int) -> None:
+def check_tokenizer(folder: Path, rows: int) -> None:
     """Raise an AtlasError if the tokenizer has an id beyond the table of embeddings."""
     words = read_tokenizer(folder)
     # Special tokens of a template are in a text, though perhaps in no vocabulary.

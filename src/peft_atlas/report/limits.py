@@ -29,8 +29,8 @@ def limits(material: Material) -> tuple[str, ...]:
 
 
 def _seeds(runs: pd.DataFrame) -> pd.Series[int]:
-    """Return the smallest number of seeds of any cell at a chosen rate, by study."""
-    chosen = runs[runs["selected"].fillna(value=True)]
+    """Return the smallest number of seeds of any method at a chosen rate, by study."""
+    chosen = runs[runs["selected"].fillna(value=True) & ~runs["method"].isin(CONTROLS)]
     cells = ["study", "experiment", "task", "method", "setting", "rank", "alpha", "shift_rank", "train_examples"]
     counts = chosen.groupby(cells, dropna=False)["seed"].nunique()
     return counts.groupby("study").min()

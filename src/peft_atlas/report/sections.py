@@ -76,6 +76,9 @@ def _study(study: Study, material: Material) -> Section:
     if study.name in material.studies:
         own: list[Block] = [*study.part("section").blocks(material), *_advice_left(study, material)]
         return Section(study.name, study.title, [*own, *own_answers(material, study)])
+    if study.released and study.part("section").available(material):
+        shown = [*study.part("section").blocks(material), *own_answers(material, study)]
+        return Section(study.name, f"{study.title} (released run)", shown)
     if study.name in material.pending:
         running = Paragraph(f"Still running. {study.about} This page is rewritten when it ends.")
         return Section(study.name, f"{study.title} (still running)", [running])

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 _PENDING = "update pending"
+# Tells the jobs of a run, which have commands of their own, what the run was asked for.
+_ASKED = "PEFT_ATLAS_ASKED_FOR"
+
+
+def is_asked_for(target: str) -> bool:
+    """Return whether the command that this run began with names a target, in the run's local jobs as well."""
+    return target in os.environ.setdefault(_ASKED, " ".join(sys.argv[1:])).split()
 
 
 def unfinished_outputs(since: float) -> list[str]:

@@ -108,6 +108,9 @@ class Study:
         Whether a default run leaves it out.
     needs
         Pattern of files, relative to the folder of the run, without which there is no such study.
+    released
+        Whether a run that leaves it out shows its released tables, from ``data/released/<name>``. Its figures, answers
+        and section then rest on tables of its own, and ``section.available(material)`` says whether there are rows.
     """
 
     name: str
@@ -122,6 +125,7 @@ class Study:
     chapter: bool = False
     opt_in: bool = False
     needs: str = ""
+    released: bool = False
 
     def part(self, name: str) -> ModuleType:
         """Import one of the study's modules, for example ``contrasts``."""

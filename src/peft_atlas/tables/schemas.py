@@ -8,6 +8,7 @@ from peft_atlas.tables.columns import integer as _integer
 from peft_atlas.tables.columns import number as _number
 from peft_atlas.tables.columns import text as _text
 from peft_atlas.tables.contract import FLAG, Column, Contract
+from peft_atlas.tables.decoder_schemas import DECODER_CONTRACTS
 from peft_atlas.tables.record_schemas import RECORD_CONTRACTS
 
 # stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares;
@@ -48,7 +49,7 @@ _INTERVAL = (
 
 RUNS = Contract(
     "runs",
-    4,
+    5,
     ("run_id",),
     (
         _text("run_id", "identifies the run: study/experiment/task/method/settings/seed"),
@@ -75,6 +76,8 @@ RUNS = Contract(
             "mean cosine of held-out texts' embeddings, before to after",
             limits=(-1.001, 1.001),
         ),
+        _number("text_loss_before", "loss of a language model on plain text before training", "nats per token"),
+        _number("text_loss", "the same after training", "nats per token"),
         _integer("adapter_bytes", "size of the saved adapter, without the head", "bytes"),
         _text("device", "device used for training"),
         _text("torch_version", "version of torch used for training"),
@@ -98,12 +101,14 @@ CURVES = Contract(
 )
 ITEMS = Contract(
     "items",
-    1,
+    2,
     ("run_id", "row"),
     (
         _text("run_id", "run of the runs table"),
         _integer("row", "place of the text in the test split, from 0, in the order of digests", required=True),
-        Column("correct", FLAG, "the run classifies the text rightly", required=True),
+        Column("correct", FLAG, "the run classifies the text, or answers it, rightly", required=True),
+        _text("stratum", "kind of the text, where the task has kinds", required=False),
+        _number("loss", "cross-entropy of the right answer, where the task has answers", "nats per token"),
     ),
 )
 SUMMARY = Contract(
@@ -410,6 +415,6 @@ CONTRACTS = {
     contract.name: contract
     for contract in (
         RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, PREDICTIONS,
-        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES, *RECORD_CONTRACTS, ADDED_RUNS,
+        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES, *DECODER_CONTRACTS, *RECORD_CONTRACTS, ADDED_RUNS,
     )
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +41,15 @@ class Ragged:
         mask = place < lengths[:, None]
         states = self.values[torch.where(mask, starts[:, None] + place, 0)]
         return states * mask.reshape(*mask.shape, *[1] * (states.dim() - 2)), mask
+
+    def mapped(self, run: Callable[[Tensor, Tensor], Tensor], batch_size: int) -> Ragged:
+        """Return what a function of states and mask, as `batch` returns them, makes of the rows; their lengths stay."""
+        values: list[Tensor] = [torch.empty(0)] * len(self.lengths)
+        for rows in self.by_length(batch_size):
+            states, mask = self.batch(rows)
+            for row, kept, present in zip(rows.tolist(), run(states, mask), mask, strict=True):
+                values[row] = kept[present]
+        return Ragged(torch.cat(values), self.lengths)
 
     def by_length(self, batch_size: int) -> Iterator[Tensor]:
         """Return all rows in batches of like length, the shortest first."""

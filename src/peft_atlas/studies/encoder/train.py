@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
-from peft_atlas.errors import AtlasError
 from peft_atlas.methods.method import StudySetting
 from peft_atlas.step import Step
 from peft_atlas.studies.encoder.config import EncoderConfig
 from peft_atlas.studies.encoder.data.examples import read_texts
 from peft_atlas.studies.encoder.peft_method import PeftSetting, peft_setting
-from peft_atlas.studies.encoder.rows import Selected, Tables, rows_of_refusal, rows_of_run
+from peft_atlas.studies.encoder.rows import rows_of_refusal, rows_of_run
 from peft_atlas.studies.encoder.run import (
     Part,
     Run,
@@ -29,10 +25,11 @@ from peft_atlas.studies.encoder.run import (
     model_width,
     plan_of,
 )
-from peft_atlas.studies.encoder.search import LOST, Choice, Score, SearchPlan, choose_rate
 from peft_atlas.tables.contract import write_table
 from peft_atlas.tables.schemas import ITEMS
 from peft_atlas.training.batches import Ragged
+from peft_atlas.training.search import SearchPlan
+from peft_atlas.training.tuning import Selected, Tables, Tuning, state_folder, tuned_runs, validated
 
 __all__ = ["Part", "Run", "SettingJob", "Trial", "find_setting", "model_width", "plan_of", "selected_rate"]
 
@@ -67,71 +64,20 @@ class SettingJob:
 
 
 def train_setting(part: Part, job: SettingJob) -> Tables:
-    """Return all runs of a setting: those of the search, and those at the chosen rate, whose test split is read.
-
-    Test is read after the choice. One run is alive at a time; the others are states on disk.
-    """
-    with _with_checkpoints(part) as own:
-        search = _Search(own, job)
-        choice = choose_rate(job.search, search)
-        _refuse_lost(job, search.scores[choice.rate])
-        tables = search.losers(choice)
-        for seed in job.seeds:
-            # Where a search is made of one rate nothing was chosen, but the rate is the setting's.
-            run = Run(own, job.trial(choice.rate, seed)).train().read_test().forget()
-            tables.add(rows_of_run(run, Selected(chosen=True, edge=choice.edge)))
-            del run
-    return tables
-
-
-class _Search:
-    """Trains the rates of a search with each of its seeds; see `peft_atlas.studies.encoder.search.Trainer`."""
-
-    def __init__(self, part: Part, job: SettingJob) -> None:
-        self._part, self._job = part, job
-        self.scores: dict[float, Score] = {}
-
-    def __call__(self, rate: float, until: int) -> Score:
-        """Train a rate until after an epoch; the states stay on disk."""
-        scores = [self._of_seed(rate, seed, until) for seed in self._job.search_seeds]
-        score = (
-            LOST if LOST in scores else (float(np.mean([a for a, _ in scores])), float(np.mean([b for _, b in scores])))
+    """Return all runs of a setting: those of the search, and those at the chosen rate, whose test split is read."""
+    with state_folder(part.checkpoints) as folder:
+        own = replace(part, checkpoints=folder)
+        return tuned_runs(
+            Tuning(
+                label=job.setting.label,
+                search=job.search,
+                search_seeds=job.search_seeds,
+                seeds=job.seeds,
+                start=lambda rate, seed: Run(own, job.trial(rate, seed)),
+                rows=rows_of_run,
+                score=validated,
+            )
         )
-        self.scores[rate] = score
-        return score
-
-    def _of_seed(self, rate: float, seed: int, until: int) -> Score:
-        history = Run(self._part, self._job.trial(rate, seed)).train(until, validated=(until,)).pause().history
-        accuracy, loss = (
-            values[-1] if values else None for values in (history.validation_accuracy, history.validation_loss)
-        )
-        return LOST if history.diverged or accuracy is None or loss is None else (accuracy, -loss)
-
-    def losers(self, choice: Choice) -> Tables:
-        """Return the rows of the rates that were not chosen, and delete their states."""
-        tables = Tables()
-        for rate in choice.tried:
-            for seed in self._job.search_seeds if rate != choice.rate else ():
-                run = Run(self._part, self._job.trial(rate, seed)).forget()
-                tables.add(rows_of_run(run, Selected(chosen=False)))
-                del run
-        return tables
-
-
-def _refuse_lost(job: SettingJob, score: Score) -> None:
-    if score == LOST:
-        name = job.setting.label
-        raise AtlasError(f"rates of {name}: every one diverged; allowed: a grid with lower rates")
-
-
-@contextmanager
-def _with_checkpoints(part: Part) -> Iterator[Part]:
-    """Give a part that keeps no states a folder for them that is deleted afterwards."""
-    if part.checkpoints is not None:
-        yield part
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield replace(part, checkpoints=Path(folder))
 
 
 def train_random(part: Part, rate: float, seeds: Sequence[int]) -> Tables:

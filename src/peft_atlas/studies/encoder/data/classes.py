@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.studies.encoder.data.normal_form import normalised
+from peft_atlas.texts.normal_form import normalised
 
 # So many classes that are numbers are rarely classes; below, a rating is a fair task.
 _MANY_NUMBERS = 20

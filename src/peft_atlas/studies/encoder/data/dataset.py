@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.studies.encoder.data.columns import Columns
-from peft_atlas.studies.encoder.data.csv_file import read_csv
+from peft_atlas.texts.columns import Columns
+from peft_atlas.texts.csv_file import read_csv
 
 # What data sets write where a test part hides its labels.
 _HIDDEN = "-1"

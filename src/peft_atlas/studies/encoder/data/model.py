@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from peft_atlas.errors import AtlasError
-from peft_atlas.files import write_whole
-from peft_atlas.models.folder import INDEX, WEIGHTS, shards
+from peft_atlas.models.hub import fetch_from_hub
+from peft_atlas.packages import fetch
 from peft_atlas.step import Step
-from peft_atlas.studies.encoder.data.packages import MODELS, fetch
-
-FILES = ("config.json", "model.safetensors", "tokenizer.json")
+from peft_atlas.studies.encoder.data.packages import MODELS
 
 
 def fetch_model(name: str, folder: Path) -> None:
-    """Put a model's `FILES` into a folder.
+    """Put a model's configuration, weights and tokenizer into a folder.
 
     Raises
     ------
@@ -24,35 +21,7 @@ def fetch_model(name: str, folder: Path) -> None:
     if name in MODELS:
         fetch(MODELS[name], folder)
         return
-    from huggingface_hub import snapshot_download
-
-    try:
-        snapshot_download(name, local_dir=folder, allow_patterns=[*FILES, INDEX, "model-*.safetensors"])
-    except Exception as error:
-        # The hub's client raises errors of a dozen kinds, among them those of its HTTP library.
-        cause = (str(error).splitlines() or [type(error).__name__])[0]
-        raise AtlasError(
-            f"encoder.model = {name!r}: cannot be fetched ({cause}); allowed: {', '.join(MODELS)}, which comes "
-            "inside a package, a name on the hub with the hub in reach, or a folder that save_pretrained wrote"
-        ) from None
-    _join_shards(folder)
-    missing = [file for file in FILES if not (folder / file).is_file()]
-    if missing:
-        raise AtlasError(f"encoder.model = {name!r}: the hub has no {', '.join(missing)} of it; allowed: safetensors")
-
-
-def _join_shards(folder: Path) -> None:
-    """Put weights that came in several files into one, which the workflow names."""
-    names = shards(folder)
-    if names == [WEIGHTS]:
-        return
-    from safetensors.torch import load_file, save_file
-
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise AtlasError(f"{folder / missing[0]}: no such file; allowed: every file that {INDEX} names")
-    tensors = {name: tensor for file in names for name, tensor in load_file(folder / file).items()}
-    write_whole(folder / WEIGHTS, lambda part: save_file(tensors, part, metadata={"format": "pt"}))
+    fetch_from_hub(name, folder, "encoder.model", tuple(MODELS))
 
 
 def fetch_step(step: Step) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from peft_atlas.studies.encoder.data.normal_form import normalised
+from peft_atlas.texts.normal_form import normalised
 
 # Cosine of character n-gram TF-IDF from which two texts count as near duplicates.
 NEAR = 0.9

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.studies.encoder.data.columns import Columns
-from peft_atlas.studies.encoder.data.csv_file import read_csv
+from peft_atlas.texts.columns import Columns
+from peft_atlas.texts.csv_file import read_csv
 
 
 def read_file(path: Path, text: str, label: str) -> Columns:

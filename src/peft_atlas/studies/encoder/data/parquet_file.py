@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as kinds
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.studies.encoder.data.columns import MAX_BYTES, Columns, place_of, size_checked
+from peft_atlas.texts.columns import MAX_BYTES, Columns, place_of, size_checked
 
 # Rows that are decoded at once; a small file can decode to far more bytes than it has.
 _BATCH = 256

@@ -11,9 +11,9 @@ import pandas as pd
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.studies.encoder.data.classes import check_classes
-from peft_atlas.studies.encoder.data.columns import Columns, is_blank
 from peft_atlas.studies.encoder.data.dataset import read_dataset
 from peft_atlas.studies.encoder.data.own_file import read_file
+from peft_atlas.texts.columns import Columns, is_blank
 
 # Ratings this near to zero have no sentiment to learn; the VADER raters' scale is -4 to 4.
 _NEUTRAL = 0.5

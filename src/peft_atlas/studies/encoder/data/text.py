@@ -12,7 +12,7 @@ import pandas as pd
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.studies.encoder.data.example_contract import SPLITS
-from peft_atlas.studies.encoder.data.normal_form import digest, normalised
+from peft_atlas.texts.normal_form import digest, normalised
 
 # A text's digest, as a fraction of its range, says which split may hold it, whatever other texts there are.
 _TEST_BELOW, _VALIDATION_BELOW = 0.3, 0.45

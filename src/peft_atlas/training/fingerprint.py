@@ -9,35 +9,41 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from peft_atlas.models.folder import CONFIG, TOKENIZER, weight_files
-from peft_atlas.studies.encoder.data.examples import Texts
 
 
-def fingerprint(facts: Sequence[Any], texts: Texts, model: Path) -> str:
+def fingerprint(facts: Sequence[Any], rows: pd.DataFrame, model: Path) -> str:
     """Return the SHA-256 of everything that decides a run's numbers.
 
     Parameters
     ----------
     facts
         What JSON can hold of the run, its settings and its code.
-    texts
-        The task's texts, of which split, text, label and tokens count.
+    rows
+        The task's rows, of which every column counts; a value is text, a number, missing, or a sequence of these.
     model
         The pretrained model's folder, of which the content of every file that is read counts.
     """
-    whole = [*facts, _of_texts(texts), _of_model(model), torch.__version__]
+    whole = [*facts, _of_rows(rows), _of_model(model), torch.__version__]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
-def _of_texts(texts: Texts) -> str:
-    """Return a digest of the texts with their labels and tokens."""
-    digest = hashlib.sha256(repr(texts.classes).encode())
-    columns = [texts.rows[name].tolist() for name in ("split", "digest", "label", "tokens")]
-    for split, text, label, tokens in zip(*columns, strict=True):
-        digest.update(f"{split}\0{text}\0{label!r}\0{list(map(int, tokens))}\n".encode())
+def _of_rows(rows: pd.DataFrame) -> str:
+    """Return a digest of the columns and their values."""
+    digest = hashlib.sha256(repr(list(rows.columns)).encode())
+    for row in rows.itertuples(index=False, name=None):
+        digest.update(f"{[_plain(value) for value in row]!r}\n".encode())
     return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as what is written alike whichever library holds it."""
+    if isinstance(value, str):
+        return value
+    return [_plain(each) for each in value] if hasattr(value, "__len__") else None if pd.isna(value) else float(value)
 
 
 def _of_model(folder: Path) -> list[str]:

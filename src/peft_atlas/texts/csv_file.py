@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.studies.encoder.data.columns import MAX_BYTES, Columns, place_of, size_checked
+from peft_atlas.texts.columns import MAX_BYTES, Columns, place_of, size_checked
 
 
 @dataclass(frozen=True)

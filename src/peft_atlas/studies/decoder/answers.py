@@ -1,0 +1,260 @@
+"""The decoder study's questions, answered from its cells by rule, of this run or of the released one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
+from peft_atlas.analysis.pooled import TwoWay
+from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, cell_name
+from peft_atlas.studies.decoder.contrasts import NATS, cells, chosen_runs
+from peft_atlas.studies.decoder.data.items import ALL_ROWS
+from peft_atlas.studies.decoder.jobs import BASE, NAME, SHUFFLED
+from peft_atlas.studies.decoder.packaged import ARITHMETIC, COMMONSENSE, task_in_words
+
+# Reliability of the measured order of methods from which an order would be reported.
+RELIABLE = 0.8
+# The published table that asks what a task asks.
+PUBLISHED = {COMMONSENSE: "commonsense", ARITHMETIC: "arithmetic"}
+_SOURCE, _MODEL, _AVERAGE = "reft_v3", "LLaMA-7B", "Avg"
+
+
+def decoder_answers(table: pd.DataFrame, runs: pd.DataFrame, published: pd.DataFrame, level: float) -> list[Finding]:
+    """Return what the study says of methods, forgetting, references and the published tables, task by task.
+
+    Parameters
+    ----------
+    table
+        Cells, of the contract ``decoder_cells``.
+    runs
+        The runs that they are made of.
+    published
+        The published tables.
+    level
+        Level of the tests.
+    """
+    found: list[Finding] = []
+    for task in dict.fromkeys(table["task"]):
+        own = table[(table["task"] == task) & (table["stratum"] == ALL_ROWS)]
+        own = own.assign(name=[_name(row) for _, row in own.iterrows()])
+        found += [*_learnt(own), *_against_full(own, level), *_forgetting(own, level), *_order(own, runs, published)]
+    return found
+
+
+def _name(row: pd.Series[Any]) -> str:
+    setting = None if pd.isna(row["setting"]) else str(row["setting"])
+    return cell_name(str(row["method"]), setting)
+
+
+def _metric(own: pd.DataFrame, metric: str, *roles: str) -> pd.DataFrame:
+    return own[(own["metric"] == metric) & own["role"].isin(roles)]
+
+
+def scope(own: pd.DataFrame) -> str:
+    """Return where a task's numbers are from: model, task, and whether another machine made them."""
+    first = own[own["role"] == "method"].iloc[0]
+    # Version, machine and date are in the section's first sentence.
+    origin = "" if first["origin"] == "this run" else f" ({first['origin'].partition(':')[0]})"
+    return f"On {first['model']} and {task_in_words(first['task'])}{origin}"
+
+
+def _learnt(own: pd.DataFrame) -> Iterator[Finding]:
+    """Yield what fine-tuning adds to the model as it came, beside what needs no language model."""
+    methods, others = _metric(own, ACCURACY, "method"), _metric(own, ACCURACY, "reference", "control")
+    if methods.empty or others.empty:
+        return
+    best, task = methods.loc[methods["value"].idxmax()], str(methods["task"].iloc[0])
+    listed = "; ".join(f"{row['name']} {_percent(row)}" for _, row in others.iterrows())
+    plain = others[(others["method"] == BASE) & others["setting"].str.startswith("0 ")]
+    gain = "" if plain.empty else f" The best method gains {100 * (best['value'] - plain['value'].iloc[0]):.1f} points."
+    yield Finding(
+        "answer",
+        f"decoder_learnt_{task}",
+        NAME,
+        f"What does fine-tuning add on {task}?",
+        ATLAS,
+        "measured",
+        f"decoder_cells: task={task}, metric={ACCURACY}, stratum={ALL_ROWS}",
+        f"{scope(own)}, the methods end at {_span(methods['value'])} % of {int(best['rows'])} test rows. Without "
+        f"training, or without the model: {listed}.{gain} What a control without a language "
+        "model reaches needs no language; what shuffled answers reach is learnt from the frequency of answers alone.",
+        effect=Effect(100 * float(best["value"]), "percent", n=int(best["n"])),
+    )
+
+
+def _percent(row: pd.Series[Any]) -> str:
+    interval = "" if pd.isna(row["low"]) else f" [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    return f"{100 * row['value']:.1f} %{interval}"
+
+
+def _span(values: pd.Series[float]) -> str:
+    low, high = (f"{100 * value:.1f}" for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def _against_full(own: pd.DataFrame, level: float) -> Iterator[Finding]:
+    """Yield which methods differ from full fine-tuning in accuracy, and what would have been detected."""
+    rows = _metric(own, ACCURACY, "method")
+    yield from _compared(
+        own, rows, level, "decoder_against_full", "Does any method differ from full fine-tuning", 100.0
+    )
+
+
+def _forgetting(own: pd.DataFrame, level: float) -> Iterator[Finding]:
+    """Yield what the methods forget: how far the loss on plain text rises, and which differ from full in it."""
+    rows = _metric(own, FORGOTTEN, "method")
+    if rows["value"].notna().any():
+        yield from _compared(
+            own, rows, level, "decoder_forgetting", "Does any method forget more or less than full fine-tuning", 1.0
+        )
+
+
+def _compared(
+    own: pd.DataFrame, rows: pd.DataFrame, level: float, kind: str, question: str, scale: float
+) -> Iterator[Finding]:
+    """Yield one answer on the differences of a metric to full fine-tuning."""
+    compared = rows[rows["difference"].notna()]
+    if compared.empty:
+        return
+    task, metric = str(rows["task"].iloc[0]), str(rows["metric"].iloc[0])
+    points = scale > 1
+    unit, form = (POINTS, ".1f") if points else (NATS, ".3f")
+    sure = compared[compared["p_adjusted"] < level]
+    alike = compared[~(compared["p_adjusted"] < level)]
+    effects = {str(row["name"]): _effect(row, unit, scale) for _, row in compared.iterrows()}
+    digits = 1 if points else 3
+    sentences = [
+        f"{label} {effect.in_words(digits, '')} (p {_p(compared, label)})" for label, effect in effects.items()
+    ]
+    full = rows[rows["method"] == "full"].iloc[0]
+    level_of_full = f"{scale * full['value']:{form}} {'%' if points else NATS}"
+    least = scale * float(alike["detectable"].max()) if alike["detectable"].notna().any() else None
+    could = "unknown" if least is None else f"with 80 % power: {least:{form}} {_short(unit)}"
+    tail = []
+    if len(sure):
+        tail.append(f"Different from full fine-tuning: {', '.join(sure['name'])}")
+    if len(alike):
+        tail.append(f"statistically indistinguishable from it: {', '.join(alike['name'])} (detectable {could})")
+    first = compared.loc[compared["difference"].abs().idxmax()]
+    what = "Accuracy" if points else "The rise of the loss on plain text"
+    yield Finding(
+        "answer",
+        f"{kind}_{task}",
+        NAME,
+        f"{question} on {task}?",
+        ATLAS,
+        "measured",
+        f"decoder_cells: task={task}, metric={metric}, role=method, stratum={ALL_ROWS}",
+        f"{scope(own)}, {what[0].lower()}{what[1:]} of full fine-tuning is {level_of_full}. Less that, in "
+        f"{_short(unit)}, with {first['difference_interval']} ({first['adjustment']}): {'; '.join(sentences)}. "
+        f"{'; '.join(tail)[:1].upper()}{'; '.join(tail)[1:]}.",
+        effect=effects[str(first["name"])],
+    )
+
+
+def _effect(row: pd.Series[Any], unit: str, scale: float) -> Effect:
+    names = ("difference", "difference_low", "difference_high", "detectable")
+    size, low, high, detectable = (None if pd.isna(row[name]) else scale * float(row[name]) for name in names)
+    return Effect(size, unit, low, high, row["difference_interval"], int(row["n"]), detectable)
+
+
+def _p(compared: pd.DataFrame, label: str) -> str:
+    p = float(compared.loc[compared["name"] == label, "p_adjusted"].iloc[0])
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def _short(unit: str) -> str:
+    return "points" if unit == POINTS else unit
+
+
+def _order(own: pd.DataFrame, runs: pd.DataFrame, published: pd.DataFrame) -> Iterator[Finding]:
+    """Yield whether the methods can be ranked here, and what that says of the published ranking."""
+    task = str(own["task"].iloc[0])
+    chosen = chosen_runs(runs)
+    chosen = chosen[chosen["task"] == task]
+    outcomes = _outcomes(chosen)
+    if outcomes is None:
+        return
+    reliability = TwoWay(outcomes).reliability(range(len(outcomes)))
+    rows = _metric(own, ACCURACY, "method").sort_values("value", ascending=False)
+    order = ", ".join(rows["name"])
+    could = rows["detectable"].max()
+    can = "of chance, and no ranking is given" if reliability < RELIABLE else f"reproducible: {order}"
+    yield Finding(
+        "answer",
+        f"decoder_order_{task}",
+        NAME,
+        f"What carries over from the published table to {task}?",
+        ATLAS,
+        "measured",
+        f"decoder_cells: task={task}, metric={ACCURACY}, role=method, stratum={ALL_ROWS}; "
+        f"published: table={PUBLISHED.get(task, 'none')}, task={_AVERAGE}, base_model={_MODEL}",
+        f"{scope(own)}, {len(outcomes)} methods with {outcomes.shape[1]} seeds have an order that is {can} "
+        f"(reliability {reliability:.2f}, at least {RELIABLE:g} wanted)."
+        f"{_published_in_words(task, rows, published, could)}",
+        effect=Effect(reliability, "reliability", n=outcomes.shape[1]),
+    )
+
+
+def _outcomes(chosen: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Return the accuracy of each method and seed, over the seeds that all have; None where that is no table."""
+    parts = [part.set_index("seed")["test_accuracy"].astype(float).dropna() for part in cells(chosen)]
+    seeds = sorted(set.intersection(*(set(part.index) for part in parts))) if parts else []
+    return np.array([part[seeds] for part in parts]) if len(parts) > 1 and len(seeds) > 1 else None
+
+
+def _published_in_words(task: str, rows: pd.DataFrame, published: pd.DataFrame, detectable: float) -> str:
+    """Return how far apart the published averages of the same methods are, against what is detectable here."""
+    table = published[(published["table"] == PUBLISHED.get(task)) & (published["task"] == _AVERAGE)]
+    table = table[(table["base_model"] == _MODEL) & (table["source"] == _SOURCE)]
+    both = table[table["method"].isin(rows["method"]) & (table["method"] != "full")]
+    if len(both) < 2 or pd.isna(detectable):
+        count = "none" if both.empty else f"{len(both)}"
+        return (
+            f" Of the methods measured here the published table ({_MODEL}) has {count}, so that no published "
+            "difference can be repeated."
+        )
+    apart = float(both["value"].max() - both["value"].min())
+    seen = "could" if apart >= 100 * detectable else "could not"
+    return (
+        f" The published averages of {', '.join(both['method'])} on {_MODEL} lie {apart:.1f} points apart; such a "
+        f"difference {seen} have been seen here (detectable with 80 % power: {100 * detectable:.1f} points). Levels "
+        "are not comparable: models, tasks and training data differ."
+    )
+
+
+def cost_answers(costs: pd.DataFrame, table: pd.DataFrame) -> list[Finding]:
+    """Return what a run of each method costs in processor time and memory, task by task."""
+    found = []
+    for task, own in costs.groupby("task", sort=True):
+        rows = own.assign(name=[_name(row) for _, row in own.iterrows()])
+        rows = rows[rows["cpu_seconds"].notna() & (rows["method"] != SHUFFLED)]
+        full = rows[rows["method"] == "full"]
+        if full.empty:
+            continue
+        seconds = float(full["cpu_seconds"].iloc[0])
+        listed = "; ".join(
+            f"{row.name_} {row.cpu_seconds:.0f} s ({row.cpu_seconds / seconds:.2f} times full), "
+            f"{row.peak_memory_mb:,.0f} MB"
+            for row in rows.rename(columns={"name": "name_"}).itertuples()
+        )
+        cells_ = table[(table["task"] == task) & (table["stratum"] == ALL_ROWS)]
+        found.append(
+            Finding(
+                "answer",
+                f"decoder_cost_{task}",
+                NAME,
+                f"What does a run cost on {task}?",
+                ATLAS,
+                "measured",
+                f"decoder_costs: task={task}",
+                f"{scope(cells_)}, training takes, in processor time and peak memory of the process, means over "
+                f"{int(full['n'].iloc[0])} seeds: {listed}.",
+                effect=Effect(seconds, "s", n=int(full["n"].iloc[0])),
+            )
+        )
+    return found

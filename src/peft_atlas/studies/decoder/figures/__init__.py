@@ -1,0 +1,1 @@
+"""Figures of the decoder study, one per module."""

@@ -1,0 +1,166 @@
+"""The decoder study's jobs: their files, and the part of the configuration that each depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peft_atlas.models.folder import WEIGHTS, weight_files
+from peft_atlas.snakemake_support.content import content_digest
+from peft_atlas.studies.decoder.config import RANK_CURVE
+from peft_atlas.studies.decoder.packaged import COMMONSENSE_FILE
+from peft_atlas.studies.encoder.jobs import slug
+from peft_atlas.studies.study import Outputs
+
+if TYPE_CHECKING:
+    from peft_atlas.config import StudyConfig
+    from peft_atlas.studies.decoder.config import DecoderConfig, DecoderTaskConfig
+
+NAME = "decoder"
+RANK, ALPHA_PER_RANK = 8, 2.0
+# Parts of the study, as the column `experiment` names them.
+METHODS, RANKS, REFERENCES, CONTROLS_PART = "methods", "ranks", "references", "controls"
+BASE, SHUFFLED, PRIOR, COUNTS = "no adaptation", "shuffled labels", "majority class", "word counts"
+
+THINGS = f"results/cache/decoder/{COMMONSENSE_FILE}"
+EXAMPLES = "results/cache/decoder/{decoder_task}.parquet"
+ROW_CHECKS = "results/findings/decoder_rows_{decoder_task}.parquet"
+# What the study's tables say, of this run or of the released one; the second holds times, and its name ends so.
+ANSWERS, COST_ANSWERS = "results/findings/decoder.parquet", "results/findings/decoder_costs.parquet"
+SETTING = "results/runs/decoder/{decoder_task}/{decoder_setting}/rank={decoder_rank}"
+REFERENCE = "results/runs/decoder/{decoder_task}/references"
+SHUFFLE = "results/runs/decoder/{decoder_task}/shuffled"
+COUNTED = "results/runs/decoder/{decoder_task}/counted"
+TABLE, COST_TABLE = "results/decoder_cells.parquet", "results/decoder_costs.parquet"
+FIGURES = ("figures/decoder_published.svg",)
+BENCHMARKS = {
+    "train_decoder": "results/benchmarks/train_decoder/{decoder_task}_{decoder_setting}_rank={decoder_rank}.tsv",
+    "train_shuffled_answers": "results/benchmarks/train_shuffled_answers/{decoder_task}.tsv",
+    "read_decoder": "results/benchmarks/read_decoder/{decoder_task}.tsv",
+    "train_counts": "results/benchmarks/train_counts/{decoder_task}.tsv",
+    "prepare_decoder": "results/benchmarks/prepare_decoder/{decoder_task}.tsv",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job that leaves runs: the rule that runs it, and its wildcards."""
+
+    rule: str
+    pattern: str
+    wildcards: dict[str, Any]
+
+    @property
+    def stem(self) -> str:
+        """Return its outputs without their endings."""
+        return self.pattern.format(**self.wildcards)
+
+    @property
+    def benchmark(self) -> str:
+        """Return its benchmark file."""
+        return BENCHMARKS[self.rule].format(**self.wildcards)
+
+
+def model_folder(config: DecoderConfig) -> str:
+    """Return where the language model is read: a folder is read where it is, any other model is fetched."""
+    return config.model if Path(config.model).is_dir() else f"results/cache/models/{slug(config.model)}"
+
+
+def is_fetched(config: DecoderConfig) -> bool:
+    """Return whether the language model has to be fetched or drawn."""
+    return model_folder(config) != config.model
+
+
+def model_files(config: DecoderConfig) -> list[str]:
+    """Return the files of the language model; the weights of a user's folder may be in shards."""
+    folder = model_folder(config)
+    weights = [WEIGHTS] if is_fetched(config) else weight_files(Path(folder))
+    return [f"{folder}/{name}" for name in ("config.json", *weights, "tokenizer.json")]
+
+
+def model_content(config: DecoderConfig) -> str | None:
+    """Return the digest of a user's model, None of one that is fetched, whose files only change with its name."""
+    folder = Path(model_folder(config))
+    return None if is_fetched(config) else content_digest(map(Path, model_files(config)), folder)
+
+
+def task_content(task: DecoderTaskConfig) -> str | None:
+    """Return the digest of a task's own file, None of a task that has none."""
+    return None if task.file is None else content_digest([Path(task.file)], Path(task.file).parent)
+
+
+_NO_PART_OF_A_RUN = {"tasks", "seeds", "search_seeds", "keep", "extensions", "rates", "ranks", "shuffled_seeds"}
+
+
+def run_config(config: DecoderConfig, task: DecoderTaskConfig) -> dict[str, Any]:
+    """Return what a run depends on: the study's settings and those of its task, without where the task's rows are."""
+    whole = config.model_dump(mode="json", exclude=_NO_PART_OF_A_RUN)
+    return {**whole, "tasks": [task.model_dump(mode="json", exclude={"methods"})]}
+
+
+def setting_plan(config: DecoderConfig, setting: str) -> dict[str, Any]:
+    """Return the seeds of a setting, and how its rate is chosen."""
+    names = ("search_seeds", "keep", "extensions")
+    plan = {name: getattr(config, name) for name in names}
+    return {**plan, "seeds": list(config.seeds), "rates": list(config.rates.of(setting))}
+
+
+def shuffled_setting(task: DecoderTaskConfig) -> str | None:
+    """Return the setting that the control with shuffled answers trains: the first but full."""
+    return next((name for name in task.methods if name != "full"), None)
+
+
+def _settings(config: DecoderConfig) -> list[Job]:
+    return [
+        Job("train_decoder", SETTING, _wildcards(task.name, name, rank))
+        for task in config.tasks
+        for name in task.methods
+        for rank in sorted({RANK, *(config.ranks if name == RANK_CURVE else ())})
+    ]
+
+
+def _wildcards(task: str, setting: str, rank: int) -> dict[str, Any]:
+    return {"decoder_task": task, "decoder_setting": slug(setting), "decoder_rank": rank}
+
+
+def shuffled_from(task: DecoderTaskConfig) -> str:
+    """Return the runs whose chosen rate the control with shuffled answers takes."""
+    return SETTING.format(**_wildcards(task.name, shuffled_setting(task) or "", RANK)) + ".runs.parquet"
+
+
+def all_jobs(config: DecoderConfig) -> list[Job]:
+    """Return every job that leaves runs."""
+    found = _settings(config)
+    for task in config.tasks:
+        name = {"decoder_task": task.name}
+        found += [Job("read_decoder", REFERENCE, name), Job("train_counts", COUNTED, name)]
+        if config.shuffled_seeds and shuffled_setting(task):
+            found.append(Job("train_shuffled_answers", SHUFFLE, name))
+    return found
+
+
+def run_files(config: DecoderConfig, kind: str) -> list[str]:
+    """Return the tables of one kind that the jobs write."""
+    return [f"{job.stem}.{kind}.parquet" for job in all_jobs(config)]
+
+
+def outputs(config: StudyConfig) -> Outputs:
+    """Return the files that the study's jobs write."""
+    own = config.decoder
+    tasks = [task.name for task in own.tasks]
+    return Outputs(
+        configurations=tuple(run_config(own, task) for task in own.tasks),
+        runs=tuple(run_files(own, "runs")),
+        curves=tuple(run_files(own, "curves")),
+        checks=(*(ROW_CHECKS.format(decoder_task=task) for task in tasks), ANSWERS, COST_ANSWERS),
+        run_costs=tuple(run_files(own, "costs")),
+        items=tuple(run_files(own, "items")),
+        benchmarks=(
+            *(job.benchmark for job in all_jobs(own)),
+            *(BENCHMARKS["prepare_decoder"].format(decoder_task=task) for task in tasks),
+            *(["results/benchmarks/fetch_decoder/all.tsv"] if is_fetched(own) else []),
+            "results/benchmarks/fetch_things/all.tsv",
+        ),
+        tables=(TABLE, COST_TABLE, *FIGURES),
+    )
