@@ -110,7 +110,7 @@ def test_answers_come_first_and_every_finding_is_told(page, smoked):
     markdown = (smoked.folder / "results/report.md").read_text(encoding="utf-8")
     titles = re.findall(r"^## (.*)$", markdown, flags=re.MULTILINE)
     expected = [
-        *("In short", "All methods, tuned alike", "Will it fit?", "Questions and answers", "Explore"),
+        *("In short", "Methods compared", "Will it fit?", "Questions and answers", "Explore"),
         *("What the field has measured since", "Published"),
         *(
             "Recomputed",

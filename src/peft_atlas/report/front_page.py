@@ -37,7 +37,7 @@ def front_sections(material: Material, studies: Sequence[Study]) -> list[Section
     sections = [Section("answers", "In short", front)]
     if shown is not None:
         blocks: list[Block] = [shown, words(shown)]
-        sections.append(Section("methods", "All methods, tuned alike", blocks))
+        sections.append(Section("methods", "Methods compared", blocks))
     return [*sections, planner_section(material)]
 
 

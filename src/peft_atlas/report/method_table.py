@@ -25,7 +25,7 @@ _BARE_HEAD = "head only"
 _COLUMNS: dict[str, bool] = {
     "accuracy": True,
     "best rate": False,
-    "× full's": True,
+    "rate ÷ full's": True,
     "weights trained": False,
     "time": True,
     "memory": True,
@@ -53,10 +53,12 @@ def method_table(material: Material, studies: Sequence[Study]) -> MethodTable | 
     columns = (str(published.name),) if len(published) else ()
     header, optional = (*_COLUMNS, *columns), (*_COLUMNS.values(), *(True for _ in columns))
     note = (
-        "Bar: test accuracy less that of full fine-tuning in percentage points, paired, with its interval; red lies "
-        "below 0, green above. * The best rate is an end of the rates tried, so that a better one may lie beyond. "
-        "Time, memory and file: full fine-tuning is 100 %, and its own row gives seconds of processor time per run, "
-        "peak memory of the process and the size of the saved model."
+        "Bar: difference in test accuracy from full fine-tuning in percentage points, with its interval; red is below "
+        "0, green above, ◂ and ▸ are off the scale. It is paired on the seeds and texts that both share, so it need "
+        "not be the difference of the accuracy column. * The best rate is an end of the rates tried, so that a better "
+        "one may lie beyond. A published value is the method's, whatever modules it adapted there. Time, memory and "
+        "file: full fine-tuning is 100 %, and its own row gives seconds of processor time per run, peak memory of the "
+        "process and the size of the saved model."
     )
     return MethodTable(header, optional, shown, note, "contrasts; runs: selected=True; costs; comparison")
 
@@ -72,14 +74,14 @@ def _task(task: ComparedTask, published: pd.Series[Any]) -> MethodTask:
 
 
 def _detectable(rows: Sequence[MethodRow]) -> str:
-    """Return what the comparisons whose interval holds 0 could have detected; nothing where there are none."""
+    """Return what the comparisons whose interval contains 0 could have detected; nothing where there are none."""
     effects = [row.difference for row in rows if row.difference is not None and not row.difference.excludes_zero]
     known = sorted(effect.detectable for effect in effects if effect.detectable is not None)
     if not known:
         return ""
     ends = dict.fromkeys(f"{end:.1f}" for end in (known[0], known[-1]))
     return (
-        f" Where an interval holds 0, a difference of {' to '.join(ends)} points would have been detected with "
+        f" Where an interval contains 0, a difference of {' to '.join(ends)} points would have been detected with "
         f"{100 * POWER:g} % power."
     )
 
@@ -111,7 +113,7 @@ def _line(
         MISSING if row.file_bytes is None else bytes_in_words(row.file_bytes),
         *((str(published.get(row.method, MISSING)) if beside else MISSING,) if len(published) else ()),
     )
-    return MethodLine(row.name, _difference(row, full), _bar(row, widest), cells)
+    return MethodLine(row.name, _difference(row, full, widest), _bar(row, widest), cells)
 
 
 def _number(value: float | None, form: str) -> str:
@@ -137,11 +139,15 @@ def bytes_in_words(size: float) -> str:
     return f"{size:.0f} B"
 
 
-def _difference(row: MethodRow, full: MethodRow | None) -> str:
-    """Return the difference with its interval as text."""
+def _difference(row: MethodRow, full: MethodRow | None, widest: float) -> str:
+    """Return the difference with its interval as text, with a mark where it lies off the bar's scale."""
     if row is full:
         return "0"
-    return MISSING if row.difference is None or row.difference.size is None else row.difference.in_words(unit="")
+    if row.difference is None or row.difference.size is None:
+        return MISSING
+    size = row.difference.size
+    mark = "◂ " if size < -widest else "▸ " if size > widest else ""
+    return mark + row.difference.in_words(unit="")
 
 
 def _bar(row: MethodRow, widest: float) -> Bar | None:

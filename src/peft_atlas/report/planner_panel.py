@@ -61,7 +61,7 @@ PART_NAMES = {
 WAYS: tuple[tuple[str, bool | None, str | None], ...] = (
     ("as chosen", None, None),
     ("with checkpointing", True, None),
-    ("over a 4-bit base", None, "nf4-dq"),
+    ("over a 4-bit base (nf4, doubly quantised)", None, "nf4-dq"),
     ("with both", True, "nf4-dq"),
 )
 
@@ -113,10 +113,10 @@ def _facts(found: Plan) -> Iterator[tuple[str, str]]:
     """Yield what is listed under the sentence."""
     yield "Setting", _setting(found)
     yield "Trained parameters", f"{found.counts.trained:,} ({found.counts.percent_of_base:.3g} % of the base)"
-    yield "Largest micro-batch that fits", _largest(found.largest_micro_batch)
-    yield "Longest sequence that fits", _largest(found.longest_sequence)
-    yield "To save", f"{found.file_bytes / 1e6:,.1f} MB"
-    yield "Peak is when", found.moment
+    yield "Largest micro-batch at this length", _largest(found.largest_micro_batch)
+    yield "Longest sequence at this batch", _largest(found.longest_sequence)
+    yield "Adapter file", f"{found.file_bytes / 1e6:,.1f} MB"
+    yield "Peak occurs when", found.moment
 
 
 def _setting(found: Plan) -> str:

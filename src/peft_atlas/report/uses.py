@@ -5,11 +5,19 @@ from __future__ import annotations
 from peft_atlas.report.content import Block, Code, Paragraph, Section
 from peft_atlas.report.material import Material
 
-OWN_DATA = """studies: [encoder]
+OWN_DATA = """# my.yaml
+studies: [encoder]
 encoder:
-  model: bert-base-uncased            # a name on the Hugging Face hub, or a folder; families bert, roberta, electra ...
+  # A name on the Hugging Face hub, or a folder.
+  model: bert-base-uncased
   tasks:
-    - {name: mine, file: mine.csv, text: sentence, label: class}"""
+    - name: mine
+      file: mine.csv
+      # Your columns of texts and of classes.
+      text: sentence
+      label: class"""
+OWN_RUN = """snakemake --cores 2 --configfile my.yaml -n
+snakemake --cores 2 --configfile my.yaml"""
 RERUN = """make                          # set up .venv and run everything
 snakemake --cores 2           # the same, with the environment active
 snakemake --cores 2 figures   # only the figures, from the combined tables
@@ -40,10 +48,16 @@ def _paper(material: Material) -> Section:
 def _own() -> Section:
     blocks: list[Block] = [
         Paragraph(
-            "Put this into my.yaml and run snakemake --cores 2 --configfile my.yaml. The file is a CSV or Parquet "
-            "with a column of texts and one of classes; encoders for classification can be trained, decoders cannot. "
-            "Cards, table and figures of this page are then those of your runs. A dry run (-n) says what it will take."
+            "1. Get the project and run make once; it installs what is needed. 2. Save your file, a CSV or Parquet "
+            "with a column of texts and one of classes, in the project's folder, and this next to it as my.yaml:"
         ),
         Code(OWN_DATA),
+        Paragraph(
+            "3. With the environment active (source .venv/bin/activate), the first command says what the run will "
+            "take and the second runs it. 4. Open results/report.html: cards, tables and figures are those of your "
+            "runs. The encoder study trains classifiers of the families bert, roberta, electra and their like; for "
+            "prompts and answers on a language model of the LLaMA family use the decoder study (docs/how-to.md)."
+        ),
+        Code(OWN_RUN),
     ]
     return Section("own", "My model and data", blocks)

@@ -297,8 +297,8 @@
     const facts = [
       ["Setting", setting(input)],
       ["Trained parameters", `${count(found.trained)} (${Number(found.percent.toPrecision(3))} % of the base)`],
-      ["Largest micro-batch that fits", largest(found.batch)], ["Longest sequence that fits", largest(found.sequence)],
-      ["To save", `${(found.file / 1e6).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} MB`], ["Peak is when", found.moment],
+      ["Largest micro-batch at this length", largest(found.batch)], ["Longest sequence at this batch", largest(found.sequence)],
+      ["Adapter file", `${(found.file / 1e6).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} MB`], ["Peak occurs when", found.moment],
     ];
     root.querySelector("dl").replaceChildren(...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   };

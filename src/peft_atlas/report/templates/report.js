@@ -252,6 +252,15 @@
     models.made.addEventListener("change", () => update());
     panel.points = (x, y, methods) => inStudy().filter((p) => (tasks.made.value === ALL || p.task === tasks.made.value)
       && (models.made.value === ALL || p.model === models.made.value) && methods.has(p.method) && x in p.values && y in p.values);
+    // For a preset: a task of the panel's study whose points differ in both metrics; without any the panel is hidden.
+    panel.suit = (x, y) => {
+      const known = inStudy().filter((p) => x in p.values && y in p.values);
+      const spread = (task) => new Set(known.filter((p) => task === ALL || p.task === task).map((p) => p.values[x])).size;
+      section.hidden = !known.length;
+      if (section.hidden || spread(tasks.made.value) > 1) return;
+      tasks.made.value = values("task", known).reduce((best, task) => (spread(task) > spread(best) ? task : best));
+      panel.refillModels();
+    };
     chart.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (!step || !panel.list.length) return;
@@ -396,7 +405,7 @@
   const preset = (name, x, y, then = () => {}) => {
     if (![x, y].every((key) => metrics.has(key))) return;
     const button = element("button", { type: "button" }, name);
-    button.addEventListener("click", () => { xs.made.value = x; ys.made.value = y; update(); then(); });
+    button.addEventListener("click", () => { xs.made.value = x; ys.made.value = y; panels.forEach((panel) => panel.suit(x, y)); update(); then(); });
     presets.append(button);
   };
   preset(`Cheapest within ${POINTS_LOST} points of full`, "params_percent", "accuracy", () => {
@@ -406,12 +415,13 @@
     const near = left.list.map(({ point }, index) => ({ point, index }))
       .filter(({ point }) => point.model === full.point.model && point.task === full.point.task && point.values.accuracy >= full.point.values.accuracy - POINTS_LOST);
     choose(left, near.sort((a, b) => a.point.values.params_percent - b.point.values.params_percent)[0].index);
+    left.readout.textContent = `Cheapest by mean accuracy: ${left.readout.textContent}`;
   });
   preset("Best rates", "learning_rate", "accuracy");
   preset("Ranks", "rank", "accuracy");
   preset("Time against accuracy", "seconds", "accuracy");
   root.replaceChildren(presets, metricsBox, methodsBox, grid, list);
-  for (const made of [xs.made, ys.made]) made.addEventListener("change", update);
+  for (const made of [xs.made, ys.made]) made.addEventListener("change", () => { for (const panel of panels) panel.section.hidden = false; update(); });
   let width = 0;
   new ResizeObserver(() => { if (root.clientWidth !== width) { width = root.clientWidth; update(); } }).observe(root);
 })();

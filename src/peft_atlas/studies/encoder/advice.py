@@ -68,10 +68,29 @@ def _method(runs: pd.DataFrame, contrasts: pd.DataFrame, costs: pd.DataFrame) ->
         "method",
         _start(named(row), row, effect),
         "; ".join([evidence, *spent]),
-        f"Test accuracy less that of full fine-tuning: {in_short(effect)}, with {_trained(runs, row)}{_spent(costs)}. "
-        f"{scope(runs, tasks, row)}",
+        f"Test accuracy differs from that of full fine-tuning by {in_short(effect)}, with {_trained(runs, row)}"
+        f"{_spent(costs)}.{_chosen_rates(runs, row, tasks)} {scope(runs, tasks, row)}",
         effect,
     )
+
+
+def _chosen_rates(runs: pd.DataFrame, row: pd.Series[Any], tasks: Sequence[str]) -> str:
+    """Return the learning rate that validation chose for a setting and for full fine-tuning, task by task."""
+    own = chosen_runs(runs)
+    own = own[own["train_examples"] == row["train_examples"]] if "train_examples" in own else own
+    setting = "" if pd.isna(row["setting"]) else row["setting"]
+    mine = own[(own["method"] == row["method"]) & (own["setting"].fillna("") == setting)]
+    rates = [[_rate_on(rows, task) for task in tasks] for rows in (mine, own[own["method"] == "full"])]
+    if not tasks or any(rate is None for both in rates for rate in both):
+        return ""
+    said = [" and ".join(dict.fromkeys(f"{rate:g}" for rate in both)) for both in rates]
+    return f" Learning rate {said[0]}; full fine-tuning {said[1]}."
+
+
+def _rate_on(rows: pd.DataFrame, task: str) -> float | None:
+    """Return the rate of rows on a task; None where there is none or more than one."""
+    found = rows.loc[rows["task"] == task, "learning_rate"].dropna().unique()
+    return float(found[0]) if len(found) == 1 else None
 
 
 def _start(name: str, row: pd.Series[Any], effect: Effect) -> str:
