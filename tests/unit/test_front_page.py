@@ -150,7 +150,7 @@ def test_a_bar_is_red_below_zero_a_star_marks_an_end_and_shares_are_of_full(monk
     assert lines["lost"].bar is None
     cells = dict(zip(made.header, lines["edge"].cells, strict=True))
     assert cells["best rate"] == "0.01*"
-    assert cells["× full's"] == "10"
+    assert cells["rate ÷ full's"] == "10"
     assert (cells["time"], cells["memory"], cells["file"]) == ("60 %", "50 %", "300 kB")
     whole = dict(zip(made.header, lines["full"].cells, strict=True))
     assert (whole["time"], whole["memory"], whole["file"]) == ("10.0 s", "100 MB", "90 MB")
