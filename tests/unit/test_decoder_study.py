@@ -407,3 +407,15 @@ def test_the_figure_has_intervals_and_room_for_both_tasks(root, tmp_path, preset
     measured = plotted[(plotted["panel"] == "Measured") & (plotted["role"] == "method")]
     assert set(measured["task"]) == {"commonsense", "arithmetic"}
     assert "on commonsense the 3 methods end between" in module.describe(plotted).finding
+
+
+def test_without_a_run_the_figure_has_the_published_averages_alone(root, tmp_path):
+    write_table(DECODER, [], tmp_path / "decoder.parquet")
+    module, style = load_figure("decoder_published"), FigureStyle()
+    known = {"decoder_cells": read_table(DECODER, tmp_path / "decoder.parquet")}
+    plotted = module.select({**known, "published": load_published(root / "data/published")})
+    figure = draw_figure(module, plotted, style)
+    with mpl.rc_context(settings(module.SPEC, style)):
+        assert faults_of_text(figure) == []
+    assert set(plotted["panel"]) == {"Published"}
+    assert module.describe(plotted).finding == "Nothing was measured."
