@@ -14,7 +14,7 @@ import torch
 from decoder_tables import CELLS, ROWS, SEEDS, decoder_tables, published_rows
 from figure_checks import faults_of_text, marks_without_interval
 
-from peft_atlas.config import FigureStyle
+from peft_atlas.config import FigureStyle, load_config
 from peft_atlas.errors import AtlasError
 from peft_atlas.figures.render import draw_figure, settings
 from peft_atlas.figures.spec import load_figure
@@ -30,6 +30,7 @@ from peft_atlas.studies.decoder.data.examples import read_rows
 from peft_atlas.studies.decoder.data.items import Item
 from peft_atlas.studies.decoder.data.prepare import prepared
 from peft_atlas.studies.decoder.item_contrasts import contrasts
+from peft_atlas.studies.decoder.preflight import preflight
 from peft_atlas.studies.decoder.released import main, read_released, released_files, write_released
 from peft_atlas.studies.decoder.run import Part, Run, Trial, answered, find_setting
 from peft_atlas.studies.decoder.tabulate import cost_rows, tabulate_step
@@ -407,3 +408,33 @@ def test_the_figure_has_intervals_and_room_for_both_tasks(root, tmp_path, preset
     measured = plotted[(plotted["panel"] == "Measured") & (plotted["role"] == "method")]
     assert set(measured["task"]) == {"commonsense", "arithmetic"}
     assert "on commonsense the 3 methods end between" in module.describe(plotted).finding
+
+
+def test_without_a_run_the_figure_has_the_published_averages_alone(root, tmp_path):
+    write_table(DECODER, [], tmp_path / "decoder.parquet")
+    module, style = load_figure("decoder_published"), FigureStyle()
+    known = {"decoder_cells": read_table(DECODER, tmp_path / "decoder.parquet")}
+    plotted = module.select({**known, "published": load_published(root / "data/published")})
+    figure = draw_figure(module, plotted, style)
+    with mpl.rc_context(settings(module.SPEC, style)):
+        assert faults_of_text(figure) == []
+    assert set(plotted["panel"]) == {"Published"}
+    assert module.describe(plotted).finding == "Nothing was measured."
+
+
+# ------------------------------------------------------------------------------------------------ before the first job
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"tasks": [{"name": "mine", "file": "mine.jsonl"}]}, "row 1: prompt = '': allowed"),
+        ({"model": "./nowhere"}, "decoder.model = './nowhere': no such folder; allowed: SmolLM2"),
+    ],
+)
+def test_what_will_not_do_is_said_before_any_job(section, message, tmp_path):
+    (tmp_path / "mine.jsonl").write_text('{"prompt": "", "answer": "x"}\n', encoding="utf-8")
+    config = load_config({"studies": ["decoder"], "decoder": section})
+    with pytest.raises(AtlasError, match=message):
+        preflight(config, tmp_path)
+    preflight(load_config({"studies": ["notebook"], "decoder": section}), tmp_path)

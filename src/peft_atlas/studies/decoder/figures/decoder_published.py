@@ -43,7 +43,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cells = cells[(cells["method"] != "shuffled labels") & (cells["method"] != "majority class")]
     panels = {"test_accuracy": _ACCURACY, "text_loss_change": _FORGOTTEN}
     cells = cells[cells["metric"].isin(list(panels))].rename(columns={"value": "mean"})
-    scale = cells["metric"].map({"test_accuracy": 100.0, "text_loss_change": 1.0})
+    scale = cells["metric"].map({"test_accuracy": 100.0, "text_loss_change": 1.0}).astype(float)
     for column in ("mean", "low", "high"):
         cells[column] = cells[column].astype(float) * scale
     cells = cells.assign(
