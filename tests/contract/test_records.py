@@ -106,6 +106,7 @@ def test_values_of_every_type_are_in_the_digest():
         "number": pa.array([1.0, -0.5, None]),
         "flag": pa.array([True, False, None]),
         "list": pa.array([[1, 2], [3], None]),
+        "nested": pa.array([[["a"], ["b", "c"]], [[]], None]),
     }
     changed = {
         "text": [["ab", "c", None], ["a", "bc", ""], ["a", "bd", None]],
@@ -113,6 +114,7 @@ def test_values_of_every_type_are_in_the_digest():
         "number": [[1.0, -0.5, 0.0], [1.0, 0.5, None]],
         "flag": [[True, False, False], [False, False, None]],
         "list": [[[1], [2, 3], None], [[1, 2], [3], []], [[1, 2], [4], None]],
+        "nested": [[[["a", "b"], ["c"]], [[]], None], [[["a"], ["b", "c"]], [], None]],
     }
     first = table_digest(pa.table(columns))
     found = [

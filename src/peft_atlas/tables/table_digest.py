@@ -36,7 +36,7 @@ def table_digest(table: Any) -> str:
 
 def _type(arrow: Any) -> str:
     """Return a type's name; Parquet gives the elements of a list another field name, which does not count."""
-    return f"list of {arrow.value_type}" if pa.types.is_list(arrow) else str(arrow)
+    return f"list of {_type(arrow.value_type)}" if pa.types.is_list(arrow) else str(arrow)
 
 
 def _add(digest: Any, values: Any) -> None:
