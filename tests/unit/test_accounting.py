@@ -29,6 +29,9 @@ from peft_atlas.studies.literature.data import load_published
 from peft_atlas.tables.contract import read_table
 from peft_atlas.tables.schemas import PARAMETERS
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[2] / "data" / "published"
 
 # Counts given by paper-tables.md, section 4; its PrefT and LoReFT counts on 7B are also printed in pyreft issues.

@@ -15,6 +15,9 @@ from peft_atlas.studies.encoder.data.examples import Texts
 from peft_atlas.studies.encoder.run import Run, Trial, find_setting
 from peft_atlas.training import checkpoint as module
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 TRIAL = Trial("methods", find_setting("LoRA (query, value)", 16), 1e-2, 0)
 
 

@@ -24,6 +24,9 @@ from peft_atlas.tables.schemas import COSTS, CURVES, ITEMS, RUNS
 from peft_atlas.training.resource_usage import forget_peak, peak_megabytes, release_memory
 from peft_atlas.training.search import LOST, SearchPlan, choose_rate
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 LORA = "LoRA (query, key, value)"
 
 

@@ -23,6 +23,9 @@ from peft_atlas.training.divergence import collapsed_reason, entropy
 from peft_atlas.training.finetune import FinetunePlan, Finetuning
 from peft_atlas.training.schedule import ScheduledAdamW
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 PLAN = FinetunePlan(epochs=2, batch_size=4, learning_rate=5e-3)
 LOW = LoRA(r=2, lora_alpha=4.0, target_modules=("query", "value"))
 DROPPED = LoRA(r=2, lora_alpha=4.0, lora_dropout=0.3, target_modules=("query", "value"))

@@ -19,6 +19,9 @@ from peft_atlas.report.content import Answer, AnswerText, Code, FigureBlock, Par
 from peft_atlas.report.render import render_html
 from peft_atlas.studies.literature.data import CELL_COLUMNS, SOURCES_FILE, load_published, load_sources
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 CASES = 1000
 HOSTILE = [
     *("../../x", "/etc/passwd", "~/.ssh", "$(touch pwned)", "`touch pwned`", "a; rm -rf b", "a\nb", "\x1b[31m", "\0"),

@@ -8,6 +8,9 @@ from peft_atlas.studies.encoder import item_contrasts
 from peft_atlas.studies.encoder.contrasts import ALL_TASKS, PRIMARY
 from peft_atlas.tables.schemas import RUNS
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 STUDIES, SEEDS, ITEMS, MARGIN = 80, 8, 100, 0.015
 BASE = {"trec6": 0.85, "sent_movie": 0.7}
 

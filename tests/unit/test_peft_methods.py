@@ -18,6 +18,9 @@ from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import COSTS, CURVES, ITEMS, RUNS
 from peft_atlas.training.search import SearchPlan
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 QKV = ["query", "key", "value"]
 IA3 = {
     "peft_type": "IA3",

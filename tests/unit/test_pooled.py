@@ -17,6 +17,9 @@ from peft_atlas.analysis.pooled import (
     quantile_t,
 )
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 
 def items(generator, seeds, count, effect=0.0, seed_sd=0.01, item_sd=0.05, rest_sd=0.3):
     """Return differences of seeds x items with known components."""

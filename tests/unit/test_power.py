@@ -9,6 +9,9 @@ from peft_atlas.analysis.contrasts import EXPLORATORY, PRIMARY, Comparison, comp
 from peft_atlas.analysis.power import detectable_difference, equivalence_power, possible_difference, power
 from peft_atlas.analysis.statistics import equivalence_p
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 STUDIES = 300
 
 

@@ -17,6 +17,9 @@ from peft_atlas.studies.notebook.data import TaskSizes, make_task
 from peft_atlas.studies.notebook.train import Block, train_baseline, train_sweep
 from peft_atlas.training.population import TrainingPlan, resolve_device, train_population
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 SIZES = TaskSizes(12, 72, 20, 24, 16, 0.1)
 SHAPE = MLPShape(12, 16)
 SEEDS = (3, 11)

@@ -8,6 +8,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from peft_atlas.planning.trace import LiveStorages
 from peft_atlas.planning.two_ways import CASES, GRADIENTS, LOGITS, OPTIMIZER, SETTINGS, WEIGHTS, compare
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 FAST = [("gpt_neox", "full, bf16"), ("bert", "LoRA, default targets")]
 # What differs by more than 3 %, and why; docs/memory.md says more. The models here have 6 layers.
 EXPLAINED = {

@@ -10,6 +10,9 @@ from peft_atlas.studies.literature.memory_predictions import predictions
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import PREDICTIONS
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def published_peaks(tmp_path_factory):
