@@ -108,5 +108,10 @@ def test_no_detectable_difference_of_accuracies_is_above_one():
     left, right = pd.Series({0: 0.9, 1: 0.2}), pd.Series({0: 0.1, 1: 0.8})
     (row,) = compare("study", [Comparison("q", "t", "m", None, None, "full", left, right)], 0.95)
     assert row["detectable"] == 1.0
+    # A loss has no such limit.
+    (loss,) = compare(
+        "study", [Comparison("q", "t", "m", None, None, "full", left, right, unit="nats per token")], 0.95
+    )
+    assert loss["detectable"] > 1.5
     assert possible_difference(None) is None
     assert possible_difference(0.25) == 0.25

@@ -124,7 +124,9 @@ def _family(study: str, comparisons: Sequence[Comparison], confidence: float) ->
                 **_estimated(estimate, _interval(confidence, role, tests)),
                 "p_adjusted": float(p) if known else None,
                 "adjustment": _adjustment(role, tests),
-                "detectable": possible_difference(detectable_difference(estimate.sd, estimate.n, level)),
+                "detectable": possible_difference(
+                    detectable_difference(estimate.sd, estimate.n, level), comparison.unit
+                ),
                 "p_equivalence": comparison.p_equivalence(),
                 "indistinguishable": bool(p >= 1 - confidence) if known else None,
             }

@@ -67,12 +67,12 @@ def detectable_difference(sd: float | None, n: int, level: float, wanted: float 
     return _detectable_errors(n, level, wanted) * sd / n**0.5
 
 
-def possible_difference(detectable: float | None) -> float | None:
-    """Return a detectable difference of two fractions, which differ by at most 1.
+def possible_difference(detectable: float | None, unit: str = "fraction") -> float | None:
+    """Return a detectable difference that is possible: two fractions differ by at most 1.
 
     Where the test would need more, no difference at all is detected with that power; 1 says so.
     """
-    return None if detectable is None else min(detectable, 1.0)
+    return min(detectable, 1.0) if detectable is not None and unit == "fraction" else detectable
 
 
 @cache

@@ -176,8 +176,8 @@ CONTRASTS = Contract(
         _text("adjustment", "method of adjustment", required=False),
         _number(
             "detectable",
-            "smallest difference detected with 80 % power at the adjusted level; 1 where no possible one is",
-            limits=(0.0, 1.0),
+            "smallest difference detected with 80 % power at the adjusted level; of fractions 1 where none is",
+            limits=(0.0, float("inf")),
         ),
         _number("margin", "difference within which the two count as equivalent, if tested"),
         _number(
