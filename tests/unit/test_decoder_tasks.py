@@ -177,7 +177,8 @@ GOOD = {"prompt": "2 + 2 =", "answer": "4", "choices": ["3", "4"]}
         ([{**GOOD, "choices": ["4", " 4 "]}], "row 1: the choice '4' is given twice"),
         ([{**GOOD, "choices": ["1", "2"]}], "row 1: answer '4' is not among its choices; allowed: 1, 2"),
         ([{**GOOD, "choices": "4"}], "row 1: choices = '4': allowed: a list"),
-        ([{**GOOD, "id": 7}, {**GOOD, "id": 7}], "row 2: id 7 is that of row 1; allowed: each once"),
+        ([{**GOOD, "id": 7}, {**GOOD, "id": 7}], "row 2: id '7' is that of row 1; allowed: each once"),
+        ([GOOD, {**GOOD, "answer": "3"}], "row 2: prompt .* is that of row 1; allowed: each once"),
         ([GOOD, {"prompt": "x", "answer": "y"}], "row 2: choices in some rows only"),
         (["{broken"], "line 1 is not JSON"),
         (['{"prompt": "x"}'], "line 1 has no prompt or no answer"),
@@ -201,8 +202,14 @@ def test_open_answers_need_no_choices(tmp_path):
     assert (item.closed().answer, item.closed().choices) == (" you\n", ())
 
 
-def test_rows_of_one_prompt_stay_in_one_split_and_too_few_rows_are_refused(tmp_path):
-    rows = [{"prompt": f"Number {n % 40}", "answer": str(n)} for n in range(80)]
+def test_a_text_may_hold_a_line_separator_and_the_file_a_byte_order_mark(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps({"prompt": "a\u2028b", "answer": "c"}, ensure_ascii=False), encoding="utf-8-sig")
+    assert read_own(path) == [Item("a\u2028b", "c", ())]
+
+
+def test_too_few_rows_are_refused_and_no_group_is_shared(tmp_path):
+    rows = [{"prompt": f"Number {n}", "answer": str(n)} for n in range(80)]
     path = written(tmp_path, rows)
     assert shared_groups(split_items("mine", path, None, Sizes(5, 2, 5))) == 0
     with pytest.raises(AtlasError, match=r"task mine: test_examples = 50: allowed: at most \d+ of 80"):

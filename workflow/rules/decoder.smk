@@ -153,7 +153,7 @@ use rule train_decoder as read_decoder with:
         rank=None,
         seeds=list(DECODER.seeds),
     message:
-        "reading {wildcards.decoder_task} with the language model as it came"
+        "reading {wildcards.decoder_task} with the untrained language model"
 
 
 use rule train_decoder as train_shuffled_answers with:

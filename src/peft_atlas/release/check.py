@@ -50,7 +50,11 @@ def check_release(root: Path, version: str = __version__) -> Path:
     missing = [str(path.relative_to(root)) for path in parts.values() if not path.is_file()]
     if missing:
         raise AtlasError(f"{', '.join(missing)}: no such file; make release VERSION={version} makes it")
-    wrong = sorted({f"{what} is of {found}" for what, found in _versions(root, parts) if found != version})
+    try:
+        found = list(_versions(root, parts))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, tarfile.TarError, RuntimeError) as error:
+        raise AtlasError(f"release of {version}: a part cannot be read ({error})") from None
+    wrong = sorted({f"{what} is of {other}" for what, other in found if other != version})
     if wrong:
         raise AtlasError(f"not a release of {version}: {'; '.join(wrong)}")
     files = [parts[name] for name in ("wheel", "sdist", "bundle", "report")]

@@ -14,6 +14,7 @@ import pandas as pd
 from peft_atlas.analysis.finding import POINTS, Effect
 from peft_atlas.analysis.power import detectable_difference
 from peft_atlas.analysis.statistics import paired_difference
+from peft_atlas.errors import AtlasError
 from peft_atlas.studies.added.data import FULL, Cell, tasks
 
 # What a run of the benchmark is compared with.
@@ -70,7 +71,11 @@ def comparisons(added: pd.DataFrame, published: pd.DataFrame, confidence: float)
     """
     found = []
     for task, model, cells in tasks(added):
-        reference = next((cell for cell in cells if cell.method == FULL), None)
+        whole = [cell for cell in cells if cell.method == FULL]
+        if len(whole) > 1:
+            names = ", ".join(cell.name for cell in whole)
+            raise AtlasError(f"added runs of {task}: full fine-tuning at {len(whole)} settings ({names}); allowed: one")
+        reference = whole[0] if whole else None
         if reference is not None:
             others = [cell for cell in cells if cell is not reference]
             found += [_own(task, model, cell, reference, confidence) for cell in others]
@@ -80,7 +85,7 @@ def comparisons(added: pd.DataFrame, published: pd.DataFrame, confidence: float)
 
 
 def _own(task: str, model: str, cell: Cell, full: Cell, confidence: float) -> Compared:
-    """Return a cell less full fine-tuning: by seed where two or more are shared, else of the means."""
+    """Return a cell's difference from full fine-tuning: by seed where two or more are shared, else of the means."""
     left, right = cell.points, full.points
     shared = left.index.intersection(right.index)
     words = f"full fine-tuning of the same task ({full.name})"
@@ -90,7 +95,9 @@ def _own(task: str, model: str, cell: Cell, full: Cell, confidence: float) -> Co
         remark = "Fewer than two seeds are shared, so the difference has no interval."
         return Compared(task, model, cell, words, effect, rows, remark=remark)
     estimate = paired_difference(left[shared], right[shared], confidence)
-    detectable = detectable_difference(estimate.sd, estimate.n, 1 - confidence)
+    found = detectable_difference(estimate.sd, estimate.n, 1 - confidence)
+    # In points, of which no two accuracies differ by more than 100.
+    detectable = None if found is None else min(found, 100.0)
     effect = Effect.of_estimate(estimate, confidence, POINTS, 1.0, detectable)
     return Compared(task, model, cell, words, effect, rows)
 
@@ -114,7 +121,9 @@ def _published(
     known = len(software) and f"transformers {row['transformers']}," in software.iloc[0]
     remark = "Another seed could differ by more."
     if not known:
-        remark += " Not known to be made with the same software, which moved this benchmark by itself."
+        remark += (
+            " It is not known whether the software was the same; versions alone have changed this benchmark's scores."
+        )
     noise = _noise(published, task)
     effect = Effect(size, POINTS, n=len(cell.runs))
     if noise is None:

@@ -63,14 +63,15 @@ def scope(own: pd.DataFrame) -> str:
 
 
 def _learnt(own: pd.DataFrame) -> Iterator[Finding]:
-    """Yield what fine-tuning adds to the model as it came, beside what needs no language model."""
+    """Yield what fine-tuning adds to the untrained model, next to what controls reach."""
     methods, others = _metric(own, ACCURACY, "method"), _metric(own, ACCURACY, "reference", "control")
     if methods.empty or others.empty:
         return
-    best, task = methods.loc[methods["value"].idxmax()], str(methods["task"].iloc[0])
+    full, task = methods[methods["method"] == "full"].iloc[0], str(methods["task"].iloc[0])
     listed = "; ".join(f"{row['name']} {_percent(row)}" for _, row in others.iterrows())
     plain = others[(others["method"] == BASE) & others["setting"].str.startswith("0 ")]
-    gain = "" if plain.empty else f" The best method gains {100 * (best['value'] - plain['value'].iloc[0]):.1f} points."
+    gains = [] if plain.empty else [100 * (end - plain["value"].iloc[0]) for end in _ends(methods["value"])]
+    gain = f" The methods gain {gains[0]:.1f} to {gains[1]:.1f} points on the untrained model." if gains else ""
     yield Finding(
         "answer",
         f"decoder_learnt_{task}",
@@ -79,16 +80,22 @@ def _learnt(own: pd.DataFrame) -> Iterator[Finding]:
         ATLAS,
         "measured",
         f"decoder_cells: task={task}, metric={ACCURACY}, stratum={ALL_ROWS}",
-        f"{scope(own)}, the methods end at {_span(methods['value'])} % of {int(best['rows'])} test rows. Without "
-        f"training, or without the model: {listed}.{gain} What a control without a language "
-        "model reaches needs no language; what shuffled answers reach is learnt from the frequency of answers alone.",
-        effect=Effect(100 * float(best["value"]), "percent", n=int(best["n"])),
+        f"{scope(own)}, the methods end at {_span(methods['value'])} % of {int(full['rows'])} test rows. Without "
+        f"training, or without the model: {listed}.{gain} What a control without a language model reaches needs no "
+        "language model. What shuffled answers add to the untrained model can come only from the form and the "
+        "frequency of answers.",
+        effect=Effect(100 * float(full["value"]), "percent", n=int(full["n"])),
     )
 
 
 def _percent(row: pd.Series[Any]) -> str:
     interval = "" if pd.isna(row["low"]) else f" [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
-    return f"{100 * row['value']:.1f} %{interval}"
+    how = "" if pd.isna(row["low"]) else f", {row['interval']}"
+    return f"{100 * row['value']:.1f} %{interval} ({int(row['rows'])} rows{how})"
+
+
+def _ends(values: pd.Series[float]) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
 
 
 def _span(values: pd.Series[float]) -> str:
@@ -123,13 +130,11 @@ def _compared(
     task, metric = str(rows["task"].iloc[0]), str(rows["metric"].iloc[0])
     points = scale > 1
     unit, form = (POINTS, ".1f") if points else (NATS, ".3f")
-    sure = compared[compared["p_adjusted"] < level]
-    alike = compared[~(compared["p_adjusted"] < level)]
+    tested = compared[compared["p_adjusted"].notna()]
+    sure, alike = tested[tested["p_adjusted"] < level], tested[tested["p_adjusted"] >= level]
     effects = {str(row["name"]): _effect(row, unit, scale) for _, row in compared.iterrows()}
     digits = 1 if points else 3
-    sentences = [
-        f"{label} {effect.in_words(digits, '')} (p {_p(compared, label)})" for label, effect in effects.items()
-    ]
+    sentences = [f"{label} {effect.in_words(digits, '')}{_p(compared, label)}" for label, effect in effects.items()]
     full = rows[rows["method"] == "full"].iloc[0]
     level_of_full = f"{scale * full['value']:{form}} {'%' if points else NATS}"
     least = scale * float(alike["detectable"].max()) if alike["detectable"].notna().any() else None
@@ -139,7 +144,11 @@ def _compared(
         tail.append(f"Different from full fine-tuning: {', '.join(sure['name'])}")
     if len(alike):
         tail.append(f"statistically indistinguishable from it: {', '.join(alike['name'])} (detectable {could})")
-    first = compared.loc[compared["difference"].abs().idxmax()]
+    if tested.empty:
+        tail.append("One seed alone: no test")
+    # Where something could have been missed, the finding says what would have been detected.
+    first = (alike if len(alike) else compared).iloc[0]
+    first = compared.loc[compared["difference"].abs().idxmax()] if alike.empty else first
     what = "Accuracy" if points else "The rise of the loss on plain text"
     yield Finding(
         "answer",
@@ -149,8 +158,9 @@ def _compared(
         ATLAS,
         "measured",
         f"decoder_cells: task={task}, metric={metric}, role=method, stratum={ALL_ROWS}",
-        f"{scope(own)}, {what[0].lower()}{what[1:]} of full fine-tuning is {level_of_full}. Less that, in "
-        f"{_short(unit)}, with {first['difference_interval']} ({first['adjustment']}): {'; '.join(sentences)}. "
+        f"{scope(own)}, {what[0].lower()}{what[1:]} of full fine-tuning is {level_of_full}. Differences from it "
+        f"in {_short(unit)}, {first['difference_interval']} for each alone, p adjusted by {first['adjustment']}: "
+        f"{'; '.join(sentences)}. "
         f"{'; '.join(tail)[:1].upper()}{'; '.join(tail)[1:]}.",
         effect=effects[str(first["name"])],
     )
@@ -163,8 +173,10 @@ def _effect(row: pd.Series[Any], unit: str, scale: float) -> Effect:
 
 
 def _p(compared: pd.DataFrame, label: str) -> str:
-    p = float(compared.loc[compared["name"] == label, "p_adjusted"].iloc[0])
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+    p = compared.loc[compared["name"] == label, "p_adjusted"].iloc[0]
+    if pd.isna(p):
+        return ""
+    return " (p < 0.001)" if p < 0.001 else f" (p = {p:.3f})"
 
 
 def _short(unit: str) -> str:
@@ -183,18 +195,20 @@ def _order(own: pd.DataFrame, runs: pd.DataFrame, published: pd.DataFrame) -> It
     rows = _metric(own, ACCURACY, "method").sort_values("value", ascending=False)
     order = ", ".join(rows["name"])
     could = rows["detectable"].max()
-    can = "of chance, and no ranking is given" if reliability < RELIABLE else f"reproducible: {order}"
+    can = "not reliable enough to rank them" if reliability < RELIABLE else f"reliable over seeds: {order}"
     yield Finding(
         "answer",
         f"decoder_order_{task}",
         NAME,
-        f"What carries over from the published table to {task}?",
+        f"What carries over from the published table to {task}?"
+        if task in PUBLISHED
+        else f"Is there a ranking on {task}?",
         ATLAS,
         "measured",
         f"decoder_cells: task={task}, metric={ACCURACY}, role=method, stratum={ALL_ROWS}; "
         f"published: table={PUBLISHED.get(task, 'none')}, task={_AVERAGE}, base_model={_MODEL}",
         f"{scope(own)}, {len(outcomes)} methods with {outcomes.shape[1]} seeds have an order that is {can} "
-        f"(reliability {reliability:.2f}, at least {RELIABLE:g} wanted)."
+        f"(reliability over seeds {reliability:.2f}, on the same test rows; {RELIABLE:g} is required)."
         f"{_published_in_words(task, rows, published, could)}",
         effect=Effect(reliability, "reliability", n=outcomes.shape[1]),
     )
@@ -208,21 +222,27 @@ def _outcomes(chosen: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]] | N
 
 
 def _published_in_words(task: str, rows: pd.DataFrame, published: pd.DataFrame, detectable: float) -> str:
-    """Return how far apart the published averages of the same methods are, against what is detectable here."""
+    """Return how far apart the published averages of the same methods are, against what is detectable here.
+
+    Empty for a task that has no published counterpart.
+    """
+    if task not in PUBLISHED:
+        return ""
     table = published[(published["table"] == PUBLISHED.get(task)) & (published["task"] == _AVERAGE)]
     table = table[(table["base_model"] == _MODEL) & (table["source"] == _SOURCE)]
     both = table[table["method"].isin(rows["method"]) & (table["method"] != "full")]
     if len(both) < 2 or pd.isna(detectable):
-        count = "none" if both.empty else f"{len(both)}"
+        count = "None" if both.empty else f"Only {len(both)}"
         return (
-            f" Of the methods measured here the published table ({_MODEL}) has {count}, so that no published "
-            "difference can be repeated."
+            f" {count} of the methods measured here is in the published table ({_MODEL}), so that no published "
+            "difference can be checked."
         )
     apart = float(both["value"].max() - both["value"].min())
     seen = "could" if apart >= 100 * detectable else "could not"
     return (
-        f" The published averages of {', '.join(both['method'])} on {_MODEL} lie {apart:.1f} points apart; such a "
-        f"difference {seen} have been seen here (detectable with 80 % power: {100 * detectable:.1f} points). Levels "
+        f" The published averages of {', '.join(both['method'])} on {_MODEL} lie {apart:.1f} points apart; a "
+        f"difference of that size from full fine-tuning {seen} have been detected here ({100 * detectable:.1f} points "
+        "with 80 % power). Levels "
         "are not comparable: models, tasks and training data differ."
     )
 

@@ -41,7 +41,7 @@ _DIFFERENCE = {
     "detectable": "detectable",
 }
 
-_IN_WORDS = {BASE: "the model as it came", PRIOR: "most frequent answer", COUNTS: "counts of words"}
+_IN_WORDS = {BASE: "the untrained model", PRIOR: "most frequent answer", COUNTS: "counts of words"}
 
 
 def cell_name(method: str, setting: str | None) -> str:

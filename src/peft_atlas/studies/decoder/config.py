@@ -52,6 +52,8 @@ class DecoderTaskConfig(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> DecoderTaskConfig:
+        if self.file is not None and self.name in PACKAGED_TASKS:
+            raise ValueError(f"name = {self.name!r} is a task of this study: give your file another name")
         if self.file is None and self.name not in PACKAGED_TASKS:
             raise ValueError(f"give file, or one of the tasks that need none: {', '.join(PACKAGED_TASKS)}")
         if any(mark in (self.file or "") for mark in "{}\n\0"):

@@ -4,7 +4,7 @@ from peft_atlas.studies.study import Study
 
 STUDY = Study(
     name="decoder",
-    title="Measured: a language model on the published tables' ground",
+    title="Measured: a language model on tasks like the published ones",
     label="Measured on a language model of the LLaMA architecture",
     about="The methods of the published commonsense and arithmetic tables on a small language model of the same "
     "architecture: accuracy, what is forgotten, and what each costs, with rates that validation chose.",

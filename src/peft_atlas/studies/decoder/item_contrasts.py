@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from peft_atlas.analysis.contrasts import METRIC, PRIMARY, UNIT
 from peft_atlas.analysis.pooled import Difference, detectable_difference, mean_difference, quantile_t
+from peft_atlas.analysis.power import possible_difference
 from peft_atlas.analysis.statistics import cut_interval, holm
 from peft_atlas.studies.decoder.contrasts import AGAINST_FULL, FULL, cells, chosen_runs
 from peft_atlas.studies.decoder.jobs import NAME
@@ -70,7 +71,7 @@ def _row(cell: pd.Series[Any], found: Difference, p_adjusted: float, tests: int,
     low, high = cut_interval(found.mean, (found.low, found.high), (-1.0, 1.0))
     strictest = quantile_t(1 - (1 - confidence) / tests / 2, found.df)
     # Runs that agree on every row have no variance, and what would have been detected is not known.
-    detectable = detectable_difference(found.se, strictest, found.df) if found.se else None
+    detectable = possible_difference(detectable_difference(found.se, strictest, found.df)) if found.se else None
     return {
         "study": NAME,
         "question": AGAINST_FULL,

@@ -13,6 +13,7 @@ from peft_atlas.studies.decoder.data.example_contract import DECODER_EXAMPLES
 from peft_atlas.studies.decoder.data.packages import TEXTWORLD
 from peft_atlas.studies.decoder.data.prepare import Sizes, Splits, prepared, shared_groups, split_items
 from peft_atlas.studies.decoder.jobs import NAME
+from peft_atlas.studies.decoder.packaged import COMMONSENSE
 from peft_atlas.studies.encoder.data.sources import Source, read_source
 from peft_atlas.studies.encoder.data.text import drift_texts
 from peft_atlas.tables.contract import write_table
@@ -53,7 +54,8 @@ def prepare_step(step: Step) -> None:
     task, file = params["task"], params["file"]
     things, folder = step.path("things"), step.path("model").parent
     # What was fetched could not be looked at before the first job, and a disk may have changed it since.
-    check_fetched(TEXTWORLD, things.parent)
+    if file is None and task == COMMONSENSE:
+        check_fetched(TEXTWORLD, things.parent)
     splits = split_items(task, None if file is None else Path(file), things, Sizes(**params["sizes"]))
     plain = plain_texts(step.path("packaged").parent, params["plain"])
     rows = prepared(task, splits, plain, folder, read_shape(folder).context)

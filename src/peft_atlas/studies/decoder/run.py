@@ -155,7 +155,7 @@ def answered(model: Llama, rows: pd.DataFrame, before: Sequence[int] = (), bfloa
 
 @cache
 def plain_loss_before(model: Path, device: str, texts: tuple[tuple[int, ...], ...], bfloat16: bool) -> float:
-    """Return the loss of the model as it came on plain texts, in nats per token; a job's runs share it."""
+    """Return the loss of the untrained model on plain texts, in nats per token; a job's runs share it."""
     return text_loss(load_decoder(model).to(resolve_device(device)), [list(ids) for ids in texts], bfloat16)
 
 

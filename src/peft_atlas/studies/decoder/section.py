@@ -75,7 +75,7 @@ def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
     shown = accuracy[[*keys, "params_percent", "learning_rate", "edge", "n", "rows"]].copy()
     shown["accuracy (%)"] = [_interval(row, "value", "low", "high", 100, ".1f") for _, row in accuracy.iterrows()]
     ends = ("difference", "difference_low", "difference_high")
-    shown["less full (points)"] = [_interval(row, *ends, 100, "+.1f") for _, row in accuracy.iterrows()]
+    shown["difference from full (points)"] = [_interval(row, *ends, 100, "+.1f") for _, row in accuracy.iterrows()]
     for metric, name in ((LOSS, "answer loss"), (FORGOTTEN, "forgotten")):
         rows = whole[whole["metric"] == metric]
         values = [_interval(row, "value", "low", "high", 1, ".3f") for _, row in rows.iterrows()]
@@ -94,7 +94,7 @@ def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
         f"{' or '.join(intervals)}; differences with {' or '.join(differences) or 'no interval'}; losses in nats per "
         "token; forgotten is the rise of the loss on plain text."
     )
-    columns = ["name", "accuracy (%)", "less full (points)", "answer loss", "forgotten", "params_percent"]
+    columns = ["name", "accuracy (%)", "difference from full (points)", "answer loss", "forgotten", "params_percent"]
     columns += ["learning_rate", "n", "rows", "cpu_seconds", "peak_memory_mb"]
     formats = {"% trained": ".3g", "CPU s": ".0f", "MB": ",.0f"}
     return table(caption, shown[columns].rename(columns=names), formats)

@@ -1,4 +1,4 @@
-"""The decoder study's jobs: a setting tuned and trained, the model as it came, and the control on shuffled answers."""
+"""The decoder study's jobs: a setting tuned and trained, the untrained model, and the control on shuffled answers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def by_answer_loss(history: History) -> Score:
 
 
 def references(part: Part, seed: int) -> Tables:
-    """Return the runs of the model as it came: on the prompts alone, and after examples with their answers.
+    """Return the runs of the untrained model: on the prompts alone, and after examples with their answers.
 
     The examples are training rows of the seed; the fewer rows of the second are the first ones of the test split.
     """
@@ -125,7 +125,7 @@ def setting_step(step: Step) -> None:
 
 
 def references_step(step: Step) -> None:
-    """Read the test rows with the model as it came."""
+    """Read the test rows with the untrained model."""
     write_tables(step, references(_part_of(step), step.params["seeds"][0]))
 
 

@@ -29,11 +29,6 @@ class Rows:
         """Return the token ids of the plain texts."""
         return [list(ids) for ids in self.split(PLAIN)["prompt_tokens"]]
 
-    @property
-    def has_choices(self) -> bool:
-        """Return whether the task is one of choices."""
-        return bool(self.split("test")["choice_tokens"].notna().any())
-
     def drawn(self, count: int, seed: int) -> pd.DataFrame:
         """Return the training rows of a seed, drawn from the pool without replacement; all methods share them."""
         pool = self.split("train")

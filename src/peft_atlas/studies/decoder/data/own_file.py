@@ -25,28 +25,31 @@ def read_own(path: Path) -> list[Item]:
     """Return the rows of a user's file.
 
     A ``.jsonl`` file has an object per line, in which ``choices`` is a list; any other is read as CSV, in which choices
-    are separated by ``|``. A column ``id`` may name the rows.
+    are separated by ``|``. A column ``id`` is for the user alone; no two rows may have the same.
 
     Raises
     ------
     AtlasError
         In one line, if the file cannot be read or a row will not do: no prompt, no answer, a single choice, two choices
-        alike, an answer that is not among its choices, choices in some rows only, or an id that another row has.
+        alike, an answer that is not among its choices, choices in some rows only, or a prompt or an id that another row
+        has.
     """
     rows = list(_of_json(path) if path.suffix == ".jsonl" else _of_csv(path))
     if not rows:
         raise AtlasError(f"{path}: holds no rows; allowed: at least one")
-    _check_ids(path, rows)
+    _check_once(path, "id", [row.get("id") for row in rows])
     items = [_item(f"{path}: row {place}", row) for place, row in enumerate(rows, 1)]
     if len({bool(item.choices) for item in items}) > 1:
         place = next(n for n, item in enumerate(items, 1) if bool(item.choices) != bool(items[0].choices))
         raise AtlasError(f"{path}: row {place}: choices in some rows only; allowed: in all of them or in none")
+    _check_once(path, "prompt", [normalised(item.prompt) for item in items])
     return items
 
 
 def _of_json(path: Path) -> Iterator[_Row]:
     try:
-        lines = size_checked(path).read_text(encoding="utf-8").splitlines()
+        # Not splitlines, which also parts at characters that JSON allows inside a text.
+        lines = size_checked(path).read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise AtlasError(f"{path}: is not UTF-8; allowed: UTF-8") from None
     for number, line in enumerate(lines, 1):
@@ -76,15 +79,16 @@ def _has(header: str, name: str) -> bool:
     return name in [field.strip().strip('"') for field in header.split(",")]
 
 
-def _check_ids(path: Path, rows: list[_Row]) -> None:
+def _check_once(path: Path, name: str, values: list[Any]) -> None:
+    """Refuse a value that two rows have; of two rows with one prompt and two answers one would be dropped unseen."""
     seen: dict[str, int] = {}
-    for place, row in enumerate(rows, 1):
-        name = row.get("id")
-        if name is None:
+    for place, value in enumerate(values, 1):
+        if value is None:
             continue
-        if str(name) in seen:
-            raise AtlasError(f"{path}: row {place}: id {name!r} is that of row {seen[str(name)]}; allowed: each once")
-        seen[str(name)] = place
+        first = seen.setdefault(str(value), place)
+        if first != place:
+            short = str(value)[:60]
+            raise AtlasError(f"{path}: row {place}: {name} {short!r} is that of row {first}; allowed: each once")
 
 
 def _item(place: str, row: _Row) -> Item:

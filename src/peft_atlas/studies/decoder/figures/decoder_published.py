@@ -1,4 +1,4 @@
-"""The published averages beside what was measured: accuracy, and what is forgotten, with intervals."""
+"""The published averages next to what was measured: accuracy, and what is forgotten, with intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SPEC = FigureSpec(
     name="decoder_published",
-    title="Methods on a language model, beside the published averages",
+    title="Methods on a language model, and the published averages",
     section="measured",
     study="decoder",
     order=30,
@@ -74,7 +74,7 @@ def _published(published: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a row per method and a marker per task; lines for the model as it came and for counts of words."""
+    """Draw a row per method and a marker per task; lines for the untrained model and for counts of words."""
     tasks = list(dict.fromkeys(plotted["task"]))
     for axis, panel in zip(axes, (_PUBLISHED, _ACCURACY, _FORGOTTEN), strict=True):
         rows = plotted[(plotted["panel"] == panel) & plotted["role"].isin(["method", "published"])]
@@ -121,7 +121,7 @@ def _lines(plotted: pd.DataFrame, axis: Axes, tasks: Sequence[str]) -> None:
 
 
 def _line_name(row: Any) -> str:
-    return str(row.name).replace("no adaptation ", "as it came, ").replace(" examples in the prompt", "-shot")
+    return str(row.name).replace("no adaptation ", "untrained, ").replace(" examples in the prompt", "-shot")
 
 
 def _in_order(rows: pd.DataFrame) -> list[str]:
@@ -145,7 +145,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     )
     caption = (
         f"a: averages over tasks as ReFT (v3) prints them for {_BASE_MODEL}, without intervals. b: accuracy of "
-        f"{first['model']} after training; lines ({first['task']}): the model as it came, and counts of words. c: rise "
+        f"{first['model']} after training; lines ({first['task']}): the untrained model, and counts of words. c: rise "
         f"of its loss on plain text that is not trained on. Bars: {bars} ({counts}).{origin} Levels of a and b are not "
         "comparable: models, tasks and amounts of training differ."
     )
