@@ -210,11 +210,16 @@ def test_a_figure_in_the_page_lacks_nothing_that_is_drawn():
 
     def shapes(tree):
         drawn = [node for node in tree.iter() if re.search(r"\}(path|use|rect|g|clipPath)$", node.tag)]
-        return [
-            (node.tag, {key: " ".join(value.split()) for key, value in node.items() if key != "id"}) for node in drawn
-        ]
+        return [(node.tag, {key: said(key, value) for key, value in node.items() if key != "id"}) for node in drawn]
+
+    def said(key, value):
+        # Outlines and places need not be finer than a hundredth of a point.
+        number = re.compile(r"-?\d+\.\d+") if key in ("d", "x", "y") else re.compile(r"(?!)")
+        return " ".join(number.sub(lambda found: f"{float(found[0]):.2f}", value).split())
 
     assert shapes(lean) == shapes(whole)
+    moved = [[node.get("transform") for node in tree.iter() if node.get("transform")] for tree in (lean, whole)]
+    assert moved[0] == moved[1]
     referred = {value[1:] for node in lean.iter() for key, value in node.items() if key.endswith("href")}
     assert referred <= {node.get("id") for node in lean.iter()}
     assert len(address) < 0.97 * len(quote(stream.getvalue()))

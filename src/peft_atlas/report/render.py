@@ -63,11 +63,20 @@ _NAME = re.compile(r' id="([^"]+)"')
 _REFERENCE = re.compile(r'(?:href="#|url\(#)([^")]+)')
 
 
+# Outlines and places, in points; not those of transformations, where a hundredth is much.
+_PLACES = re.compile(r' (?:d|x|y)="[^"]*"')
+_LONG_DECIMAL = re.compile(r"-?\d+\.\d{3,}")
+
+
 def _without_what_is_not_drawn(svg: str) -> str:
-    """Leave out comments, metadata, and names that nothing refers to: a twentieth of what Matplotlib writes."""
-    drawn = _REMARKS.sub("", svg)
+    """Leave out comments, metadata, names that nothing refers to, and digits beyond a hundredth of a point."""
+    drawn = _PLACES.sub(lambda place: _LONG_DECIMAL.sub(_rounded, place[0]), _REMARKS.sub("", svg))
     used = set(_REFERENCE.findall(drawn))
     return _NAME.sub(lambda name: name[0] if name[1] in used else "", drawn)
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def render_html(sections: Sequence[Section], tables: Mapping[str, pd.DataFrame]) -> str:
