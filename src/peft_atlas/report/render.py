@@ -55,7 +55,8 @@ def _size(svg: str) -> tuple[int, int]:
 def _data_address(svg: str) -> str:
     """Encode an SVG as a percent-encoded data URL, a quarter shorter than base64."""
     lean = _without_what_is_not_drawn(svg[svg.index("<svg") :])
-    return "data:image/svg+xml," + quote(" ".join(lean.split()), safe=" ~()*!.,;:/?@&=+$-_'")
+    # Matplotlib draws texts as outlines, so that blanks between elements mean nothing.
+    return "data:image/svg+xml," + quote(" ".join(lean.split()).replace("> <", "><"), safe=" ~()*!.,;:/?@&=+$-_'")
 
 
 _REMARKS = re.compile(r"<!--.*?-->|<metadata>.*?</metadata>", flags=re.DOTALL)
