@@ -7,6 +7,7 @@ import pytest
 
 from peft_atlas.figures.spec import all_figures
 from peft_atlas.tables.contract import read_table, write_table
+from peft_atlas.tables.names import ADDED
 from peft_atlas.tables.schemas import CONTRACTS, COSTS, FINDINGS, RUNS, SUMMARY
 
 pytestmark = pytest.mark.slow
@@ -18,7 +19,8 @@ ANALYSIS = {"combine_runs", "summarise_runs", "compare_sources", "collect_findin
 def test_everything_is_made(smoked):
     # The smoke study leaves the decoder out, whose tables are those of a released run, where there is one.
     absent = [] if (smoked.folder / "data/released/decoder").is_dir() else ["decoder"]
-    for name, contract in CONTRACTS.items():
+    # Nobody added runs to it.
+    for name, contract in ((name, each) for name, each in CONTRACTS.items() if name not in ADDED):
         rows = len(read_table(contract, smoked.folder / f"results/{name}.parquet"))
         assert bool(rows) == (name.partition("_")[0] not in absent), name
     for spec in (spec for spec in all_figures() if spec.study not in absent):

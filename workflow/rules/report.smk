@@ -219,7 +219,7 @@ rule decoder_smoke:
     localrule: True
     conda:
         ENVIRONMENT
-    threads: workflow.cores
+    threads: lambda wildcards: workflow.cores
     resources:
         **LIGHT,
         mem_mb=megabytes(2000),
