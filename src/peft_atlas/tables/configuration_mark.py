@@ -34,7 +34,7 @@ def require_configurations(paths: Iterable[Path], allowed: Collection[str]) -> N
     Parameters
     ----------
     paths
-        The tables; one without a mark, or that cannot be read, is left to whoever reads it.
+        The tables. One without a mark, or one that cannot be read, is skipped: reading it reports what is wrong.
     allowed
         Digests of the configurations.
 
