@@ -1,10 +1,11 @@
-"""Atomic file writes: a file is written completely or not at all."""
+"""Atomic file writes, each complete or not at all, and names as parts of file names."""
 
 from __future__ import annotations
 
 import errno
 import glob
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -79,3 +80,8 @@ def write_text(path: Path, text: str) -> None:
 
 def _fill(part: Path, data: bytes) -> None:
     part.write_bytes(data)
+
+
+def slug(name: str) -> str:
+    """Return a name as a part of a file name: small letters, digits and underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower().replace("+", " plus ")).strip("_")

@@ -8,7 +8,8 @@ import pytest
 from peft_atlas.config import load_config
 from peft_atlas.snakemake_support import content as module
 from peft_atlas.snakemake_support.content import content_digest
-from peft_atlas.studies.encoder.jobs import model_content, task_content
+from peft_atlas.snakemake_support.model_location import model_content
+from peft_atlas.studies.encoder.jobs import task_content
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def study(tmp_path, tiny_model, monkeypatch):
 
 def digests(study):
     """Return the digests that the rules of a study carry."""
-    return {"model": model_content(study), **{task.name: task_content(task) for task in study.tasks}}
+    return {"model": model_content(study.model), **{task.name: task_content(task) for task in study.tasks}}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import torch
 
 from peft_atlas.config import load_config
 from peft_atlas.errors import AtlasError
+from peft_atlas.files import slug
 from peft_atlas.methods.method import Sizes
 from peft_atlas.methods.names import setting_name
 from peft_atlas.methods.registry import study_settings
@@ -15,7 +16,7 @@ from peft_atlas.models.encoder import encoder_sites
 from peft_atlas.studies.encoder.config import ENCODER_SETTINGS, EncoderConfig
 from peft_atlas.studies.encoder.data.packages import MODELS
 from peft_atlas.studies.encoder.data.sources import PACKAGED
-from peft_atlas.studies.encoder.jobs import CROSS_CHECKED, RANK, RANK_CURVE, slug, training_config
+from peft_atlas.studies.encoder.jobs import CROSS_CHECKED, RANK, RANK_CURVE, training_config
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL, PACKAGED_TASKS
 from peft_atlas.studies.encoder.run import Run, Trial, find_setting
 from peft_atlas.studies.encoder.train import SettingJob, selected_rate, train_random, train_setting

@@ -3,6 +3,12 @@
 Where a run does not train it, its tables are those of the released run in data/released/decoder.
 """
 
+from peft_atlas.files import slug
+from peft_atlas.snakemake_support.model_location import (
+    is_fetched,
+    model_content,
+    model_files,
+)
 from peft_atlas.snakemake_support.own_command import is_asked_for
 from peft_atlas.studies.decoder import jobs as decoder_jobs
 from peft_atlas.studies.decoder.released import released_files
@@ -10,13 +16,11 @@ from peft_atlas.studies.encoder import jobs as text_jobs
 
 DECODER = CONFIG.decoder
 DECODER_TASKS = {each.name: each for each in DECODER.tasks}
-DECODER_CONTENT = decoder_jobs.model_content(DECODER)
-DECODER_FILES = decoder_jobs.model_files(DECODER)
+DECODER_CONTENT = model_content(DECODER.model)
+DECODER_FILES = model_files(DECODER.model)
 if DECODER_CONTENT:
     DECODER_FILES = [ancient(file) for file in DECODER_FILES]
-DECODER_SETTINGS = {
-    decoder_jobs.slug(name): name for each in DECODER.tasks for name in each.methods
-}
+DECODER_SETTINGS = {slug(name): name for each in DECODER.tasks for name in each.methods}
 # The study's own tables come from this run where it is part of it or asked for by name; else from the released one.
 DECODER_HERE = decoder_jobs.NAME in STUDIES or is_asked_for(decoder_jobs.NAME)
 
@@ -35,11 +39,11 @@ wildcard_constraints:
     decoder_rank=r"\d+",
 
 
-if decoder_jobs.is_fetched(DECODER):
+if is_fetched(DECODER.model):
 
     use rule _light_step as fetch_decoder with:
         output:
-            model=decoder_jobs.model_files(DECODER),
+            model=model_files(DECODER.model),
         log:
             "logs/fetch_decoder.log",
         benchmark:

@@ -1,17 +1,23 @@
 """The encoder study: methods on a pretrained transformer and labelled text; one setting with all its seeds per job."""
 
+from peft_atlas.files import slug
+from peft_atlas.snakemake_support.model_location import (
+    is_fetched,
+    model_content,
+    model_files,
+)
 from peft_atlas.studies.encoder import jobs as encoder_jobs
 
 ENCODER = CONFIG.encoder
 TEXT_TASKS = {each.name: each for each in ENCODER.tasks}
 # A user's files count by content, which is a parameter, and not by time.
-MODEL_CONTENT = encoder_jobs.model_content(ENCODER)
-MODEL_FILES = encoder_jobs.model_files(ENCODER)
+MODEL_CONTENT = model_content(ENCODER.model)
+MODEL_FILES = model_files(ENCODER.model)
 if MODEL_CONTENT:
     MODEL_FILES = [ancient(file) for file in MODEL_FILES]
 # The names of settings as they are in file names.
 SETTINGS = {
-    encoder_jobs.slug(name): name
+    slug(name): name
     for each in ENCODER.tasks
     for name in encoder_jobs.methods_of(ENCODER, each)
 }
@@ -24,11 +30,11 @@ wildcard_constraints:
     examples=r"\d+",
 
 
-if encoder_jobs.is_fetched(ENCODER):
+if is_fetched(ENCODER.model):
 
     use rule _light_step as fetch_model with:
         output:
-            model=encoder_jobs.model_files(ENCODER),
+            model=model_files(ENCODER.model),
         log:
             "logs/fetch_model.log",
         benchmark:

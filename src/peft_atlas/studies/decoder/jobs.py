@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peft_atlas.models.folder import WEIGHTS, weight_files
+from peft_atlas.files import slug
 from peft_atlas.snakemake_support.content import content_digest
+from peft_atlas.snakemake_support.model_location import is_fetched
 from peft_atlas.studies.decoder.config import RANK_CURVE
 from peft_atlas.studies.decoder.packaged import COMMONSENSE_FILE
-from peft_atlas.studies.encoder.jobs import slug
 from peft_atlas.studies.study import Outputs
 
 if TYPE_CHECKING:
@@ -60,29 +60,6 @@ class Job:
     def benchmark(self) -> str:
         """Return its benchmark file."""
         return BENCHMARKS[self.rule].format(**self.wildcards)
-
-
-def model_folder(config: DecoderConfig) -> str:
-    """Return where the language model is read: a folder is read where it is, any other model is fetched."""
-    return config.model if Path(config.model).is_dir() else f"results/cache/models/{slug(config.model)}"
-
-
-def is_fetched(config: DecoderConfig) -> bool:
-    """Return whether the language model has to be fetched or drawn."""
-    return model_folder(config) != config.model
-
-
-def model_files(config: DecoderConfig) -> list[str]:
-    """Return the files of the language model; the weights of a user's folder may be in shards."""
-    folder = model_folder(config)
-    weights = [WEIGHTS] if is_fetched(config) else weight_files(Path(folder))
-    return [f"{folder}/{name}" for name in ("config.json", *weights, "tokenizer.json")]
-
-
-def model_content(config: DecoderConfig) -> str | None:
-    """Return the digest of a user's model, None of one that is fetched, whose files only change with its name."""
-    folder = Path(model_folder(config))
-    return None if is_fetched(config) else content_digest(map(Path, model_files(config)), folder)
 
 
 def task_content(task: DecoderTaskConfig) -> str | None:
@@ -159,7 +136,7 @@ def outputs(config: StudyConfig) -> Outputs:
         benchmarks=(
             *(job.benchmark for job in all_jobs(own)),
             *(BENCHMARKS["prepare_decoder"].format(decoder_task=task) for task in tasks),
-            *(["results/benchmarks/fetch_decoder/all.tsv"] if is_fetched(own) else []),
+            *(["results/benchmarks/fetch_decoder/all.tsv"] if is_fetched(own.model) else []),
             "results/benchmarks/fetch_things/all.tsv",
         ),
         tables=(TABLE, COST_TABLE, *FIGURES),

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.studies.decoder.jobs import NAME, is_fetched, model_folder
+from peft_atlas.snakemake_support.model_location import is_fetched, is_path, model_folder
+from peft_atlas.studies.decoder.jobs import NAME
 from peft_atlas.studies.decoder.packaged import ARITHMETIC, PACKAGED_MODEL, RANDOM_MODEL
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ def preflight(config: StudyConfig, folder: Path | None = None) -> None:
         if task.file is not None or task.name == ARITHMETIC:
             sizes = Sizes(task.train_examples, task.validation_examples, task.test_examples)
             split_items(task.name, None if task.file is None else place / task.file, None, sizes)
-    if not is_fetched(own):
-        check_decoder(place / model_folder(own))
-    elif own.model.startswith(("/", "~", ".")) or own.model.count("/") > 1:
+    if not is_fetched(own.model):
+        check_decoder(place / model_folder(own.model))
+    elif own.model != RANDOM_MODEL and is_path(own.model):
         raise AtlasError(
             f"decoder.model = {own.model!r}: no such folder; allowed: {PACKAGED_MODEL}, {RANDOM_MODEL}, a name on the "
             "hub, or a folder that save_pretrained wrote"

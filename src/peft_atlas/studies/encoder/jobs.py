@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peft_atlas.models.folder import WEIGHTS, weight_files
+from peft_atlas.files import slug
 from peft_atlas.snakemake_support.content import content_digest
+from peft_atlas.snakemake_support.model_location import is_fetched
 from peft_atlas.studies.encoder.data.dataset import folder_files
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL
 from peft_atlas.studies.study import Outputs
@@ -46,11 +46,6 @@ RANDOM = "results/runs/encoder/controls/{text_task}/random_weights"
 WITHOUT_MODEL = "results/runs/encoder/controls/{text_task}/without_model"
 
 
-def slug(name: str) -> str:
-    """Return a name as a part of a file name: small letters, digits and underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower().replace("+", " plus ")).strip("_")
-
-
 @dataclass(frozen=True)
 class Trained:
     """One training job: the rule that runs it, and its wildcards."""
@@ -76,29 +71,6 @@ BENCHMARKS = {
     "train_budget": "results/benchmarks/train_budget/{text_task}_{setting}_examples={examples}.tsv",
     "train_random_init": "results/benchmarks/train_random_init/{text_task}.tsv",
 }
-
-
-def model_folder(config: EncoderConfig) -> str:
-    """Return where the pretrained model is read: a folder is read where it is, any other model is fetched."""
-    return config.model if Path(config.model).is_dir() else f"results/cache/models/{slug(config.model)}"
-
-
-def is_fetched(config: EncoderConfig) -> bool:
-    """Return whether the pretrained model has to be fetched."""
-    return model_folder(config) != config.model
-
-
-def model_files(config: EncoderConfig) -> list[str]:
-    """Return the files of the pretrained model; the weights of a user's folder may be in shards."""
-    folder = model_folder(config)
-    weights = [WEIGHTS] if is_fetched(config) else weight_files(Path(folder))
-    return [f"{folder}/{name}" for name in ("config.json", *weights, "tokenizer.json")]
-
-
-def model_content(config: EncoderConfig) -> str | None:
-    """Return the digest of a user's model, None of one that is fetched, whose files only change with its name."""
-    folder = Path(model_folder(config))
-    return None if is_fetched(config) else content_digest(map(Path, model_files(config)), folder)
 
 
 def task_content(task: TextTaskConfig) -> str | None:
@@ -265,7 +237,7 @@ def outputs(config: StudyConfig) -> Outputs:
     needed = {
         "fetch_texts": True,
         "compare_costs": True,
-        "fetch_model": is_fetched(own),
+        "fetch_model": is_fetched(own.model),
         "check_encoder": has_checks(own),
     }
     settings = {"full", RANK_CURVE, *(name for task in own.tasks for name in methods_of(own, task))}

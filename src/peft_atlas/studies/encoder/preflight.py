@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.files import slug
 from peft_atlas.methods.names import setting_names
-from peft_atlas.studies.encoder.jobs import CONTROLS, NAME, is_fetched, model_folder, slug
+from peft_atlas.snakemake_support.model_location import is_fetched, is_path, model_folder
+from peft_atlas.studies.encoder.jobs import CONTROLS, NAME
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL, PACKAGED_POSITIONS
 
 if TYPE_CHECKING:
@@ -106,31 +108,26 @@ def _check_model(config: EncoderConfig, folder: Path) -> None:
     """Look at a user's model; of the packaged one the positions are known."""
     from peft_atlas.models.folder import check_folder
 
-    if not is_fetched(config):
-        check_folder(folder / model_folder(config), config.max_length)
+    if not is_fetched(config.model):
+        check_folder(folder / model_folder(config.model), config.max_length)
     elif config.model == PACKAGED_MODEL:
         if config.max_length > PACKAGED_POSITIONS:
             allowed = f"at most {PACKAGED_POSITIONS}, the positions of {PACKAGED_MODEL}"
             raise AtlasError(f"encoder.max_length = {config.max_length}: allowed: {allowed}")
-    elif _is_path(config.model):
+    elif is_path(config.model):
         raise AtlasError(
             f"encoder.model = {config.model!r}: no such folder; allowed: {PACKAGED_MODEL}, a name on the hub, or a "
             "folder that save_pretrained wrote"
         )
 
 
-def _is_path(name: str) -> bool:
-    """Return whether a name can only be meant as a path: the hub's have one slash at most, and no dots in front."""
-    return name.startswith(("/", "~", ".")) or name.count("/") > 1 or name.endswith("/")
-
-
 def _check_room(config: EncoderConfig, folder: Path) -> None:
     """Raise an AtlasError if there is no room for tables, and for checkpoints of one run of a user's model."""
     weights = 0
-    if not is_fetched(config):
+    if not is_fetched(config.model):
         from peft_atlas.models.folder import shards
 
-        model = folder / model_folder(config)
+        model = folder / model_folder(config.model)
         weights = sum((model / name).stat().st_size for name in shards(model))
     needed, free = _TABLES + _STATES * weights, shutil.disk_usage(folder).free
     if free < needed:

