@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
 import torch
 
-from peft_atlas.tables.schemas import CURVES, RUNS
+from peft_atlas.tables.schemas import COSTS, CURVES, RUNS
+from peft_atlas.training.history import History
 from peft_atlas.training.population import resolve_device
 
 Row = dict[str, Any]
@@ -35,6 +36,60 @@ def run_row(identity: Mapping[str, Any], measured: Mapping[str, Any], *, total_p
 def curve_row(identity: Mapping[str, Any], epoch: int, measured: Mapping[str, Any]) -> Row:
     """Return a run's row of one epoch, from 1; 0 where nothing was trained."""
     return {**CURVES.blank(), **identity, "epoch": epoch, **measured}
+
+
+def epoch_row(identity: Mapping[str, Any], history: History, epoch: int, test: Mapping[str, Any]) -> Row:
+    """Return a run's row of one epoch, counted from 0: the losses that were read after it, and what test said.
+
+    Parameters
+    ----------
+    identity
+        As for `run_row`.
+    history
+        What was measured.
+    epoch
+        The epoch; what was not read after it is null.
+    test
+        The columns of the test rows; empty where they were not read after this epoch.
+    """
+    read: dict[str, Sequence[float | None]] = {
+        "train_loss": history.train_loss,
+        "validation_loss": history.validation_loss,
+        "validation_accuracy": history.validation_accuracy,
+    }
+    known = {name: values[epoch] if epoch < len(values) else None for name, values in read.items()}
+    return curve_row(identity, epoch + 1, {**known, **test})
+
+
+def stopped(epochs: int, planned: int) -> Row:
+    """Return the columns of a run that a search of rates left before its last epoch."""
+    reason = f"left after epoch {epochs} of {planned}: other rates were better on validation"
+    return {"status": "stopped", "reason": reason}
+
+
+def finetuning_cost(run_id: str, history: History, examples: int) -> Row:
+    """Return a run's row of the table ``costs``.
+
+    Parameters
+    ----------
+    run_id
+        The run.
+    history
+        What was measured.
+    examples
+        Training examples that it has seen, repeats counted.
+    """
+    return {
+        **COSTS.blank(),
+        "rule": "finetune",
+        "job": run_id,
+        "run_id": run_id,
+        "cpu_seconds": history.train_cpu_seconds,
+        "train_seconds": history.train_seconds,
+        "evaluation_seconds": history.evaluation_seconds,
+        "examples_per_second": None if history.diverged else examples / history.train_seconds,
+        "peak_memory_mb": history.peak_megabytes,
+    }
 
 
 def trained(trainable_params: int, full_params: int) -> Row:

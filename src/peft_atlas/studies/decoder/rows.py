@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from peft_atlas.studies.decoder.jobs import NAME
 from peft_atlas.studies.decoder.run import Answered, Run
 from peft_atlas.tables.schemas import COSTS, ITEMS
 from peft_atlas.training.divergence import METRICS, diverged_reason
-from peft_atlas.training.rows import Row, curve_row, method_size, run_row, trained
+from peft_atlas.training.rows import Row, curve_row, epoch_row, finetuning_cost, method_size, run_row, stopped, trained
 from peft_atlas.training.tuning import Selected, Tables
 
 
@@ -38,32 +37,28 @@ def rows_of_run(run: Run, selected: Selected) -> Tables:
     total, _ = parameter_counts(run.model)
     row = run_row(identity, ended, total_params=total, device=run.part.device)
     items = [] if run.test is None else items_of(identity["run_id"], run.test_rows(), run.test)
-    return Tables([row], points, [_cost(run, identity["run_id"])], items)
+    return Tables(
+        [row],
+        points,
+        [finetuning_cost(identity["run_id"], run.history, run.epochs * run.part.task.train_examples)],
+        items,
+    )
 
 
 def _status(run: Run) -> Row:
     """Return how the run ended, and why where it did not end well."""
     if run.history.diverged:
         return {"status": "diverged", "reason": diverged_reason()}
-    epochs = run.part.task.epochs
-    if run.epochs < epochs:
-        reason = f"left after epoch {run.epochs} of {epochs}: other rates were better on validation"
-        return {"status": "stopped", "reason": reason}
+    if run.epochs < run.part.task.epochs:
+        return stopped(run.epochs, run.part.task.epochs)
     return {"status": "ok", "reason": None}
 
 
 def _point(run: Run, identity: Row, epoch: int) -> Row:
-    """Return what an epoch measured, counted from 0; the last one has the test rows, where they were read."""
-    history = run.history
-    values: dict[str, Sequence[float | None]] = {
-        "train_loss": history.train_loss,
-        "validation_loss": history.validation_loss,
-        "validation_accuracy": history.validation_accuracy,
-    }
-    known = {name: numbers[epoch] if epoch < len(numbers) else None for name, numbers in values.items()}
+    """Return what an epoch measured, counted from 0; the last one has the test rows, where read."""
     last = epoch == run.part.task.epochs - 1 and run.test is not None
     test = {"test_loss": run.test.loss, "test_accuracy": run.test.accuracy} if last and run.test is not None else {}
-    return curve_row(identity, epoch + 1, {**known, **test})
+    return epoch_row(identity, run.history, epoch, test)
 
 
 def items_of(run_id: str, rows: pd.DataFrame, found: Answered) -> list[Row]:
@@ -73,22 +68,6 @@ def items_of(run_id: str, rows: pd.DataFrame, found: Answered) -> list[Row]:
         {**ITEMS.blank(), "run_id": run_id, "row": place, "correct": right, "stratum": stratum, "loss": loss}
         for place, (stratum, right, loss) in enumerate(each)
     ]
-
-
-def _cost(run: Run, run_id: str) -> Row:
-    """Return what a run cost."""
-    history, count = run.history, run.part.task.train_examples
-    return {
-        **COSTS.blank(),
-        "rule": "finetune",
-        "job": run_id,
-        "run_id": run_id,
-        "cpu_seconds": history.train_cpu_seconds,
-        "train_seconds": history.train_seconds,
-        "evaluation_seconds": history.evaluation_seconds,
-        "examples_per_second": None if history.diverged else run.epochs * count / history.train_seconds,
-        "peak_memory_mb": history.peak_megabytes,
-    }
 
 
 def _identity(run: Run, chosen: bool | None) -> Row:

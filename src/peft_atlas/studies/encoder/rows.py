@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from peft_atlas.models.encoder import TextClassifier, load_encoder, parameter_count
 from peft_atlas.studies.encoder.jobs import NAME
 from peft_atlas.studies.encoder.run import Part, Run, Trial
-from peft_atlas.tables.schemas import COSTS, ITEMS
+from peft_atlas.tables.schemas import ITEMS
 from peft_atlas.training.divergence import METRICS, diverged_reason
 from peft_atlas.training.history import History
-from peft_atlas.training.rows import Row, curve_row, method_size, run_row, trained
+from peft_atlas.training.rows import Row, epoch_row, finetuning_cost, method_size, run_row, stopped, trained
 from peft_atlas.training.tuning import Selected, Tables
 
 
@@ -30,7 +28,12 @@ def rows_of_run(run: Run, selected: Selected) -> Tables:
         "adapter_bytes": run.bytes,
     }
     row = run_row(identity, ended, total_params=parameter_count(run.attached.model), device=run.part.device)
-    return Tables([row], points, [_cost(run, identity["run_id"])], _items(run, identity["run_id"]))
+    return Tables(
+        [row],
+        points,
+        [finetuning_cost(identity["run_id"], run.history, run.epochs * run.part.config.train_examples)],
+        _items(run, identity["run_id"]),
+    )
 
 
 def rows_of_refusal(part: Part, trial: Trial, reason: str) -> Tables:
@@ -50,10 +53,8 @@ def _status(run: Run) -> Row:
     """Return how the run ended, and why where it did not end well."""
     if run.history.diverged:
         return {"status": "diverged", "reason": diverged_reason()}
-    epochs = run.part.config.epochs
-    if run.epochs < epochs:
-        reason = f"left after epoch {run.epochs} of {epochs}: other rates were better on validation"
-        return {"status": "stopped", "reason": reason}
+    if run.epochs < run.part.config.epochs:
+        return stopped(run.epochs, run.part.config.epochs)
     collapse = run.collapse()
     return {"status": "ok" if collapse is None else "collapsed", "reason": collapse}
 
@@ -63,17 +64,10 @@ def _validated(history: History) -> bool:
 
 
 def _point(run: Run, identity: Row, epoch: int) -> Row:
-    """Return what an epoch measured, counted from 0; the last one has the test split, where it was read."""
-    history = run.history
-    values: dict[str, Sequence[float | None]] = {
-        "train_loss": history.train_loss,
-        "validation_loss": history.validation_loss,
-        "validation_accuracy": history.validation_accuracy,
-    }
-    known = {name: numbers[epoch] if epoch < len(numbers) else None for name, numbers in values.items()}
+    """Return what an epoch measured, counted from 0; the last one has the test split, where read."""
     last = epoch == run.part.config.epochs - 1 and run.test is not None
     test = {"test_loss": run.test.loss, "test_accuracy": run.test.accuracy} if last and run.test is not None else {}
-    return curve_row(identity, epoch + 1, {**known, **test})
+    return epoch_row(identity, run.history, epoch, test)
 
 
 def _items(run: Run, run_id: str) -> list[Row]:
@@ -81,22 +75,6 @@ def _items(run: Run, run_id: str) -> list[Row]:
     correct = [] if run.test is None else run.test.correct.tolist()
     known = ({"run_id": run_id, "row": row, "correct": right} for row, right in enumerate(correct))
     return [{**ITEMS.blank(), **each} for each in known]
-
-
-def _cost(run: Run, run_id: str) -> Row:
-    """Return what a run cost."""
-    history, config = run.history, run.part.config
-    return {
-        **COSTS.blank(),
-        "rule": "finetune",
-        "job": run_id,
-        "run_id": run_id,
-        "cpu_seconds": history.train_cpu_seconds,
-        "train_seconds": history.train_seconds,
-        "evaluation_seconds": history.evaluation_seconds,
-        "examples_per_second": None if history.diverged else run.epochs * config.train_examples / history.train_seconds,
-        "peak_memory_mb": history.peak_megabytes,
-    }
 
 
 def _identity(run: Run, chosen: bool | None) -> Row:
