@@ -121,7 +121,7 @@ def full(*_):
 def test_a_state_that_cannot_be_kept_costs_a_warning_and_one_that_must_be_one_line(tiny_part, caplog, monkeypatch):
     monkeypatch.setattr(module.torch, "save", full)
     run = Run(tiny_part, TRIAL)
-    run._finetuning.checkpoint.seconds = 0
+    run._training.checkpoint.seconds = 0
     found = run.train().history.train_loss
     assert "not written: No space left on device; free some space" in caplog.messages[0]
     assert caplog.messages[0].endswith("the run goes on without this checkpoint")

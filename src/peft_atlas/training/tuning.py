@@ -6,16 +6,19 @@ Every study whose runs can pause on disk does it this way; what a run is and whi
 from __future__ import annotations
 
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
 from peft_atlas.errors import AtlasError
+from peft_atlas.training.epochs import EpochTraining
 from peft_atlas.training.history import History
+from peft_atlas.training.resource_usage import peak_megabytes
 from peft_atlas.training.rows import Row
 from peft_atlas.training.search import LOST, Choice, Score, SearchPlan, choose_rate
 
@@ -45,24 +48,50 @@ class Selected:
     edge: bool | None = None
 
 
-class TunedRun(Protocol):
-    """What is asked of a run; a new object of the same run goes on from what an earlier one left on disk."""
+class TunedRun(ABC):
+    """A run; a new object of the same run goes on from what an earlier one left on disk.
+
+    No two should be alive at once, since each would count in the other's memory. A study's run sets ``_training``.
+    """
+
+    _training: EpochTraining[Any, Any]
+
+    @abstractmethod
+    def _validation(self) -> Any:
+        """Return the rows that validation is read on, as its training takes them."""
+
+    @abstractmethod
+    def read_test(self) -> Self:
+        """Read the test split, once, and return itself; of a diverged run nothing is read."""
 
     @property
     def history(self) -> History:
         """Return what was measured."""
+        return self._training.history
+
+    @property
+    def epochs(self) -> int:
+        """Return the epochs that the run has had."""
+        return len(self.history.train_loss)
 
     def train(self, until: int | None = None, validated: Collection[int] = ()) -> Self:
-        """Train until after an epoch, the last where none is given."""
+        """Train until after an epoch, the last where none is given, and return itself.
+
+        Validation is read after the epochs ``validated``, from 1.
+        """
+        self._training.train(self._validation() if validated else None, until, validated)
+        self.history.peak_megabytes = max(self.history.peak_megabytes, peak_megabytes())
+        return self
 
     def pause(self) -> Self:
-        """Leave the state on disk."""
+        """Leave the state on disk and return itself."""
+        self._training.pause()
+        return self
 
     def forget(self) -> Self:
-        """Delete the state on disk."""
-
-    def read_test(self) -> Self:
-        """Read the test split."""
+        """Delete the state on disk and return itself."""
+        self._training.checkpoint.remove()
+        return self
 
 
 R = TypeVar("R", bound=TunedRun)

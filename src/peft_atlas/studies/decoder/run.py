@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -25,10 +25,10 @@ from peft_atlas.studies.decoder.jobs import ALPHA_PER_RANK, NAME, RANK
 from peft_atlas.training.checkpoint import Checkpoint
 from peft_atlas.training.finetune import FinetunePlan
 from peft_atlas.training.fingerprint import fingerprint
-from peft_atlas.training.history import History
 from peft_atlas.training.language_model import LanguageTuning, Prompted, choice_scores, score, text_loss
 from peft_atlas.training.population import resolve_device
-from peft_atlas.training.resource_usage import forget_peak, peak_megabytes, release_memory, timed
+from peft_atlas.training.resource_usage import forget_peak, release_memory, timed
+from peft_atlas.training.tuning import TunedRun
 
 
 @dataclass(frozen=True)
@@ -159,11 +159,8 @@ def plain_loss_before(model: Path, device: str, texts: tuple[tuple[int, ...], ..
     return text_loss(load_decoder(model).to(resolve_device(device)), [list(ids) for ids in texts], bfloat16)
 
 
-class Run:
-    """One run of a trial, which goes on from its checkpoint where there is one.
-
-    No two runs should be alive at once, since each would count in the other's memory.
-    """
+class Run(TunedRun):
+    """One run of a trial, which goes on from its checkpoint where there is one."""
 
     def __init__(self, part: Part, trial: Trial) -> None:
         self.part, self.trial = part, trial
@@ -175,7 +172,7 @@ class Run:
         self.attached = attach(model, trial.setting.method, Members(seeds=(trial.seed,)))
         self.bytes = adapter_bytes(self.attached) if self.attached.adapter_params() else 0
         plan = FinetunePlan(part.task.epochs, part.config.batch_size, trial.rate, part.config.warmup, part.half)
-        self._tuning = LanguageTuning(self.attached, self._training_rows(), plan, trial.seed, self._checkpoint())
+        self._training = LanguageTuning(self.attached, self._training_rows(), plan, trial.seed, self._checkpoint())
         self.test: Answered | None = None
         self.text_loss: float | None = None
 
@@ -194,35 +191,8 @@ class Run:
         assert isinstance(model, Llama)
         return model
 
-    @property
-    def history(self) -> History:
-        """Return what was measured."""
-        return self._tuning.history
-
-    @property
-    def epochs(self) -> int:
-        """Return the epochs that the run has had."""
-        return len(self.history.train_loss)
-
-    def train(self, until: int | None = None, validated: Collection[int] = ()) -> Run:
-        """Train until after an epoch, the last where none is given, and return itself.
-
-        Validation is read after the epochs ``validated``, from 1.
-        """
-        rows = prompted(self.validation_rows()) if validated else None
-        self._tuning.train(rows, until, validated)
-        self.history.peak_megabytes = max(self.history.peak_megabytes, peak_megabytes())
-        return self
-
-    def pause(self) -> Run:
-        """Leave the state on disk and return itself."""
-        self._tuning.pause()
-        return self
-
-    def forget(self) -> Run:
-        """Delete the state on disk and return itself."""
-        self._tuning.checkpoint.remove()
-        return self
+    def _validation(self) -> Prompted:
+        return prompted(self.validation_rows())
 
     def read_test(self) -> Run:
         """Read the test rows and the plain texts, once, and return itself; of a diverged run nothing is read."""

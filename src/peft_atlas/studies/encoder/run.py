@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +29,9 @@ from peft_atlas.training.checkpoint import Checkpoint
 from peft_atlas.training.divergence import collapsed_reason
 from peft_atlas.training.finetune import Evaluated, FinetunePlan, Finetuning, Labelled
 from peft_atlas.training.fingerprint import fingerprint
-from peft_atlas.training.history import History
 from peft_atlas.training.population import resolve_device
-from peft_atlas.training.resource_usage import forget_peak, peak_megabytes, release_memory
+from peft_atlas.training.resource_usage import forget_peak, release_memory
+from peft_atlas.training.tuning import TunedRun
 
 if TYPE_CHECKING:
     from peft_atlas.studies.encoder.peft_run import PeftAttached
@@ -123,12 +122,10 @@ def plan_of(part: Part, rate: float) -> FinetunePlan:
     return FinetunePlan(config.epochs, config.batch_size, rate, config.warmup, half)
 
 
-class Run:
-    """One run of a trial, which goes on from its checkpoint where there is one.
+class Run(TunedRun):
+    """One run of a trial, which goes on from its checkpoint where there is one."""
 
-    No two runs should be alive at once, since each would count in the other's memory: `train` leaves the state on
-    disk, and a new object of the same trial goes on from there.
-    """
+    _training: Finetuning
 
     def __init__(self, part: Part, trial: Trial) -> None:
         self.part, self.trial = part, trial
@@ -142,7 +139,7 @@ class Run:
         self.attached, self.bytes = self._attach(classifier)
         train = part.labelled(part.texts.drawn(part.config.train_examples, trial.seed))
         self._train_labels: list[int] = train.labels.tolist()
-        self._finetuning = Finetuning(self.attached, train, plan_of(part, trial.rate), trial.seed, self._checkpoint())
+        self._training = Finetuning(self.attached, train, plan_of(part, trial.rate), trial.seed, self._checkpoint())
         self.test: Evaluated | None = None
 
     def _attach(self, classifier: TextClassifier) -> tuple[Attached | PeftAttached, int]:
@@ -170,41 +167,14 @@ class Run:
             raise AtlasError(f"model {self.part.model}: the control with random weights takes model_type = 'bert' only")
         return random_bert(pretrained.shape, self.trial.seed)
 
-    @property
-    def history(self) -> History:
-        """Return what was measured."""
-        return self._finetuning.history
-
-    @property
-    def epochs(self) -> int:
-        """Return the epochs that the run has had."""
-        return len(self.history.train_loss)
-
-    def train(self, until: int | None = None, validated: Collection[int] = ()) -> Run:
-        """Train until after an epoch, the last where none is given, and return itself.
-
-        Validation is read after the epochs ``validated``, from 1.
-        """
-        rows = self.part.labelled(self.part.rows("validation")) if validated else None
-        self._finetuning.train(rows, until, validated)
-        self.history.peak_megabytes = max(self.history.peak_megabytes, peak_megabytes())
-        return self
-
-    def pause(self) -> Run:
-        """Leave the state on disk and return itself."""
-        self._finetuning.pause()
-        return self
-
-    def forget(self) -> Run:
-        """Delete the state on disk and return itself."""
-        self._finetuning.checkpoint.remove()
-        return self
+    def _validation(self) -> Labelled:
+        return self.part.labelled(self.part.rows("validation"))
 
     def read_test(self) -> Run:
         """Read the test split, once, and return itself; of a diverged run nothing is read."""
         if not self.history.diverged:
             test = self.part.labelled(self.part.rows("test"))
-            self.test = self._finetuning.predict(self._finetuning.advanced(test))
+            self.test = self._training.predict(self._training.advanced(test))
         return self
 
     def collapse(self) -> str | None:
@@ -216,7 +186,7 @@ class Run:
         """Return the mean cosine of the drift texts' embeddings before and after training."""
         if self.history.diverged or self._before is None:
             return None
-        after = self._embeddings(self._finetuning.model)
+        after = self._embeddings(self._training.model)
         assert after is not None
         return float(F.cosine_similarity(self._before, after).mean())
 
