@@ -177,6 +177,28 @@ class Outputs:
         return (*self.runs, *self.tables)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A job that leaves runs: the patterns of its outputs, without their endings, and of its benchmark file.
+
+    ``wildcards`` are the values of its rule's wildcards, by name.
+    """
+
+    outputs: str
+    benchmarks: str
+    wildcards: Mapping[str, Any]
+
+    @property
+    def stem(self) -> str:
+        """Return its outputs without their endings."""
+        return self.outputs.format(**self.wildcards)
+
+    @property
+    def benchmark(self) -> str:
+        """Return its benchmark file."""
+        return self.benchmarks.format(**self.wildcards)
+
+
 @cache
 def all_studies() -> tuple[Study, ...]:
     """Find all studies, in report order; one that needs files is left out where the current folder has none."""

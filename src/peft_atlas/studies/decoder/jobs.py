@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from peft_atlas.snakemake_support.content import content_digest
 from peft_atlas.snakemake_support.model_location import is_fetched
 from peft_atlas.studies.decoder.config import RANK_CURVE
 from peft_atlas.studies.decoder.packaged import COMMONSENSE_FILE
-from peft_atlas.studies.study import Outputs
+from peft_atlas.studies.study import Job, Outputs
 
 if TYPE_CHECKING:
     from peft_atlas.config import StudyConfig
@@ -43,25 +42,6 @@ BENCHMARKS = {
 }
 
 
-@dataclass(frozen=True)
-class Job:
-    """One job that leaves runs: the rule that runs it, and its wildcards."""
-
-    rule: str
-    pattern: str
-    wildcards: dict[str, Any]
-
-    @property
-    def stem(self) -> str:
-        """Return its outputs without their endings."""
-        return self.pattern.format(**self.wildcards)
-
-    @property
-    def benchmark(self) -> str:
-        """Return its benchmark file."""
-        return BENCHMARKS[self.rule].format(**self.wildcards)
-
-
 def task_content(task: DecoderTaskConfig) -> str | None:
     """Return the digest of a task's own file, None of a task that has none."""
     return None if task.file is None else content_digest([Path(task.file)], Path(task.file).parent)
@@ -90,7 +70,7 @@ def shuffled_setting(task: DecoderTaskConfig) -> str | None:
 
 def _settings(config: DecoderConfig) -> list[Job]:
     return [
-        Job("train_decoder", SETTING, _wildcards(task.name, name, rank))
+        Job(SETTING, BENCHMARKS["train_decoder"], _wildcards(task.name, name, rank))
         for task in config.tasks
         for name in task.methods
         for rank in sorted({RANK, *(config.ranks if name == RANK_CURVE else ())})
@@ -111,9 +91,9 @@ def all_jobs(config: DecoderConfig) -> list[Job]:
     found = _settings(config)
     for task in config.tasks:
         name = {"decoder_task": task.name}
-        found += [Job("read_decoder", REFERENCE, name), Job("train_counts", COUNTED, name)]
+        found += [Job(REFERENCE, BENCHMARKS["read_decoder"], name), Job(COUNTED, BENCHMARKS["train_counts"], name)]
         if config.shuffled_seeds and shuffled_setting(task):
-            found.append(Job("train_shuffled_answers", SHUFFLE, name))
+            found.append(Job(SHUFFLE, BENCHMARKS["train_shuffled_answers"], name))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from peft_atlas.snakemake_support.content import content_digest
 from peft_atlas.snakemake_support.model_location import is_fetched
 from peft_atlas.studies.encoder.data.dataset import folder_files
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL
-from peft_atlas.studies.study import Outputs
+from peft_atlas.studies.study import Job, Outputs
 
 if TYPE_CHECKING:
     from peft_atlas.config import StudyConfig
@@ -44,25 +43,6 @@ RANKED = "results/runs/encoder/ranks/{text_task}/rank={rank}"
 BUDGET = "results/runs/encoder/budgets/{text_task}/examples={examples}/{setting}"
 RANDOM = "results/runs/encoder/controls/{text_task}/random_weights"
 WITHOUT_MODEL = "results/runs/encoder/controls/{text_task}/without_model"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One training job: the rule that runs it, and its wildcards."""
-
-    rule: str
-    pattern: str
-    wildcards: dict[str, Any]
-
-    @property
-    def stem(self) -> str:
-        """Return its outputs without their endings."""
-        return self.pattern.format(**self.wildcards)
-
-    @property
-    def benchmark(self) -> str:
-        """Return its benchmark file."""
-        return BENCHMARKS[self.rule].format(**self.wildcards)
 
 
 BENCHMARKS = {
@@ -183,29 +163,29 @@ def checked_runs(config: EncoderConfig) -> list[str]:
     return [f"{SETTING.format(text_task=main, setting=slug(name))}.runs.parquet" for name in checked_settings(config)]
 
 
-def _settings(config: EncoderConfig) -> list[Trained]:
+def _settings(config: EncoderConfig) -> list[Job]:
     """Return the jobs that tune and train a setting."""
     return [
-        Trained("train_setting", SETTING, {"text_task": task.name, "setting": slug(name)})
+        Job(SETTING, BENCHMARKS["train_setting"], {"text_task": task.name, "setting": slug(name)})
         for task in config.tasks
         for name in methods_of(config, task)
     ]
 
 
-def _rank_curve(config: EncoderConfig) -> list[Trained]:
+def _rank_curve(config: EncoderConfig) -> list[Job]:
     """Return the jobs of the other ranks of the rank curve, each with a rate of its own."""
     main = config.tasks[0]
     others = [rank for rank in config.ranks if rank != RANK] if RANK_CURVE in main.methods else []
-    return [Trained("train_rank", RANKED, {"text_task": main.name, "rank": rank}) for rank in others]
+    return [Job(RANKED, BENCHMARKS["train_rank"], {"text_task": main.name, "rank": rank}) for rank in others]
 
 
-def _larger_budgets(config: EncoderConfig) -> list[Trained]:
+def _larger_budgets(config: EncoderConfig) -> list[Job]:
     """Return the jobs of the larger budgets."""
     main = config.tasks[0]
     return [
-        Trained(
-            "train_budget",
+        Job(
             BUDGET,
+            BENCHMARKS["train_budget"],
             {"text_task": main.name, "setting": slug(name), "examples": budget.train_examples},
         )
         for budget in config.larger_budgets
@@ -213,13 +193,13 @@ def _larger_budgets(config: EncoderConfig) -> list[Trained]:
     ]
 
 
-def _random_inits(config: EncoderConfig) -> list[Trained]:
+def _random_inits(config: EncoderConfig) -> list[Job]:
     """Return the job of the control that starts from random weights."""
-    job = Trained("train_random_init", RANDOM, {"text_task": config.tasks[0].name})
+    job = Job(RANDOM, BENCHMARKS["train_random_init"], {"text_task": config.tasks[0].name})
     return [job] if config.model == PACKAGED_MODEL else []
 
 
-def trained(config: EncoderConfig) -> list[Trained]:
+def trained(config: EncoderConfig) -> list[Job]:
     """Return every training job."""
     return [*_settings(config), *_rank_curve(config), *_larger_budgets(config), *_random_inits(config)]
 
