@@ -292,6 +292,9 @@ def test_costs_are_means_over_the_tested_runs(tables, cells):
     assert rows.set_index("method")["cpu_seconds"].to_dict() == {key[0]: cell[3] for key, cell in CELLS.items()}
     (found,) = cost_answers(rows, cells)
     assert "LoRA (all linear modules) 40 s (0.80 times full)" in found.detail
+    larger = rows[rows["method"] == "LoRA"].assign(rank=64)
+    (found,) = cost_answers(pd.concat([rows, larger], ignore_index=True), cells)
+    assert "LoRA (all linear modules), rank 64 40 s" in found.detail
 
 
 # ------------------------------------------------------------------------------------------------ the released run

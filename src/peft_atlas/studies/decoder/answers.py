@@ -10,7 +10,7 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
 from peft_atlas.analysis.pooled import TwoWay
-from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, cell_name
+from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, row_name
 from peft_atlas.studies.decoder.contrasts import NATS, cells, chosen_runs
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
 from peft_atlas.studies.decoder.jobs import BASE, NAME, SHUFFLED
@@ -40,14 +40,9 @@ def decoder_answers(table: pd.DataFrame, runs: pd.DataFrame, published: pd.DataF
     found: list[Finding] = []
     for task in dict.fromkeys(table["task"]):
         own = table[(table["task"] == task) & (table["stratum"] == ALL_ROWS)]
-        own = own.assign(name=[_name(row) for _, row in own.iterrows()])
+        own = own.assign(name=[row_name(row) for _, row in own.iterrows()])
         found += [*_learnt(own), *_against_full(own, level), *_forgetting(own, level), *_order(own, runs, published)]
     return found
-
-
-def _name(row: pd.Series[Any]) -> str:
-    setting = None if pd.isna(row["setting"]) else str(row["setting"])
-    return cell_name(str(row["method"]), setting)
 
 
 def _metric(own: pd.DataFrame, metric: str, *roles: str) -> pd.DataFrame:
@@ -251,7 +246,7 @@ def cost_answers(costs: pd.DataFrame, table: pd.DataFrame) -> list[Finding]:
     """Return what a run of each method costs in processor time and memory, task by task."""
     found = []
     for task, own in costs.groupby("task", sort=True):
-        rows = own.assign(name=[_name(row) for _, row in own.iterrows()])
+        rows = own.assign(name=[row_name(row) for _, row in own.iterrows()])
         rows = rows[rows["cpu_seconds"].notna() & (rows["method"] != SHUFFLED)]
         full = rows[rows["method"] == "full"]
         if full.empty:

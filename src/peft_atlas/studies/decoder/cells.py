@@ -20,6 +20,7 @@ from peft_atlas.studies.decoder.jobs import (
     COUNTS,
     METHODS,
     PRIOR,
+    RANK,
     RANKS,
     REFERENCES,
 )
@@ -49,6 +50,13 @@ def cell_name(method: str, setting: str | None) -> str:
     if method not in _IN_WORDS:
         return setting_name(method, setting)
     return ", ".join(word for word in (_IN_WORDS[method], setting) if word)
+
+
+def row_name(row: pd.Series[Any]) -> str:
+    """Return the name of a row of cells or costs; a rank is named where it is not that of all other settings."""
+    setting = None if pd.isna(row["setting"]) else str(row["setting"])
+    rank = "" if pd.isna(row["rank"]) or row["rank"] == RANK else f", rank {int(row['rank'])}"
+    return f"{cell_name(str(row['method']), setting)}{rank}"
 
 
 def comparisons(runs: pd.DataFrame, items: pd.DataFrame, confidence: float) -> list[Row]:

@@ -11,11 +11,10 @@ from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import ComparedTask, measured_rows
 from peft_atlas.report.tables import costs_of
-from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, LOSS, cell_name
+from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, LOSS, row_name
 from peft_atlas.studies.decoder.contrasts import AGAINST_FULL, chosen_runs
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
 from peft_atlas.studies.decoder.description import STUDY
-from peft_atlas.studies.decoder.jobs import RANK
 from peft_atlas.studies.decoder.packaged import PACKAGED_MODEL, task_in_words
 from peft_atlas.studies.decoder.tabulate import HERE
 
@@ -82,7 +81,7 @@ def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
         shown = shown.merge(rows[keys].assign(**{name: values}), on=keys, how="left")
     spent = costs[costs["task"] == first["task"]][[*keys, "cpu_seconds", "peak_memory_mb"]]
     shown = shown.merge(spent, on=keys, how="left")
-    shown.insert(0, "name", [_label(row) for _, row in shown.iterrows()])
+    shown.insert(0, "name", [row_name(row) for _, row in shown.iterrows()])
     shown["learning_rate"] = [_rate(row) for _, row in shown.iterrows()]
     names = {"params_percent": "% trained", "n": "seeds", "learning_rate": "rate", "cpu_seconds": "CPU s"}
     names |= {"peak_memory_mb": "MB", "rows": "test rows", "name": "method"}
@@ -98,12 +97,6 @@ def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
     columns += ["learning_rate", "n", "rows", "cpu_seconds", "peak_memory_mb"]
     formats = {"% trained": ".3g", "CPU s": ".0f", "MB": ",.0f"}
     return table(caption, shown[columns].rename(columns=names), formats)
-
-
-def _label(row: pd.Series[Any]) -> str:
-    setting = None if pd.isna(row["setting"]) else str(row["setting"])
-    rank = "" if pd.isna(row["rank"]) or row["rank"] == RANK else f", rank {int(row['rank'])}"
-    return f"{cell_name(str(row['method']), setting)}{rank}"
 
 
 def _rate(row: pd.Series[Any]) -> str | None:
@@ -126,7 +119,7 @@ def _strata(own: pd.DataFrame) -> list[Block]:
     rows = own[(own["stratum"] != ALL_ROWS) & (own["metric"] == ACCURACY)]
     if rows.empty:
         return []
-    rows = rows.assign(name=[_label(row) for _, row in rows.iterrows()], percent=100 * rows["value"])
+    rows = rows.assign(name=[row_name(row) for _, row in rows.iterrows()], percent=100 * rows["value"])
     shown = rows.pivot_table(index="name", columns="stratum", values="percent", sort=False).reset_index()
     formats = {column: ".1f" for column in shown.columns if column != "name"}
     counts = ", ".join(f"{stratum} {int(part['rows'].iloc[0])}" for stratum, part in rows.groupby("stratum"))
