@@ -158,7 +158,7 @@ def _finding(measured: pd.DataFrame) -> str:
     for task, rows in measured.groupby("task", sort=False):
         low, high = rows["mean"].min(), rows["mean"].max()
         could = rows["detectable"].max()
-        words = "" if could != could else f"; detectable with 80 % power: {could:.1f} points"
+        words = "" if could != could else f"; {could:.1f} points from full fine-tuning are detectable with 80 % power"
         ends = f"between {low:.1f} and {high:.1f} %" if f"{low:.1f}" != f"{high:.1f}" else f"at {low:.1f} %"
         who = f"the {len(rows)} methods end" if len(rows) > 1 else f"{rows['name'].iloc[0]} ends"
         parts.append(f"on {task} {who} {ends}{words}")
