@@ -406,7 +406,8 @@ COSTS = Contract(
         _number("examples_per_second", "training examples divided by train_seconds", "examples/s"),
         _number(
             "peak_memory_mb",
-            "peak resident memory: of the process in a run or its block; of a job, as sampled",
+            "of a run or its block, peak resident memory of the process, or what torch allocated on the GPU where it "
+            "trains; of a job, resident memory as sampled",
             "MB",
         ),
     ),
