@@ -19,7 +19,7 @@ from peft_atlas.models.bert import BertShape, random_bert
 from peft_atlas.models.decoder import SMALL, TOKEN_TABLES, random_llama
 from peft_atlas.models.encoder import HEAD, TextClassifier, encoder_sites
 from peft_atlas.studies.notebook.config import NotebookConfig
-from peft_atlas.studies.notebook.train import Block, train_baseline
+from peft_atlas.studies.notebook.train import Block, train_baseline, train_sweep
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
 from peft_atlas.training.finetune import FinetunePlan, Finetuning, Labelled
@@ -100,9 +100,10 @@ def test_a_classifier_learns_the_same_on_both(setting):
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
-def test_a_population_learns_the_same_on_both():
+@pytest.mark.parametrize("train", [train_baseline, train_sweep])
+def test_a_population_learns_the_same_on_both(train):
     config = NotebookConfig.model_validate({"data": {"train_examples": 200, "test_examples": 100}})
-    runs = [train_baseline(Block(config, "held_out", (0, 1), device))[0] for device in ("cpu", "cuda")]
+    runs = [train(Block(config, "held_out", (0, 1), device))[0] for device in ("cpu", "cuda")]
     assert [run["device"] for run in runs[1]] == ["cuda"] * len(runs[1])
     for here, there in zip(*runs, strict=True):
         assert there["train_loss"] == pytest.approx(here["train_loss"], rel=1e-3)

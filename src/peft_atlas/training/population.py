@@ -192,7 +192,8 @@ def _train_epoch(
 def _evaluate(model: nn.Module, split: _Prepared | None, population: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Compute each member's loss and accuracy on a split, or nan for both if there is no split."""
     if split is None:
-        missing = torch.full(tuple(population), torch.nan, dtype=torch.float64)
+        device = next(model.parameters()).device
+        missing = torch.full(tuple(population), torch.nan, dtype=torch.float64, device=device)
         return missing, missing
     model.eval()
     rows = split.labels.shape[-1]
