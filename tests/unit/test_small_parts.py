@@ -43,6 +43,16 @@ def test_a_fault_the_user_can_fix_is_one_line_and_a_status(tmp_path, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "text", ["CUDA out of memory. Tried to allocate 2.00 GiB.", "CUDA error: out of memory\nSearch for it in ..."]
+)
+def test_a_gpu_without_room_is_one_line(text, tmp_path):
+    with pytest.raises(SystemExit), job(str(tmp_path / "log")):
+        raise RuntimeError(text)
+    line = f"ERROR peft_atlas: GPU: {text.splitlines()[0]}; allowed: fewer jobs at once, as --resources gpu=1\n"
+    assert (tmp_path / "log").read_text() == line
+
+
 def test_any_other_fault_keeps_its_traceback(tmp_path):
     with pytest.raises(ZeroDivisionError), job(str(tmp_path / "log")):
         _ = 1 / 0

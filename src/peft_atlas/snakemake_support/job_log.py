@@ -22,8 +22,8 @@ def job(log: str) -> Iterator[None]:
     Raises
     ------
     SystemExit
-        With status 1 and one line in the log, if the work raised an AtlasError. Any other exception is
-        logged with its traceback and raised again.
+        With status 1 and one line in the log, if the work raised an AtlasError or a GPU had no room for it. Any other
+        exception is logged with its traceback and raised again.
     """
     root = logging.getLogger("peft_atlas")
     root.setLevel(logging.INFO)
@@ -38,13 +38,24 @@ def job(log: str) -> Iterator[None]:
             if error.__cause__ is not None:
                 root.info("which comes of", exc_info=error.__cause__)
             sys.exit(1)
-        except Exception:
+        except Exception as error:
+            if _lacks_gpu_memory(error):
+                root.error("GPU: %s; allowed: fewer jobs at once, as --resources gpu=1", str(error).splitlines()[0])
+                sys.exit(1)
             root.exception("unexpected fault")
             raise
         finally:
             for handler in handlers:
                 root.removeHandler(handler)
                 handler.close()
+
+
+def _lacks_gpu_memory(error: Exception) -> bool:
+    """Return whether an error is torch's that a GPU has no room left, without an import of torch.
+
+    There are two kinds, one by torch's allocator and one by CUDA's own, as where other processes fill the GPU.
+    """
+    return isinstance(error, RuntimeError) and "CUDA" in str(error) and "out of memory" in str(error)
 
 
 @contextmanager
