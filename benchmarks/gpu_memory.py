@@ -2,15 +2,18 @@
 
 Run it as ``python benchmarks/gpu_memory.py OUT.csv``. Every case builds a model of the shipped shapes with random
 weights, whose values change no memory, attaches a method of peft, and takes steps of torch's AdamW on random tokens
-of full length. A row holds the settings as in ``planning/data/measured.csv``, the largest memory that torch had
-allocated in all steps (GB of 10^9 bytes), what the planner predicts, and the median time of a step after the first
-two. Neither the cases nor the closed form may be changed after a look at the result: it is a test, not a fit.
+of full length; what the model returns besides the loss is dropped before the backward pass, as by Trainer. A row holds
+the settings as in ``planning/data/measured.csv``, the largest memory that torch had allocated in all steps (GB of 10^9
+bytes), what the planner predicts, and the median time of a step after the first two, which means nothing where other
+jobs use the GPU. Neither the cases nor the closed form may be changed after a look at the result: it is a test, not a
+fit. The rows are shipped as ``planning/data/measured_here.csv``.
 """
 
 from __future__ import annotations
 
 import csv
 import gc
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -194,6 +197,12 @@ def measure(case: Case) -> tuple[float, float]:
     return torch.cuda.max_memory_allocated() / 1e9, median(seconds[WARM_UP:])
 
 
+def commit() -> str:
+    """Return the commit of this code."""
+    words = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def row_of(case: Case) -> dict[str, Any]:
     """Return the row of a case, measured or with why it could not be."""
     settings = case.planned
@@ -203,14 +212,18 @@ def row_of(case: Case) -> dict[str, Any]:
     for name in FIELDS:
         value = getattr(settings, name)
         stated[name] = words[value] if isinstance(value, bool) else value
+    gpu = torch.cuda.get_device_name()
     row: dict[str, Any] = {
-        "model": case.model, "method": case.method, "rank": predicted.rank if case.rank else "",
+        "record": f"case {CASES.index(case)}", "source": f"PEFT Atlas on {gpu}", "model": case.model,
+        "method": case.method, "rank": predicted.rank if case.rank else "",
         "targets": "|".join(case.own_targets), **stated,
-        "gpu": torch.cuda.get_device_name(), "gpu_gb": round(torch.cuda.mem_get_info()[1] / 2**30),
+        "gpu": gpu, "gpu_gb": round(torch.cuda.mem_get_info()[1] / 2**30),
         "torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__,
         "peft_atlas": __version__,
         "predicted_gb": predicted.peak_bytes / 1e9, "low_gb": predicted.low_bytes / 1e9,
         "high_gb": predicted.high_bytes / 1e9, "moment": predicted.moment,
+        "measure": "allocated", "assumed": "", "excluded": "", "repository": "peft-atlas",
+        "path": "benchmarks/gpu_memory.py", "commit": commit(), "line": "",
     }  # fmt: skip
     try:
         measured, seconds = measure(case)

@@ -29,16 +29,16 @@ def memory_section(material: Material) -> Section:
 
 
 def accuracy_in_words(rows: pd.DataFrame) -> str:
-    """Return how far predicted peaks are from published ones, in a sentence; ``rows`` of the contract predictions."""
+    """Return how far predicted peaks are from measured ones, in a sentence; ``rows`` of the contract predictions."""
     held = _held(rows)
     if held.empty:
-        return "No published peak can be compared with a prediction."
+        return "No measured peak can be compared with a prediction."
     errors = held["relative_error"].abs()
     # Runs that repeat a setting in later versions of the software have one prediction.
     distinct = held.assign(error=errors).groupby(["source", "model", "method", "predicted_gb"])["error"].median()
     inside = held["measured_gb"].between(held["low_gb"], held["high_gb"]).mean()
     return (
-        f"Over {len(held)} published peaks from {held['source'].nunique()} sources the median error is "
+        f"Over {len(held)} measured peaks from {held['source'].nunique()} sources the median error is "
         f"{_percent(errors.median())} ({_percent(distinct.median())} over their {len(distinct)} distinct settings); "
         f"{_percent((errors <= FAR).mean())} are within {_percent(FAR, 0)}, and {_percent(inside)} within the 90 % "
         "interval, which rests on all other sources."
@@ -90,12 +90,12 @@ def _pairs(rows: pd.DataFrame) -> Table:
         runs=("record", "size"), full=("full_gb", "median"), lora=("measured_gb", "median")
     )
     shown = shown.assign(times=shown["full"] / shown["lora"]).sort_values("times").reset_index()
-    names = {"full": "full fine-tuning (GB)", "lora": "LoRA (GB)", "times": "times less"}
+    names = {"full": "full fine-tuning (GB)", "lora": "LoRA (GB)", "times": "full over LoRA"}
     caption = (
         "Measured peaks of full fine-tuning and of LoRA by the same source, on the same GPU and at the same setting; "
         "medians where a setting ran several times."
     )
-    formats = {"full fine-tuning (GB)": ".2f", "LoRA (GB)": ".2f", "times less": ".2f"}
+    formats = {"full fine-tuning (GB)": ".2f", "LoRA (GB)": ".2f", "full over LoRA": ".2f"}
     return table(caption, shown.rename(columns=names), formats)
 
 
@@ -121,4 +121,4 @@ def _excluded(rows: pd.DataFrame) -> Table:
     reason = reason.str.replace(r"^method .* is", "the method is", regex=True)
     shown = left.assign(reason=reason).groupby("reason").agg(runs=("record", "size"), sources=("source", "nunique"))
     shown = shown.sort_values("runs", ascending=False, kind="stable").reset_index()
-    return table(f"{len(left)} published runs are not predicted.", shown)
+    return table(f"{len(left)} measured runs are not predicted.", shown)

@@ -245,7 +245,7 @@ def test_conditions_are_part_of_the_statement(found):
     assert "With fp32 AdamW states" in full.statement
     # 8 bytes for each of LLaMA-7B's 6,738,415,616 parameters.
     assert "53.9 GB on LLaMA-7B" in full.detail
-    assert (found["lora_fits_one_gpu"].verdict, found["less_memory"].verdict) == ("undecided", "supported")
+    assert (found["lora_fits_one_gpu"].verdict, found["less_memory"].verdict) == ("undecided", "contradicted")
     assert "Without activations, which both need, it would be up to 7.6 times less" in found["less_memory"].detail
 
 

@@ -1,4 +1,4 @@
-"""What predicted and published peaks of training memory say: how far apart they are, and which cannot hold."""
+"""What predicted and measured peaks of training memory say: how far apart they are, and which cannot hold."""
 
 from __future__ import annotations
 
@@ -34,19 +34,31 @@ class Saving:
     def effect(self) -> Effect:
         """Return the median ratio; the range of single results is no interval."""
         ratio = self.rows["ratio"]
-        return Effect(float(ratio.median()), "times less, median of the measured pairs", n=len(ratio))
+        return Effect(float(ratio.median()), "times as much by full fine-tuning, median of the measured pairs", n=len(ratio))
+
+    @property
+    def always(self) -> bool:
+        """Return whether LoRA took less in every setting."""
+        return bool((self.rows["ratio"] > 1).all())
 
     @property
     def in_words(self) -> str:
-        """Return the range over all, and that of each source."""
+        """Return the range over all, that of each source, and the settings in which LoRA took more."""
         ratio = self.rows["ratio"]
         by_source = [
             f"{_range(rows['ratio'])} ({source}, {len(rows)} setting{'s' if len(rows) > 1 else ''})"
             for source, rows in self.rows.groupby("source", sort=False)
         ]
+        more = [
+            f"{row['measured_gb']:.1f} GB against {row['full_gb']:.1f} on {row['model']} ({row['setting']})"
+            for _, row in self.rows[ratio <= 1].iterrows()
+        ]
+        less = len(ratio) - len(more)
+        exception = f" It took as much or more where little is trained over many tokens: {both(more)}." if more else ""
         return (
-            f"Measured by others with both methods on one GPU, all else equal: {_range(ratio)} times less in "
-            f"{len(ratio)} settings, median {ratio.median():.2f}; {both(by_source)}."
+            f"Measured with both methods on one GPU, all else equal: LoRA took less in {less} of {len(ratio)} settings. "
+            f"Full fine-tuning took {_range(ratio)} times as much, {ratio.median():.2f} in the median; "
+            f"{both(by_source)}.{exception}"
         )
 
 
@@ -79,7 +91,7 @@ def peak_in_words(row: pd.Series[Any]) -> str:
 
 
 def memory_checks(predictions: pd.DataFrame) -> list[Finding]:
-    """Return checks of the planner on published runs, and of each source on what its own settings need at least."""
+    """Return checks of the planner on measured runs, and of each source on what its own settings need at least."""
     return [*_accuracy(comparable(predictions)), _none_fits(predictions), *_floors(predictions)]
 
 
