@@ -61,6 +61,18 @@ def test_batches_by_length_are_a_partition(lengths, size):
     assert sorted(torch.cat(list(rows.by_length(size))).tolist()) == list(range(len(lengths)))
 
 
+def test_a_state_that_is_loaded_is_held_once():
+    own = torch.nn.Parameter(torch.ones(3))
+    kept, again = (ScheduledAdamW({"a": own}, {"a": 1.0}, 1.0, 4, 1) for _ in range(2))
+    assert kept.state()["moments"] == {}
+    own.grad = torch.ones(3)
+    kept.step()
+    state = kept.state()
+    again.load(state)
+    pairs = zip(again.state()["moments"]["a"], state["moments"]["a"], strict=True)
+    assert all(own.data_ptr() == saved.data_ptr() for own, saved in pairs)
+
+
 def test_the_optimiser_is_torchs_adamw_under_a_linear_schedule():
     draws = torch.Generator().manual_seed(0)
     ours = {name: torch.nn.Parameter(torch.randn(5, 3, generator=draws)) for name in "ab"}

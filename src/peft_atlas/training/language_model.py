@@ -30,7 +30,7 @@ from peft_atlas.training.history import Adapted
 _EVALUATION_POSITIONS = 512
 # Tokens, with padding, of which a processor keeps what the backward pass needs: about 1.3 MB each at 135 million
 # weights. It is no faster with more.
-_TOKENS_AT_ONCE = 200
+_TOKENS_AT_ONCE = 128
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 
@@ -36,10 +36,8 @@ class ScheduledAdamW:
             factor: [name for name in trainable if factors[name] == factor] for factor in sorted(set(factors.values()))
         }
         self._done = 0
-        self._moments = {
-            name: tuple(torch.zeros_like(parameter, memory_format=torch.preserve_format) for _ in range(2))
-            for name, parameter in trainable.items()
-        }
+        # Made at the first step, so that a run that goes on from a state never holds them twice.
+        self._moments: dict[str, tuple[Tensor, ...]] = {}
 
     def rate(self, step: int) -> float:
         """Return the rate of a step, from 0: it rises over the warm-up and would be 0 after the last step."""
@@ -59,7 +57,8 @@ class ScheduledAdamW:
         self._done += 1
 
     def _update(self, names: list[str], parameters: list[nn.Parameter], rate: float) -> None:
-        means, squares = ([self._moments[name][part] for name in names] for part in (0, 1))
+        moments = [self._moments_of(name) for name in names]
+        means, squares = ([each[part] for each in moments] for part in (0, 1))
         steps = [torch.tensor(float(self._done), device=parameter.device) for parameter in parameters]
         gradients: list[Any] = [parameter.grad for parameter in parameters]
         adamw(
@@ -67,13 +66,22 @@ class ScheduledAdamW:
             fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=rate, weight_decay=0.01, eps=1e-8, maximize=False,
         )  # fmt: skip
 
+    def _moments_of(self, name: str) -> tuple[Tensor, ...]:
+        """Return the moments of a parameter, zero before its first step."""
+        if name not in self._moments:
+            own = self._trainable[name]
+            blank = (torch.zeros_like(own, memory_format=torch.preserve_format) for _ in range(2))
+            self._moments[name] = tuple(blank)
+        return self._moments[name]
+
     def state(self) -> dict[str, Any]:
         """Return the moments and the number of steps done."""
         return {"done": self._done, "moments": self._moments}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state, whose moments become the run's own."""
         self._done = int(state["done"])
-        for name, moments in state["moments"].items():
-            for own, saved in zip(self._moments[name], moments, strict=True):
-                own.copy_(saved)
+        self._moments = {
+            name: tuple(each.to(self._trainable[name]) for each in moments)
+            for name, moments in state["moments"].items()
+        }

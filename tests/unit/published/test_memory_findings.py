@@ -47,7 +47,7 @@ def test_a_pair_differs_in_the_method_alone(published_peaks):
 def test_less_memory_says_the_range_and_the_setting(tables):
     claim = find(tables)["less_memory"]
     assert claim.verdict == "contradicted"
-    assert "LoRA took less in 14 of 15 settings. Full fine-tuning took 0.82 to 3.72 times as much, 1.73" in claim.detail
+    assert "LoRA took less in 14 of 15 settings; full fine-tuning took 0.82 to 3.72 times as much, 1.73" in claim.detail
     # Measured on an H100: 135 million weights, 8,192 tokens, fp32 copies of the inputs of all adapted matrices.
     assert "14.3 GB against 11.8 on SmolLM2-135M (16 x 512 tokens" in claim.detail
     assert "4 × 1,024 tokens without checkpointing, activations included" in claim.detail

@@ -34,7 +34,9 @@ class Saving:
     def effect(self) -> Effect:
         """Return the median ratio; the range of single results is no interval."""
         ratio = self.rows["ratio"]
-        return Effect(float(ratio.median()), "times as much by full fine-tuning, median of the measured pairs", n=len(ratio))
+        return Effect(
+            float(ratio.median()), "times as much by full fine-tuning, median of the measured pairs", n=len(ratio)
+        )
 
     @property
     def always(self) -> bool:
@@ -56,8 +58,8 @@ class Saving:
         less = len(ratio) - len(more)
         exception = f" It took as much or more where little is trained over many tokens: {both(more)}." if more else ""
         return (
-            f"Measured with both methods on one GPU, all else equal: LoRA took less in {less} of {len(ratio)} settings. "
-            f"Full fine-tuning took {_range(ratio)} times as much, {ratio.median():.2f} in the median; "
+            f"Measured with both methods on one GPU, all else equal: LoRA took less in {less} of {len(ratio)} settings; "
+            f"full fine-tuning took {_range(ratio)} times as much, {ratio.median():.2f} in the median: "
             f"{both(by_source)}.{exception}"
         )
 
