@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -49,15 +50,17 @@ class Evidence:
     def __init__(self, tables: Mapping[str, pd.DataFrame]) -> None:
         self.tables = tables
         self._blocks: dict[str, EvidenceBlock | None] = {}
+        # Selections that differ only in the columns looked at are one block.
+        self._by_rows: dict[tuple[Any, ...], EvidenceBlock] = {}
 
     def links(self, text: str) -> list[EvidenceBlock]:
-        """Resolve an evidence string (see `rows_of`) to its selections, skipping those that match no row."""
-        blocks = [self._block(part) for part in text.split("; ")]
-        return [block for block in blocks if block is not None]
+        """Resolve an evidence string (see `rows_of`) to its selections, each once, skipping those without rows."""
+        blocks = {block.id: block for part in text.split("; ") if (block := self._block(part)) is not None}
+        return list(blocks.values())
 
     def blocks(self) -> list[EvidenceBlock]:
         """All selections cited so far."""
-        return [block for block in self._blocks.values() if block is not None]
+        return list(self._by_rows.values())
 
     def _block(self, part: str) -> EvidenceBlock | None:
         if part not in self._blocks:
@@ -66,8 +69,14 @@ class Evidence:
             except AtlasError:
                 # Free text, or a selection from a table that is not part of this report.
                 found = []
-            self._blocks[part] = self._make(part, found[0]) if found else None
+            self._blocks[part] = self._shared(part, found[0]) if found else None
         return self._blocks[part]
+
+    def _shared(self, part: str, rows: pd.DataFrame) -> EvidenceBlock:
+        key = (part.partition(":")[0], *rows.index)
+        if key not in self._by_rows:
+            self._by_rows[key] = self._make(part, rows)
+        return self._by_rows[key]
 
     def _make(self, part: str, rows: pd.DataFrame) -> EvidenceBlock:
         name, _, conditions = part.partition(": ")

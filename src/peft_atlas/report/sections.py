@@ -63,10 +63,12 @@ def _missing(material: Material) -> list[Section]:
 def _explore(material: Material, studies: Sequence[Study]) -> Section:
     """Introduce and embed the explorer."""
     intro = Paragraph(
-        "Plot any two metrics against each other, in two panels with the same axes. A Pareto front connects the points "
-        "that no other point of the same task and model beats on one metric without losing on the other. Accuracies "
-        "on different tasks or models are not comparable.",
-        "comparison; costs",
+        "Plot any two metrics against each other, in two panels with the same axes. The front starts at the cheapest "
+        "setting of a task and goes on only to those that are shown to be more accurate: the difference from every "
+        "cheaper one on it is above 0 with its whole interval, paired by way of the differences from full fine-tuning. "
+        "Published numbers have no interval, so that their front is by the numbers alone. Accuracies on different "
+        "tasks or models are not comparable.",
+        "comparison; contrasts; costs",
     )
     return Section("explore", "Explore", [intro, explorer(material, studies)])
 

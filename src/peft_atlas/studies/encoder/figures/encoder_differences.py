@@ -15,6 +15,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     names_in_order,
     say_nothing,
 )
+from peft_atlas.studies.encoder.packaged import task_in_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,8 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def _label(row: Any) -> str:
     """Return the label of a row: the task where one method is compared, else the method."""
     if row.panel == _PRESPECIFIED:
-        return f"{row.task}, {row.train_examples} ex." if row.question == "encoder_budget" else str(row.task)
+        task = task_in_short(str(row.task))
+        return f"{task},\n{row.train_examples:,} examples" if row.question == "encoder_budget" else task
     return str(row.name).replace("TF-IDF + logistic regression", "TF-IDF")
 
 
@@ -136,6 +138,6 @@ def _bars(plotted: pd.DataFrame) -> list[str]:
             words = f"{rows['name'].iloc[0]}, the band is the margin; {words}"
         if panel == _EXPLORATORY:
             detectable = f"detectable with 80 % power: {rows['detectable'].max():.1f} points"
-            words = f"{words} on {rows['task'].iloc[0]}; {detectable}"
+            words = f"{words} on {task_in_short(rows['task'].iloc[0])}; {detectable}"
         captions.append(f"{letter}: {words}.")
     return captions

@@ -16,6 +16,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     in_percent,
     say_nothing,
 )
+from peft_atlas.studies.encoder.packaged import task_in_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +124,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     if tuned.empty:
         return Description(_NOTHING, _NOTHING)
     words = ", ".join(f"{row.mean:.1f} % at rank {row.rank}" for row in tuned.itertuples())
-    seeds, task = int(tuned["n_ok"].min()), tuned["task"].iloc[0]
+    seeds, task = int(tuned["n_ok"].min()), task_in_short(tuned["task"].iloc[0])
     caption = (
         "a: validation accuracy of every rank at the rates trained to the end, a point per run; rings mark "
         f"the chosen rates, bars are {_interval(plotted, _TRIED)}, and points of one rate are set apart. b: mean test "
