@@ -128,7 +128,7 @@ def _against_full(contrasts: pd.DataFrame, edges: set[tuple[str, int, int]], con
     better, worse = decided[decided["difference"] > 0], decided[decided["difference"] < 0]
     neither = rows.drop(decided.index)
     equal = int((rows["p_equivalence"].fillna(1.0) < 1 - confidence).sum())
-    counts = f"better than full fine-tuning on {len(better)}, worse on {len(worse)} and {INDISTINGUISHABLE} it on"
+    counts = f"better than full fine-tuning on {len(better)} and worse on {len(worse)} of {len(rows)} target tasks"
     largest = rows.loc[rows["difference"].abs().idxmax()]
     parts = [
         _said("better on", better, len(rows), edges),
@@ -139,8 +139,8 @@ def _against_full(contrasts: pd.DataFrame, edges: set[tuple[str, int, int]], con
         "equivalence",
         "Is LoRA as accurate as full fine-tuning?",
         f"contrasts: study={NAME}, question={AGAINST_FULL}, method=LoRA",
-        f"LoRA (r = {rows['rank'].iloc[0]}), on exactly the layer that a matrix of known rank shifted, is {counts} "
-        f"{len(neither)} of {len(rows)} target tasks; the largest difference is "
+        f"LoRA (r = {rows['rank'].iloc[0]}), on exactly the layer that a matrix of known rank shifted, is {counts}; "
+        "the largest difference is "
         f"{_effect(largest).in_words(unit='points')} ({_target(largest).removesuffix(':')}, {largest['n']} seeds). In "
         f"detail it is {'; '.join(part for part in parts if part)} (intervals are per task, verdicts by "
         f"{_adjustment(rows)}). It is equivalent within ±{margin:g} point on {equal} (two one-sided tests, not "

@@ -101,7 +101,7 @@ def _start(name: str, row: pd.Series[Any], effect: Effect) -> str:
         return f"Start with {name}{rank}."
     if effect.high is not None and effect.high < 0:
         return f"Start with {name}{rank} only where full fine-tuning does not fit."
-    return f"Start with {name}{rank}, and expect it close to full fine-tuning, not equal."
+    return f"Start with {name}{rank}; whether it equals full fine-tuning is open."
 
 
 def _cheapest(runs: pd.DataFrame, contrasts: pd.DataFrame) -> pd.Series[Any] | None:

@@ -116,6 +116,9 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
     each = ", ".join(
         f"{task_in_short(part['task'])} {Effect.of_contrast(part).in_words(unit='')}" for _, part in tasks.iterrows()
     )
+    names = " and ".join(map(task_in_short, tasks["task"]))
+    several = len(tasks) > 1
+    by_task = f" By task, not adjusted: {each}." if several else ""
     check = contrasts[contrasts["question"] == BOOTSTRAP].iloc[0]
     wide = f"[{100 * check['low']:+.1f}, {100 * check['high']:+.1f}]"
     tested = int(runs.loc[runs["method"] == "full", "test_examples"].max())
@@ -124,11 +127,10 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
         f"Is {named(row)} as good as full fine-tuning?",
         f"contrasts: question={PRIMARY}; contrasts: question={BOOTSTRAP}",
         f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {named(row)} less that of full fine-tuning "
-        f"is {in_short(effect)} in the mean over {' and '.join(map(task_in_short, tasks['task']))} ({int(row['n'])} "
-        f"seeds, {tested:,} test "
-        f"texts): {outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over "
-        f"seeds and texts gives {wide}. {_power(row, tasks)}More examples, another model or other tasks could change "
-        "it.",
+        f"is {in_short(effect)} {'in the mean over' if several else 'on'} {names} ({int(row['n'])} seeds, {tested:,} "
+        f"test texts): {outcome(effect, 'full fine-tuning')}; {margin}.{by_task} A bootstrap over seeds and texts "
+        "gives "
+        f"{wide}. {_power(row, tasks)}More examples, another model or other tasks could change it.",
         effect,
     )
 
@@ -139,11 +141,18 @@ def _power(row: pd.Series[Any], tasks: pd.DataFrame) -> str:
     if None in known:
         return ""
     whole, single = (100 * value for value in known if value is not None)
-    said = f"Detectable with 80 % power are {whole:.1f} points in the mean over tasks and {single:.1f} on one task"
-    needed = max(seeds_for(AIM, whole, int(row["n"])), seeds_for(AIM_PER_TASK, single, int(row["n"])))
+    several = len(tasks) > 1
+    found = (
+        [(whole, AIM, "in the mean over tasks"), (single, AIM_PER_TASK, "on one task")]
+        if several
+        else [(single, AIM_PER_TASK, "here")]
+    )
+    said = " and ".join(f"{size:.1f} points {where}" for size, _, where in found)
+    needed = max(seeds_for(aim, size, int(row["n"])) for size, aim, _ in found)
     if needed <= row["n"]:
-        return f"{said}. "
-    return f"{said}; the aims, {AIM:g} and {AIM_PER_TASK:g}, would take about {needed} seeds. "
+        return f"Detectable with 80 % power are {said}. "
+    aims = " and ".join(f"{aim:g} points {where}" for _, aim, where in found)
+    return f"Detectable with 80 % power are {said}; to detect {aims} would take about {needed} seeds. "
 
 
 def seeds_for(aim: float, detectable: float, seeds: int) -> int:

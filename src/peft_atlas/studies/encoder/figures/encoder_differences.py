@@ -45,6 +45,7 @@ _PANELS = {
 _BASELINE = "head only"
 # Rows of a panel at the usual height.
 _ROWS = 13
+_MEAN = "mean over tasks"
 _NOTHING = "Nothing of this kind\nin this run."
 
 
@@ -61,11 +62,21 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     if len(main):
         rows = rows[(rows["panel"] != _CONTROLS) | (rows["task"] == main.iloc[0])]
     rows = rows.assign(label=[_label(row) for row in rows.itertuples()])
+    rows = _one_task_once(rows)
     # The mean over tasks is above the tasks, and these are above the larger budgets.
     rows["order"] = rows["mean"].where(rows["panel"] != _PRESPECIFIED, [_place(row) for row in rows.itertuples()])
     columns = ["panel", "task", "label", "name", "method", "setting", "train_examples", "mean", "low", "high"]
     columns += ["interval", "n", "p_adjusted", "detectable", "margin", "indistinguishable"]
     return rows.sort_values(["panel", "order"], ignore_index=True)[columns]
+
+
+def _one_task_once(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows without the prespecified one of a task that is the only one, whose mean over tasks has its name."""
+    mean = (rows["question"] == "encoder_primary") & (rows["task"] == _MEAN)
+    task = (rows["question"] == "encoder_primary") & (rows["task"] != _MEAN)
+    if not mean.any() or task.sum() != 1:
+        return rows
+    return rows.assign(label=rows["label"].mask(mean, rows.loc[task, "label"].iloc[0]))[~task]
 
 
 def _label(row: Any) -> str:
@@ -80,7 +91,7 @@ def _place(row: Any) -> float:
     """Return the place of a prespecified comparison from below."""
     if row.question == "encoder_budget":
         return -float(row.train_examples)
-    return 2.0 if row.task == "mean over tasks" else 1.0
+    return 2.0 if row.task == _MEAN else 1.0
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
@@ -114,13 +125,14 @@ def describe(plotted: pd.DataFrame) -> Description:
 
 
 def _finding(plotted: pd.DataFrame) -> str:
-    own = plotted[(plotted["panel"] == _PRESPECIFIED) & (plotted["task"] == "mean over tasks")]
+    own = plotted[(plotted["panel"] == _PRESPECIFIED) & (plotted["task"] == _MEAN)]
     if own.empty:
         return "This run has no prespecified comparison."
     row = own.iloc[0]
+    where = "in the mean over tasks" if row["label"] == _MEAN else f"on {row['label']}"
     return (
-        f"{row['name']} less full fine-tuning is {row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] points in "
-        f"the mean over tasks; detectable with 80 % power: {row['detectable']:.1f} points."
+        f"{row['name']} less full fine-tuning is {row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] points "
+        f"{where}; detectable with 80 % power: {row['detectable']:.1f} points."
     )
 
 
