@@ -36,6 +36,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "conflicts": ("base_model", "method", "task", "metric", "readings", "verdict"),
     "benchmark_runs": ("experiment", "run_date", "transformers", "score", "step_seconds_sum", "forgetting", "path"),
     "rate_runs": ("model", "method", "rank", "learning_rate", "run", "metric", "score", "path", "line_in_source"),
+    "rate_means": ("model", "method", "batch_size", "learning_rate", "mean", "sd", "how_read", "path"),
     "rate_sweeps": ("model", "runs_planned", "rows_printed", "runs_diverged", "rates_diverged", "path"),
     "rate_statements": ("source_id", "scaling_rule", "rank", "best_learning_rate", "statement", "repository", "path"),
     "tuning_audit": ("method", "venue", "learning_rate_tuned", "batch_size_tuned", "rank_compared"),
