@@ -38,7 +38,7 @@ def batch_findings(rate_means: pd.DataFrame) -> list[Finding]:
     first = means.iloc[0]
     spreads = {int(size): _spread(part) for size, part in best.groupby("batch_size")}
     widest = max(spreads.values(), key=lambda effect: effect.size or 0.0)
-    said = listed([f"{effect.in_words(unit='')} at {size}" for size, effect in spreads.items()])
+    said = listed([f"{effect.in_words(unit='points')} at {size}" for size, effect in spreads.items()])
     lora = " ".join(f"{rates.loc['LoRA', size]:.2g} at {size}," for size in sizes) if "LoRA" in rates.index else ""
     named = f" LoRA's is {lora.removesuffix(',')}." if lora else ""
     return [
@@ -49,10 +49,9 @@ def batch_findings(rate_means: pd.DataFrame) -> list[Finding]:
             f"rate_means: study={_STUDY}, batch_size, learning_rate, mean, sd",
             f"From batch size {sizes[0]} to {sizes[-1]} the best rate rises at every step in {risen} of {len(rates)} "
             f"methods, by a factor of {times.min():.1f} to {times.max():.1f} ({first['model']}, {first['data']}, rank "
-            f"{first['rank']}; means of {first['runs']} runs, {means['learning_rate'].nunique()} rates).{named} Each "
-            "at "
-            f"its best rate, best and worst method differ by {said} points, by batch size; the rate is chosen on the "
-            "scores themselves, which flatters the best. The numbers were read from a picture, twice at two sizes.",
+            f"{first['rank']}; means of {first['runs']} runs, {means['learning_rate'].nunique()} rates).{named} "
+            f"Each at its best rate, best and worst method differ by {said}; the rate is chosen on the scores, "
+            "which flatters the best. The numbers were read from a picture, twice at two sizes.",
             widest,
         )
     ]
