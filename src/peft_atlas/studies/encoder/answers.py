@@ -80,7 +80,10 @@ def _scope(runs: pd.DataFrame, examples: int) -> str:
 
 def in_short(effect: Effect) -> str:
     """Return an effect with its interval, in points."""
-    return f"{effect.in_words(unit='')} points".replace("]  points", "] points") if effect.size is not None else "?"
+    if effect.size is None:
+        return "?"
+    # The unit comes behind the interval, or before the words that stand for one.
+    return effect.in_words(unit="points") if effect.low == effect.high else f"{effect.in_words(unit='')} points"
 
 
 def outcome(effect: Effect, reference: str) -> str:
