@@ -68,3 +68,13 @@ def test_every_picture_has_its_size_before_it_is_decoded(open_report):
     )
     assert sizes
     assert all(abs(int(width) / int(height) - ratio) < 0.01 * ratio for width, height, ratio in sizes)
+
+
+def test_a_link_to_what_is_more_than_two_screens_away_jumps(open_report):
+    page = open_report(reduced_motion="no-preference")
+    behaviour = "getComputedStyle(document.documentElement).scrollBehavior"
+    far, near = page.locator(".contents a[href='#evidence']"), page.locator(".doors a[href='#methods']")
+    for link, expected in ((far, "auto"), (near, "smooth"), (far, "auto")):
+        name = go(page, link)
+        assert page.evaluate(behaviour) == expected
+        assert missed(page, name) is None

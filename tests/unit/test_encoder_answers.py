@@ -200,7 +200,7 @@ def test_refused_methods_are_one_sentence_and_change_nothing_else(study, tmp_pat
     assert compared(tables, tmp_path).equals(study["contrasts"])
     found, before = answers(tables), answers(study)
     assert {name: each for name, each in found.items() if name != "encoder_refused"} == before
-    assert found["encoder_refused"].detail.startswith("1 of 9 settings on trec6 cannot be trained on tiny")
+    assert found["encoder_refused"].detail.startswith("1 of 9 settings on TREC questions cannot be trained on tiny")
     assert "Poly: it needs a task." in found["encoder_refused"].detail
     for name in ("encoder_differences", "encoder_rates", "encoder_cost"):
         assert drawn(tables, name)[0].equals(drawn(study, name)[0])

@@ -9,6 +9,7 @@ from peft_atlas.analysis.contrasts import Comparison, Levels, compare
 from peft_atlas.analysis.finding import ATLAS, Effect, Finding, as_rows
 from peft_atlas.config import StudyConfig
 from peft_atlas.report.front_page import cards, headlines
+from peft_atlas.report.glossary import words
 from peft_atlas.report.limits import limits
 from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import ComparedTask, MethodRow
@@ -195,6 +196,30 @@ def test_published_averages_stand_beside_methods_of_the_source_that_prints_most(
     # Nothing but the accuracy is known there, and nothing was compared.
     assert made.tasks[1].columns == (0,)
     assert not made.tasks[1].differs
+
+
+def test_a_published_average_of_a_method_with_several_settings_is_shown_once(monkeypatch):
+    rows = [("LoRA", 60.0), ("DoRA", 61.0)]
+    comparison = pd.DataFrame(
+        [{"source": "a", "base_model": "m", "method": name, "task": "x: Avg", "value": value} for name, value in rows]
+    )
+    settings = [MethodRow(f"LoRA ({place})", "LoRA", accuracy) for place, accuracy in (("q", 70.0), ("q k", 90.0))]
+    task = ComparedTask("t", "t", (*settings, MethodRow("DoRA", "DoRA", 80.0)), published=True)
+    monkeypatch.setattr("peft_atlas.report.method_table.compared_tasks", lambda *_: [task])
+    parameters = pd.DataFrame({"base_model": ["m"], "base_params": [7]})
+    made = method_table(page({"comparison": comparison, "parameters": parameters}), [])
+    shown = {line.name: line.cells[-1] for line in made.tasks[0].lines}
+    assert shown == {"LoRA (q k)": "60.0", "DoRA": "61.0", "LoRA (q)": "–"}
+    assert "shown once" in made.note
+
+
+@pytest.mark.parametrize(("title", "present"), [("TREC questions", {"TREC"}), ("mine", set())])
+def test_terms_of_tasks_that_the_table_lacks_are_not_explained(monkeypatch, title, present):
+    task = ComparedTask(title, title, (MethodRow("full", "full", 80.0),))
+    monkeypatch.setattr("peft_atlas.report.method_table.compared_tasks", lambda *_: [task])
+    explained = dict(words(method_table(page({}), [])).terms)
+    assert set(explained) & {"TREC", "shift of rank k"} == present
+    assert "seed" in explained
 
 
 def test_an_interval_that_leaves_the_axis_ends_at_its_edge(monkeypatch):

@@ -26,7 +26,7 @@ from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import RUNS
 from peft_atlas.training.search import SearchPlan
 
-SMALL = {"train_examples": 20, "validation_examples": 5, "test_examples": 10, "max_length": 16}
+SMALL = {"train_examples": 20, "validation_examples": 5, "test_examples": 10, "max_length": 16, "larger_budgets": []}
 
 
 @pytest.fixture
@@ -54,6 +54,11 @@ def test_files_that_will_do_pass(own, tmp_path):
         ({"task": {"file": "other.csv"}}, r"other\.csv: no such file"),
         ({"task": {"label": "class"}}, r"mine\.csv: no column class; allowed: text, label"),
         ({"train_examples": 1000}, r"train_examples = 1000: allowed: at most \d+ of its 120"),
+        (
+            {"train_examples": 1000, "validation_examples": 300, "test_examples": 400},
+            r"train_examples = 1000: .*; validation_examples = 300: .*; test_examples = 400: allowed: at most \d+ of",
+        ),
+        ({"larger_budgets": [{"train_examples": 500}]}, r"train_examples = 500: .* larger_budgets"),
         ({"max_length": 64}, r"encoder\.max_length = 64: allowed: at most 32, the positions"),
         ({"model": "/nowhere/bert"}, "encoder.model = '/nowhere/bert': no such folder"),
         ({"model": "all-MiniLM-L6-v2", "max_length": 4096}, "max_length = 4096: allowed: at most 512"),

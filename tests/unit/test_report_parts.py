@@ -15,6 +15,7 @@ from result_tables import read_results
 
 from peft_atlas.latex import booktabs, command_name, escape, long_booktabs
 from peft_atlas.report.answers import answers_section, own_answers
+from peft_atlas.report.content import AnswerText
 from peft_atlas.report.evidence import SHOWN, Evidence
 from peft_atlas.report.material import Material
 from peft_atlas.report.paper import write_paper
@@ -57,6 +58,22 @@ def test_two_tables_are_two_links_and_the_same_rows_have_one_anchor():
     assert [(block.name, block.total) for block in first] == [("findings", 1), ("runs", 1)]
     assert evidence.links("runs: study=encoder") == [first[1]]
     assert len(evidence.blocks()) == len({block.id for block in evidence.blocks()}) == 2
+
+
+def test_selections_of_the_same_rows_are_one_link():
+    evidence = Evidence(TABLES)
+    blocks = evidence.links("runs: study=notebook, rank; runs: study=notebook, alpha; runs: study=encoder")
+    assert [block.total for block in blocks] == [3, 1]
+    assert evidence.blocks() == blocks
+
+
+def test_an_answer_opens_with_its_first_sentence_and_folds_the_rest_by_finding():
+    text = AnswerText(
+        "here", "LoRA with r = 8 is -0.6 [-1.5, +0.3] below. Two tasks.\nWhat of time? It takes 61 %.", ""
+    )
+    assert text.lead == "LoRA with r = 8 is -0.6 [-1.5, +0.3] below."
+    assert text.rest == ("Two tasks.", "What of time? It takes 61 %.")
+    assert AnswerText("", "One sentence.", "").rest == ()
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,10 @@ class Effect:
             return "not measured"
         interval = ""
         if self.low is not None and self.high is not None:
-            interval = f" [{_signed(self.low, digits)}, {_signed(self.high, digits)}]"
+            # Runs that are all alike, such as two of few test examples, say nothing of how far others would differ.
+            alike = self.low == self.high
+            ends = f"[{_signed(self.low, digits)}, {_signed(self.high, digits)}]"
+            interval = " (no spread between runs)" if alike else f" {ends}"
         return f"{_signed(self.size, digits)}{' ' if unit else ''}{unit}{interval}"
 
     def detectable_in_words(self, digits: int = 1, unit: str = "points") -> str:

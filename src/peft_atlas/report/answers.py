@@ -42,7 +42,7 @@ def _answer(
         parts = [part for part in spec.answers if part.question == question and matching(answers.index, part.finding)]
         if parts:
             rows = [answers.loc[name] for part in parts for name in matching(answers.index, part.finding)]
-            text = " ".join(_text(part, answers) for part in parts)
+            text = "\n".join(_text(part, answers) for part in parts)
             evidence = "; ".join(dict.fromkeys(row["evidence"] for row in rows))
             texts.append(AnswerText(spec.label, text, evidence))
         shown += [part for part in parts if part.figure in figures]
@@ -53,6 +53,6 @@ def _answer(
 
 
 def _text(part: AnswerPart, answers: pd.DataFrame) -> str:
-    """Return what a part's findings say; of several, each with its own question."""
+    """Return what a part's findings say, each in a line; of several, each with its own question."""
     rows = [answers.loc[name] for name in matching(answers.index, part.finding)]
-    return " ".join(row["detail"] if len(rows) == 1 else f"{row['statement']} {row['detail']}" for row in rows)
+    return "\n".join(row["detail"] if len(rows) == 1 else f"{row['statement']} {row['detail']}" for row in rows)

@@ -27,11 +27,25 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class AnswerText:
-    """One study's answer to a question: its label, the text, and the records behind the numbers."""
+    """One study's answer to a question: its label, the text, and the records behind the numbers.
+
+    Each line of ``text`` is a finding. The page shows the first sentence and folds the rest away.
+    """
 
     label: str
     text: str
     evidence: str
+
+    @property
+    def lead(self) -> str:
+        """First sentence."""
+        return _SENTENCE.split(self.text, maxsplit=1)[0]
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """What follows the first sentence, one paragraph per finding."""
+        left = self.text.removeprefix(self.lead)
+        return tuple(line.strip() for line in left.splitlines() if line.strip())
 
 
 @dataclass(frozen=True)
@@ -130,7 +144,7 @@ class FigureBlock:
     def headline(self) -> str:
         """First sentence of the finding, or the first clause of a long one: the figure's title in the page."""
         first = _SENTENCE.split(self.finding, maxsplit=1)[0]
-        return first.partition(";")[0] if len(first) > _LONG else first.removesuffix(".")
+        return (first.partition(";")[0] if len(first) > _LONG else first).removesuffix(".")
 
     @property
     def rest(self) -> str:

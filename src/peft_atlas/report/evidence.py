@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -35,6 +36,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "conflicts": ("base_model", "method", "task", "metric", "readings", "verdict"),
     "benchmark_runs": ("experiment", "run_date", "transformers", "score", "step_seconds_sum", "forgetting", "path"),
     "rate_runs": ("model", "method", "rank", "learning_rate", "run", "metric", "score", "path", "line_in_source"),
+    "rate_means": ("model", "method", "batch_size", "learning_rate", "mean", "sd", "how_read", "path"),
     "rate_sweeps": ("model", "runs_planned", "rows_printed", "runs_diverged", "rates_diverged", "path"),
     "rate_statements": ("source_id", "scaling_rule", "rank", "best_learning_rate", "statement", "repository", "path"),
     "tuning_audit": ("method", "venue", "learning_rate_tuned", "batch_size_tuned", "rank_compared"),
@@ -49,15 +51,17 @@ class Evidence:
     def __init__(self, tables: Mapping[str, pd.DataFrame]) -> None:
         self.tables = tables
         self._blocks: dict[str, EvidenceBlock | None] = {}
+        # Selections that differ only in the columns looked at are one block.
+        self._by_rows: dict[tuple[Any, ...], EvidenceBlock] = {}
 
     def links(self, text: str) -> list[EvidenceBlock]:
-        """Resolve an evidence string (see `rows_of`) to its selections, skipping those that match no row."""
-        blocks = [self._block(part) for part in text.split("; ")]
-        return [block for block in blocks if block is not None]
+        """Resolve an evidence string (see `rows_of`) to its selections, each once, skipping those without rows."""
+        blocks = {block.id: block for part in text.split("; ") if (block := self._block(part)) is not None}
+        return list(blocks.values())
 
     def blocks(self) -> list[EvidenceBlock]:
         """All selections cited so far."""
-        return [block for block in self._blocks.values() if block is not None]
+        return list(self._by_rows.values())
 
     def _block(self, part: str) -> EvidenceBlock | None:
         if part not in self._blocks:
@@ -66,8 +70,14 @@ class Evidence:
             except AtlasError:
                 # Free text, or a selection from a table that is not part of this report.
                 found = []
-            self._blocks[part] = self._make(part, found[0]) if found else None
+            self._blocks[part] = self._shared(part, found[0]) if found else None
         return self._blocks[part]
+
+    def _shared(self, part: str, rows: pd.DataFrame) -> EvidenceBlock:
+        key = (part.partition(":")[0], *rows.index)
+        if key not in self._by_rows:
+            self._by_rows[key] = self._make(part, rows)
+        return self._by_rows[key]
 
     def _make(self, part: str, rows: pd.DataFrame) -> EvidenceBlock:
         name, _, conditions = part.partition(": ")

@@ -16,9 +16,9 @@ from peft_atlas.config import FigureStyle
 from peft_atlas.figures.style import CONTROLS, METHODS, method_mark
 from peft_atlas.report.content import Explorer
 from peft_atlas.report.material import Material
+from peft_atlas.report.method_rows import FULL
 from peft_atlas.studies.study import Study
 
-# The columns that identify a cell of a study.
 # What a run records besides accuracy, and what its mean can be.
 _POSSIBLE = {
     "trainable_params": (0, inf),
@@ -26,7 +26,9 @@ _POSSIBLE = {
     "adapter_bytes": (0, inf),
     "learning_rate": (0, inf),
 }
+# The columns that identify a cell of a study, and those that find its comparison with full fine-tuning.
 _KEYS = ["task", "method", "setting", "rank", "alpha"]
+_COMPARED = [*_KEYS, "shift_rank", "train_examples"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def _measured(material: Material, studies: Sequence[Study]) -> list[dict[str, An
         if cells.empty:
             continue
         costs, means = _costs(study, material), _of_runs(material, study.name)
+        differences = _against_full(material, study.name)
         for row in cells.to_dict("records"):
             key = _key(row)
             values = {"accuracy": _number(row["value"]), "params_percent": _number(row["params_percent"])}
@@ -99,8 +102,34 @@ def _measured(material: Material, studies: Sequence[Study]) -> list[dict[str, An
                 if name == "forgetting":
                     intervals[name] = (_number(estimate.low), _number(estimate.high))
             seeds = f"{int(row['n'])} seeds" if _known(row["n"]) else "no seeds"
-            points.append(_point(row, study.name, values, intervals, f"Measured here, {seeds}, {row['interval']}"))
+            point = _point(row, study.name, values, intervals, f"Measured here, {seeds}, {row['interval']}")
+            points.append(point | ({"against_full": differences[key]} if key in differences else {}))
     return points
+
+
+def _against_full(material: Material, study: str) -> dict[tuple[str, ...], list[float]]:
+    """Return each cell's paired difference from full fine-tuning and its interval, in points; full's own is 0.
+
+    Two cells of a task compare by these too: what they differ by is bounded by their differences from one reference.
+    """
+    runs, contrasts = material.tables["runs"], material.tables["contrasts"]
+    own = runs[(runs["study"] == study) & runs["selected"].fillna(value=True)]
+    cells = own.assign(label=task_label(own)).drop_duplicates(["label", *_COMPARED])
+    rows = contrasts[(contrasts["study"] == study) & (contrasts["metric"] == "test_accuracy")]
+    rows = rows[rows["reference"].str.startswith("full fine-tuning") & rows["low"].notna() & rows["high"].notna()]
+    joined = cells[["label", *_COMPARED]].merge(
+        rows[["question", *_COMPARED, "difference", "low", "high"]], on=_COMPARED
+    )
+    # A comparison names no experiment: it belongs to that of which its question compares most cells.
+    matched = joined.groupby(["label", "question"])["method"].transform("size")
+    most = matched.groupby([joined["question"], joined["task"], joined["train_examples"]]).transform("max")
+    joined = joined[matched == most].assign(task=joined["label"])
+    found = {
+        _key(row): [100 * row[name] for name in ("difference", "low", "high")] for row in joined.to_dict("records")
+    }
+    full = cells[(cells["method"] == FULL) & cells["setting"].isna() & cells["label"].isin(joined["label"])]
+    found |= {_key(row): [0.0, 0.0, 0.0] for row in full.assign(task=full["label"]).to_dict("records")}
+    return {key: [round(value, 3) for value in values] for key, values in found.items()}
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,14 +18,21 @@ TERMS = (
     ),
     ("TREC", "a set of questions, each labelled with the kind of answer it asks for (Li and Roth 2002)"),
 )
+# Terms that are of use with some tasks only, and what the titles of these hold.
+_OF_TASKS = {"shift of rank k": "shift", "TREC": "TREC"}
 
 
 def words(table: MethodTable) -> Words:
-    """Return the terms of the first page, and the methods that its table names."""
+    """Return the terms of the first page, and the methods that its table names.
+
+    A term that belongs to some tasks is left out where the table has none of them.
+    """
+    titles = " ".join(task.title for task in table.tasks)
+    terms = [(term, meaning) for term, meaning in TERMS if term not in _OF_TASKS or _OF_TASKS[term] in titles]
     names = {line.name for task in table.tasks for line in task.lines}
     methods = tuple(
         (method, summary.removeprefix(f"{method}: ").rstrip("."))
         for method, summary in method_summaries().items()
         if any(name.startswith(method) for name in names) and method not in dict(TERMS)
     )
-    return Words("What the names mean", (*TERMS, *methods))
+    return Words("What the names mean", (*terms, *methods))

@@ -43,8 +43,9 @@ def _few_seeds(material: Material) -> str:
         return ""
     named = ", ".join(f"{study} {count}" for study, count in few.items())
     return (
-        f"Too few seeds: {named}. Below {FEWEST_SEEDS} seeds an interval is nearly as wide as what is possible, or "
-        "missing; take the numbers as hints and raise seeds in the configuration."
+        f"Too few seeds: {named}. Below {FEWEST_SEEDS} seeds an interval is nearly as wide as what is possible, "
+        "missing, or of no width where two seeds happen to agree; take the numbers as hints and raise seeds in the "
+        "configuration."
     )
 
 

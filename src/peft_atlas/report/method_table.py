@@ -56,10 +56,14 @@ def method_table(material: Material, studies: Sequence[Study]) -> MethodTable | 
         "Bar: difference in test accuracy from full fine-tuning in percentage points, with its interval; red is below "
         "0, green above, ◂ and ▸ are off the scale. It is paired on the seeds and texts that both share, so it need "
         "not be the difference of the accuracy column. * The best rate is an end of the rates tried, so that a better "
-        "one may lie beyond. A published value is the method's, whatever modules it adapted there. Time, memory and "
-        "file: full fine-tuning is 100 %, and its own row gives seconds of processor time per run, peak memory of the "
-        "process and the size of the saved model."
+        "one may lie beyond. Time and memory: full fine-tuning is 100 %, and its own row gives seconds of processor "
+        "time per run and peak memory of the process. File: what is saved, apart from the classifier on top."
     )
+    if columns:
+        note += (
+            " A published value is the method's, whatever modules it adapted there; it is shown once, on the method's "
+            "most accurate setting."
+        )
     return MethodTable(header, optional, shown, note, "contrasts; runs: selected=True; costs; comparison")
 
 
@@ -67,7 +71,11 @@ def _task(task: ComparedTask, published: pd.Series[Any]) -> MethodTask:
     full = next((row for row in task.rows if row.method == FULL), None)
     ranked = sorted(task.rows, key=_place, reverse=True)
     widest = _widest(task.rows)
-    lines = tuple(_line(row, full, widest, published, beside=task.published) for row in ranked)
+    # Once per method, however many settings of it were measured: on its first row.
+    first = {row.method: row for row in reversed(ranked)}
+    lines = tuple(
+        _line(row, full, widest, published, beside=task.published and first[row.method] is row) for row in ranked
+    )
     known = tuple(place for place in range(len(lines[0].cells)) if any(line.cells[place] != MISSING for line in lines))
     about = f"{task.about}{_detectable(task.rows)}"
     return MethodTask(task.title, about, lines, known, any(line.bar is not None for line in lines))

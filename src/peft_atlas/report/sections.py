@@ -63,10 +63,12 @@ def _missing(material: Material) -> list[Section]:
 def _explore(material: Material, studies: Sequence[Study]) -> Section:
     """Introduce and embed the explorer."""
     intro = Paragraph(
-        "Plot any two metrics against each other, in two panels with the same axes. A Pareto front connects the points "
-        "that no other point of the same task and model beats on one metric without losing on the other. Accuracies "
-        "on different tasks or models are not comparable.",
-        "comparison; costs",
+        "Plot any two metrics against each other, in two panels with the same axes. The front starts at the cheapest "
+        "setting of a task and goes on only to those that are shown to be more accurate: the difference from every "
+        "cheaper one on it is above 0 with its whole interval, paired by way of the differences from full fine-tuning. "
+        "Published numbers have no interval, so that their front is by the numbers alone. Accuracies on different "
+        "tasks or models are not comparable.",
+        "comparison; contrasts; costs",
     )
     return Section("explore", "Explore", [intro, explorer(material, studies)])
 
@@ -111,21 +113,32 @@ def _checks(material: Material) -> Section:
     intro = Paragraph(
         f"{'All' if passed == len(own) else f'{passed} of'} {len(own)} checks of our own code and data pass. Of the "
         f"{len(others)} checks of what the seed notebook and publications say, {failed} fail; these faults are the "
-        "sources' and are listed under errata.",
+        "sources'.",
         "findings: kind=check",
     )
     ours_first = checks.sort_values(["verdict", "id"], kind="stable")
     return Section("checks", "Checks", [intro, findings_table("Checks, failures first.", ours_first)])
 
 
+# What the statuses other than "ok" mean.
+_STATUSES = {
+    "stopped": "a rate that the search left after the first epoch, since others were better",
+    "collapsed": "trained to the end, but learnt no more than the shares of the classes",
+    "diverged": "the loss was no longer a number",
+    "refused": "the method cannot be trained on this model",
+}
+
+
 def _failures(material: Material) -> Section:
     runs = material.tables["runs"]
     # A rate that a search left early is no failure.
     bad = runs[~runs["status"].isin(["ok", "stopped"])]
-    summary = ", ".join(f"{n} {status}" for status, n in runs["status"].value_counts().items())
-    blocks: list[Block] = [Paragraph(f"{len(runs):,} runs: {summary}.", "runs: status")]
+    counts = runs["status"].value_counts()
+    summary = ", ".join(f"{n:,} {status}" for status, n in counts.items())
+    meant = "".join(f" {status.capitalize()}: {_STATUSES[status]}." for status in counts.index if status in _STATUSES)
+    blocks: list[Block] = [Paragraph(f"{len(runs):,} runs: {summary}.{meant}", "runs: status")]
     if len(bad):
-        blocks.append(table("Runs that did not complete.", bad[["run_id", "status", "reason"]]))
+        blocks.append(table("Runs that failed, or learnt nothing.", bad[["run_id", "status", "reason"]]))
     return Section("failures", "Failures", blocks)
 
 
@@ -146,7 +159,7 @@ def _cost(material: Material) -> Section:
     names = {"wall": "seconds", "peak": "largest job (MB)"}
     formats = {"seconds": ".1f", "largest job (MB)": ".0f"}
     intro = Paragraph(
-        f"Training took {total:.0f} s of job time for {len(runs):,} runs, or {1000 * total / len(runs):.0f} ms per "
+        f"Training took {total:,.0f} s of job time for {len(runs):,} runs, or {1000 * total / len(runs):.0f} ms per "
         "run. This includes learning-rate searches, pretraining, and starting Python and torch in every job.",
         "costs; runs",
     )

@@ -105,6 +105,28 @@ RATE_RUNS = Contract(
         *_origin(),
     ),
 )
+RATE_MEANS = Contract(
+    "rate_means",
+    1,
+    ("study", "model", "method", "batch_size", "learning_rate", "metric"),
+    (
+        *_PLACE,
+        text("study", "sweep that the runs belong to"),
+        text("model", "model that is tuned"),
+        text("data", "training data or task"),
+        text("method", "fine-tuning method"),
+        integer("rank", "rank r", required=True),
+        number("alpha", "alpha; null if the source does not say"),
+        integer("batch_size", "sequences per step", required=True),
+        number("learning_rate", "optimiser learning rate", required=True, limits=_POSITIVE),
+        text("metric", "what mean is"),
+        number("mean", "mean over runs on the test set", required=True, limits=_POSITIVE),
+        number("sd", "standard deviation over runs", required=True, limits=_POSITIVE),
+        integer("runs", "runs that both rest on", required=True),
+        text("how_read", "how the numbers were read from the source"),
+        *_origin(),
+    ),
+)
 RATE_SWEEPS = Contract(
     "rate_sweeps",
     1,
@@ -222,5 +244,5 @@ TRAINING_RUNS = Contract(
     ),
 )
 RECORD_CONTRACTS = (
-    BENCHMARK_RUNS, RATE_RUNS, RATE_SWEEPS, RATE_STATEMENTS, ADAPTER_COUNTS, TUNING_AUDIT, TRAINING_RUNS,
+    BENCHMARK_RUNS, RATE_RUNS, RATE_MEANS, RATE_SWEEPS, RATE_STATEMENTS, ADAPTER_COUNTS, TUNING_AUDIT, TRAINING_RUNS,
 )  # fmt: skip

@@ -42,6 +42,7 @@ def test_every_table_is_whole(record):
     }
     assert rates[rates["study"] == "tinker_sft"]["model"].nunique() == 35
     assert {name: len(record[name]) for name in RECORD if name not in ("benchmark_runs", "rate_runs")} == {
+        "rate_means": 180,
         "rate_sweeps": 35,
         "rate_statements": 77,
         "adapter_counts": 38,

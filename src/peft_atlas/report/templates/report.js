@@ -81,6 +81,15 @@
     chooseTask();
   }
 
+  // ---- Links: scroll smoothly to what is near, jump to what is more than two screens away ----
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href^='#']");
+    const target = link && document.getElementById(link.getAttribute("href").slice(1));
+    if (!target) return;
+    const far = Math.abs(target.getBoundingClientRect().top) > 2 * window.innerHeight;
+    document.documentElement.style.scrollBehavior = far ? "auto" : "";
+  });
+
   // ---- Evidence: the rows behind a sentence, on hover or focus ----
   let card = null;
   const hideCard = () => { card?.remove(); card = null; };
@@ -181,11 +190,26 @@
     return { box, made, fill };
   };
 
-  // A point is dominated if another of the same task and model is no worse in both metrics and better in one.
-  const onFront = (points, x, y) => {
+  const worse = (a, b, key) => (metrics.get(key).lower_is_better ? a.values[key] - b.values[key] : b.values[key] - a.values[key]);
+  // Differences from one reference, each with its interval, bound the difference of any two points from below.
+  const shownBetter = (a, b) => a.against_full[1] - b.against_full[2] > 0;
+  // Which rule makes the front of points of one task and model; none where they cannot be compared.
+  const frontRule = (points, x, y) => {
     // Of a rate or a rank neither end is better, so that nothing is dominated.
-    if ([x, y].some((key) => metrics.get(key).lower_is_better === null)) return [];
-    const worse = (a, b, key) => (metrics.get(key).lower_is_better ? a.values[key] - b.values[key] : b.values[key] - a.values[key]);
+    if ([x, y].some((key) => metrics.get(key).lower_is_better === null)) return "none";
+    if (![x, y].includes("accuracy") || points.every((p) => p.study === PUBLISHED)) return "numbers";
+    return points.filter((p) => p.against_full).length > points.length / 2 ? "paired" : "none";
+  };
+  const onFront = (points, x, y) => {
+    const rule = frontRule(points, x, y);
+    if (rule === "none") return [];
+    if (rule === "paired") {
+      // From the cheapest on: what costs more must be shown to be better than all that is on the front already.
+      const cost = x === "accuracy" ? y : x;
+      const ordered = points.filter((p) => p.against_full).sort((a, b) => worse(a, b, cost) || b.against_full[0] - a.against_full[0]);
+      return ordered.reduce((front, p) => (front.every((q) => shownBetter(p, q)) ? [...front, p] : front), []);
+    }
+    // A point is dominated if another one is no worse in both metrics and better in one.
     return points.filter((p) => !points.some((q) => worse(p, q, x) >= 0 && worse(p, q, y) >= 0 && (worse(p, q, x) > 0 || worse(p, q, y) > 0)));
   };
   const groups = (points) => Map.groupBy ? Map.groupBy(points, (p) => `${p.study}|${p.task}|${p.model}`)
@@ -217,11 +241,19 @@
     return inside.length > 2 ? inside : evenTicks(10 ** low, 10 ** high);
   };
 
+  const signed = (value) => (value < 0 ? "" : "+") + value.toFixed(1);
+  const difference = (point) => {
+    if (!point.against_full) return "–";
+    if (point.method === "full") return "0";
+    const [mean, low, high] = point.against_full.map(signed);
+    return `${mean} [${low}, ${high}]`;
+  };
   const described = (point, x, y, front) => {
     const interval = (key) => (point.intervals[key] ? ` [${point.intervals[key].map((v) => show(v, key)).join(", ")}]` : "");
     const named = [point.method, point.setting, point.model, point.task].filter(Boolean).join(", ");
     const numbers = [x, y].map((key) => `${metrics.get(key).name} ${show(point.values[key], key)}${interval(key)}`).join("; ");
-    return `${named}: ${numbers}. ${front.has(point) ? "On the front. " : ""}${point.source}.`;
+    const less = point.against_full && point.method !== "full" ? ` Less full fine-tuning, paired: ${difference(point)} points.` : "";
+    return `${named}: ${numbers}.${less} ${front.has(point) ? "On the front. " : ""}${point.source}.`;
   };
 
   const panels = [];
@@ -287,8 +319,11 @@
     panel.list = [];
     panel.chosen = -1;
     const front = new Set([...groups(points).values()].flatMap((group) => onFront(group, x, y)));
-    chart.setAttribute("aria-label", `${panel.title}: ${axisName(y)} against ${axisName(x)}, ${points.length} points, ${front.size} on a Pareto front. Arrow keys step through the points.`);
-    panel.readout.textContent = points.length ? `${points.length} points, ${front.size} on a Pareto front (one front per task and model). Hover over a point, or use the arrow keys.` : "No point has both metrics under these filters.";
+    chart.setAttribute("aria-label", `${panel.title}: ${axisName(y)} against ${axisName(x)}, ${points.length} points, ${front.size} on the front. Arrow keys step through the points.`);
+    const rules = new Set([...groups(points).values()].map((group) => frontRule(group, x, y)));
+    const reason = rules.has("paired") ? "by paired intervals" : rules.has("numbers") ? "by the numbers alone, without interval" : "";
+    const counted = reason ? `${front.size} on the front, ${reason} (one front per task and model)` : `no front, since ${[x, y].some((key) => metrics.get(key).lower_is_better === null) ? "neither end of an axis is better" : "these points have no paired difference from full fine-tuning"}`;
+    panel.readout.textContent = points.length ? `${points.length} points, ${counted}. Hover over a point, or use the arrow keys.` : "No point has both metrics under these filters.";
     if (!points.length) return front;
     const across = scale(x, shared, left, right), up = scale(y, shared, bottom, top);
     const text = (value, attributes) => { const t = draw("text", attributes); t.textContent = value; chart.append(t); };
@@ -338,7 +373,7 @@
   const list = element("div", { class: "tablebox" });
   const fillList = (shown, x, y) => {
     const table = element("table", { class: "rows-as-cards", role: "table" });
-    const header = ["method", "setting", "model", "task", metrics.get(x).name, metrics.get(y).name, "front", "source"];
+    const header = ["method", "setting", "model", "task", metrics.get(x).name, metrics.get(y).name, "less full (points, paired)", "front", "source"];
     const head = element("tr", { role: "row" });
     head.append(...header.map((name) => element("th", { scope: "col", role: "columnheader" }, name)));
     table.createTHead().setAttribute("role", "rowgroup");
@@ -347,7 +382,7 @@
     body.setAttribute("role", "rowgroup");
     for (const [point, isFront] of shown) {
       const interval = point.intervals[y] ? ` [${point.intervals[y].map((v) => Number(v.toPrecision(3))).join(", ")}]` : "";
-      const cells = [point.method, point.setting || "–", point.model, point.task, show(point.values[x], x), show(point.values[y], y) + interval, isFront ? "yes" : "no", point.source];
+      const cells = [point.method, point.setting || "–", point.model, point.task, show(point.values[x], x), show(point.values[y], y) + interval, difference(point), isFront ? "yes" : "no", point.source];
       const row = element("tr", { role: "row" });
       row.append(...cells.map((value, i) => { const cell = element("td", { role: "cell", "data-label": header[i] }); cell.append(element("span", {}, value)); return cell; }));
       body.append(row);
@@ -376,7 +411,7 @@
   const methodsField = element("fieldset");
   methodsBox.open = !window.matchMedia("(max-width: 43rem)").matches;
   methodsBox.append(element("summary", {}, "Methods"), methodsField);
-  methodsField.append(element("legend", {}, "Filled: measured here. Open: published. Ringed: on a Pareto front."));
+  methodsField.append(element("legend", {}, "Filled: measured here. Open: published. Ringed: on the front."));
   const boxes = element("div", { class: "methods" });
   const all = element("button", { type: "button" }, "all or none");
   for (const { name } of data.methods) {
@@ -412,10 +447,20 @@
     const [left] = panels;
     const full = left.list.find(({ point }) => point.method === "full");
     if (!full) { left.readout.textContent = "Full fine-tuning is not among the points of the left panel."; return; }
-    const near = left.list.map(({ point }, index) => ({ point, index }))
-      .filter(({ point }) => point.model === full.point.model && point.task === full.point.task && point.values.accuracy >= full.point.values.accuracy - POINTS_LOST);
-    choose(left, near.sort((a, b) => a.point.values.params_percent - b.point.values.params_percent)[0].index);
-    left.readout.textContent = `Cheapest by mean accuracy: ${left.readout.textContent}`;
+    const rivals = left.list.map(({ point }, index) => ({ point, index }))
+      .filter(({ point }) => point.model === full.point.model && point.task === full.point.task && point.method !== "full");
+    const compared = rivals.filter(({ point }) => point.against_full);
+    const near = compared.filter(({ point }) => point.against_full[1] >= -POINTS_LOST);
+    const cheapest = (list) => list.reduce((best, one) => (one.point.values.params_percent < best.point.values.params_percent ? one : best));
+    const counted = `Shown to be within ${POINTS_LOST} points of full fine-tuning, the whole paired interval above -${POINTS_LOST}: ${near.length} of ${compared.length} settings.`;
+    if (near.length) {
+      choose(left, cheapest(near).index);
+      left.readout.textContent = `${counted} The cheapest: ${left.readout.textContent}`;
+      return;
+    }
+    const hints = compared.filter(({ point }) => point.against_full[0] >= -POINTS_LOST);
+    if (hints.length) choose(left, cheapest(hints).index);
+    left.readout.textContent = hints.length ? `${counted} By the mean alone, which is no more than a hint, the cheapest: ${left.readout.textContent}` : counted;
   });
   preset("Best rates", "learning_rate", "accuracy");
   preset("Ranks", "rank", "accuracy");

@@ -128,6 +128,8 @@ def _against_full(contrasts: pd.DataFrame, edges: set[tuple[str, int, int]], con
     better, worse = decided[decided["difference"] > 0], decided[decided["difference"] < 0]
     neither = rows.drop(decided.index)
     equal = int((rows["p_equivalence"].fillna(1.0) < 1 - confidence).sum())
+    counts = f"better than full fine-tuning on {len(better)} and worse on {len(worse)} of {len(rows)} target tasks"
+    largest = rows.loc[rows["difference"].abs().idxmax()]
     parts = [
         _said("better on", better, len(rows), edges),
         _said("worse on", worse, len(rows), edges),
@@ -137,12 +139,14 @@ def _against_full(contrasts: pd.DataFrame, edges: set[tuple[str, int, int]], con
         "equivalence",
         "Is LoRA as accurate as full fine-tuning?",
         f"contrasts: study={NAME}, question={AGAINST_FULL}, method=LoRA",
-        f"LoRA (r = {rows['rank'].iloc[0]}) adapts exactly the layer that was shifted. Against full fine-tuning it is "
-        f"{'; '.join(part for part in parts if part)} (intervals are per task, verdicts by {_adjustment(rows)}). It is "
-        f"equivalent within ±{margin:g} point on {equal} (two one-sided tests, not adjusted; if there were no "
-        f"difference, their power would be {_powers(rows, confidence)}). Adapters that are not on the shifted layer, "
-        "or shifts that are not random, could change it.",
-        Effect.of_contrast(rows.loc[rows["difference"].abs().idxmax()]),
+        f"LoRA (r = {rows['rank'].iloc[0]}), on exactly the layer that a matrix of known rank shifted, is {counts}; "
+        "the largest difference is "
+        f"{_effect(largest).in_words(unit='points')} ({_target(largest).removesuffix(':')}, {largest['n']} seeds). In "
+        f"detail it is {'; '.join(part for part in parts if part)} (intervals are per task, verdicts by "
+        f"{_adjustment(rows)}). It is equivalent within ±{margin:g} point on {equal} (two one-sided tests, not "
+        f"adjusted; if there were no difference, their power would be {_powers(rows, confidence)}). Adapters that are "
+        "not on the shifted layer, or shifts that are not random, could change it.",
+        Effect.of_contrast(largest),
     )
 
 
@@ -248,14 +252,18 @@ def _choice(methods: pd.DataFrame, contrasts: pd.DataFrame, edges: set[tuple[str
         against = "" if row.empty else f", {_effect(next(row.itertuples())).in_words(unit='points')} against full"
         picked.append((best, f"shift of rank {shift}, {examples:,} examples: {best}{against}"))
     names = [name for name, _ in picked]
+    different, full = len(set(names)), names.count("full")
     remark = f" Not compared where their rate is an end of the grid: {', '.join(sorted(left_out))}." if left_out else ""
     return _answer(
         "choice",
         "Which method does validation select?",
         f"runs: study={NAME}, experiment=methods, selected=True",
-        f"{'; '.join(text for _, text in picked)}. Exploratory: intervals are simultaneous over the methods of a "
+        f"On {len(names)} target tasks validation selects {different} different methods, full fine-tuning on {full}. "
+        "In "
+        f"detail, {'; '.join(text for _, text in picked)}. Exploratory: intervals are simultaneous over the methods of "
+        "a "
         f"target task, and the best of many is a little flattered.{remark}",
-        Effect(float(len(set(names))), "different methods chosen", n=len(names)),
+        Effect(float(different), "different methods chosen", n=len(names)),
     )
 
 

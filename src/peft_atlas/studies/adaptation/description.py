@@ -5,7 +5,7 @@ from peft_atlas.studies.study import AdvicePart, AnswerPart, Study
 STUDY = Study(
     name="adaptation",
     title="Measured: adaptation from a pretrained base",
-    label="Measured on a small pretrained network whose tasks differ by a weight change (a shift) of known rank",
+    label="Measured on a small pretrained network",
     about=(
         "A small network is pretrained on one task, and then adapted by every method to tasks whose labels come from "
         "the same network after its first weights were shifted by a random matrix of known rank; so it is known how "

@@ -98,7 +98,7 @@ def _saturation(examples: int, curves: list[ShiftCurve]) -> Finding:
         "saturation",
         examples,
         "Where does LoRA saturate as its rank passes the rank of the shift",
-        f"{risen}; {further}. {_reading(effects)}",
+        f"{_reading(beyond)} {risen}; {further}.",
         max(effects, key=lambda effect: abs(effect.size or 0.0), default=Effect(None, POINTS)),
     )
 
@@ -109,13 +109,16 @@ def per_shift(steps: Steps) -> str:
     return ", ".join(said) or "an unknown number of"
 
 
-def _reading(beyond: list[Effect]) -> str:
-    """Return how many shifts rise and fall beyond their own rank."""
-    risen = sum(effect.excludes_zero and (effect.size or 0) > 0 for effect in beyond)
-    fallen = sum(effect.excludes_zero and (effect.size or 0) < 0 for effect in beyond)
+def _reading(beyond: Steps) -> str:
+    """Return how many shifts rise and fall beyond their own rank, and the largest change."""
+    effects = [effect for _, effect in beyond]
+    risen = sum(effect.excludes_zero and (effect.size or 0) > 0 for effect in effects)
+    fallen = sum(effect.excludes_zero and (effect.size or 0) < 0 for effect in effects)
+    shift, most = max(beyond, key=lambda step: abs(step[1].size or 0.0), default=(None, None))
+    largest = "" if shift is None or most is None else f"most at rank {shift.shift}, {most.in_words(unit='points')}; "
     return (
         f"Beyond the shift's own rank accuracy falls for {fallen} and rises for {risen} of {len(beyond)} shifts "
-        "(one interval per shift, not adjusted)."
+        f"({largest}one interval per shift, not adjusted)."
     )
 
 

@@ -23,10 +23,10 @@ def blocks(material: Material) -> list[Block]:
     contrasts = material.tables["contrasts"]
     rows = contrasts[(contrasts["study"] == STUDY.name) & (contrasts["question"] == "method_against_full")]
     columns = ["method", "shift_rank", "train_examples", "difference", "low", "high", "n", "p_adjusted"]
-    shown = rows[columns].copy()
+    shown = rows[columns].rename(columns={"n": "seeds", "p_adjusted": "adjusted p"})
     for column in ("difference", "low", "high"):
         shown[column] = 100 * shown[column]
-    formats = {"difference": "+.2f", "low": "+.2f", "high": "+.2f", "p_adjusted": ".2g"}
+    formats = {"difference": "+.2f", "low": "+.2f", "high": "+.2f", "adjusted p": ".2g"}
     named = f"; low and high: {rows['interval'].dropna().iloc[0]}" if rows["interval"].notna().any() else ""
     caption = f"Test accuracy less that of full fine-tuning in percentage points, paired by seed{named}."
     return [intro, *material.figures_of(study=STUDY.name), table(caption, shown, formats)]

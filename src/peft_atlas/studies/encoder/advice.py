@@ -63,7 +63,7 @@ def _method(runs: pd.DataFrame, contrasts: pd.DataFrame, costs: pd.DataFrame) ->
     else:
         return
     effect = Effect.of_contrast(row)
-    spent = [f"findings: kind=answer, id={name}" for name in costs["id"]]
+    spent = [f"findings: kind=answer, id={' and '.join(costs['id'])}"] if len(costs) else []
     yield _advice(
         "method",
         _start(named(row), row, effect),
@@ -101,7 +101,7 @@ def _start(name: str, row: pd.Series[Any], effect: Effect) -> str:
         return f"Start with {name}{rank}."
     if effect.high is not None and effect.high < 0:
         return f"Start with {name}{rank} only where full fine-tuning does not fit."
-    return f"Start with {name}{rank}, and expect it close to full fine-tuning, not equal."
+    return f"Start with {name}{rank}; whether it equals full fine-tuning is open."
 
 
 def _cheapest(runs: pd.DataFrame, contrasts: pd.DataFrame) -> pd.Series[Any] | None:
@@ -154,10 +154,18 @@ def _rate(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
         statement,
         "runs: study=encoder, learning_rate, selected, edge, validation_accuracy",
         f"The rate moves validation accuracy by {spans.median():.1f} points in the median of {len(spans)} searches and "
-        f"by {spans.max():.1f} at most.{methods}{_times_full(runs)} {ends} of {len(chosen)} choices lie at an end of "
-        "their grid (marked * in the table). No interval: a spread over rates, not over seeds.",
+        f"by {spans.max():.1f} at most.{methods}{_times_full(runs)} {_ends(ends, len(chosen))} No interval: a spread "
+        "over rates, not over seeds.",
         Effect(float(spans.median()), POINTS, n=len(spans)),
     )
+
+
+def _ends(ends: int, choices: int) -> str:
+    """Return how many chosen rates are an end of the rates tried."""
+    if not ends:
+        return f"None of {choices} choices is an end of its grid."
+    words = "is an end of its" if ends == 1 else "are an end of their"
+    return f"{ends} of {choices} choices {words} grid (* in the table)."
 
 
 def _times_full(runs: pd.DataFrame) -> str:

@@ -29,6 +29,7 @@ from peft_atlas.studies.encoder.contrasts import (
     rank_runs,
 )
 from peft_atlas.studies.encoder.jobs import NAME, RANDOM_WEIGHTS
+from peft_atlas.studies.encoder.packaged import task_in_short
 
 # What the prespecified comparison is to detect with 80 % power, in points: on the mean over tasks, and on one task.
 AIM, AIM_PER_TASK = 1.2, 1.7
@@ -79,7 +80,10 @@ def _scope(runs: pd.DataFrame, examples: int) -> str:
 
 def in_short(effect: Effect) -> str:
     """Return an effect with its interval, in points."""
-    return f"{effect.in_words(unit='')} points".replace("]  points", "] points") if effect.size is not None else "?"
+    if effect.size is None:
+        return "?"
+    # The unit comes behind the interval, or before the words that stand for one.
+    return effect.in_words(unit="points") if effect.low == effect.high else f"{effect.in_words(unit='')} points"
 
 
 def outcome(effect: Effect, reference: str) -> str:
@@ -112,7 +116,12 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
     row, tasks = whole.iloc[0], rows[rows["task"] != ALL_TASKS]
     effect = Effect.of_contrast(row)
     margin = against_margin(effect, float(row["margin"]), _known(row["p_equivalence"]), level)
-    each = ", ".join(f"{part['task']} {Effect.of_contrast(part).in_words(unit='')}" for _, part in tasks.iterrows())
+    each = ", ".join(
+        f"{task_in_short(part['task'])} {Effect.of_contrast(part).in_words(unit='')}" for _, part in tasks.iterrows()
+    )
+    names = " and ".join(map(task_in_short, tasks["task"]))
+    several = len(tasks) > 1
+    by_task = f" By task, not adjusted: {each}." if several else ""
     check = contrasts[contrasts["question"] == BOOTSTRAP].iloc[0]
     wide = f"[{100 * check['low']:+.1f}, {100 * check['high']:+.1f}]"
     tested = int(runs.loc[runs["method"] == "full", "test_examples"].max())
@@ -121,10 +130,10 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
         f"Is {named(row)} as good as full fine-tuning?",
         f"contrasts: question={PRIMARY}; contrasts: question={BOOTSTRAP}",
         f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {named(row)} less that of full fine-tuning "
-        f"is {in_short(effect)} in the mean over {' and '.join(tasks['task'])} ({int(row['n'])} seeds, {tested:,} test "
-        f"texts): {outcome(effect, 'full fine-tuning')}; {margin}. By task, not adjusted: {each}. A bootstrap over "
-        f"seeds and texts gives {wide}. {_power(row, tasks)}More examples, another model or other tasks could change "
-        "it.",
+        f"is {in_short(effect)} {'in the mean over' if several else 'on'} {names} ({int(row['n'])} seeds, {tested:,} "
+        f"test texts): {outcome(effect, 'full fine-tuning')}; {margin}.{by_task} A bootstrap over seeds and texts "
+        "gives "
+        f"{wide}. {_power(row, tasks)}More examples, another model or other tasks could change it.",
         effect,
     )
 
@@ -135,11 +144,18 @@ def _power(row: pd.Series[Any], tasks: pd.DataFrame) -> str:
     if None in known:
         return ""
     whole, single = (100 * value for value in known if value is not None)
-    said = f"Detectable with 80 % power are {whole:.1f} points in the mean over tasks and {single:.1f} on one task"
-    needed = max(seeds_for(AIM, whole, int(row["n"])), seeds_for(AIM_PER_TASK, single, int(row["n"])))
+    several = len(tasks) > 1
+    found = (
+        [(whole, AIM, "in the mean over tasks"), (single, AIM_PER_TASK, "on one task")]
+        if several
+        else [(single, AIM_PER_TASK, "here")]
+    )
+    said = " and ".join(f"{size:.1f} points {where}" for size, _, where in found)
+    needed = max(seeds_for(aim, size, int(row["n"])) for size, aim, _ in found)
     if needed <= row["n"]:
-        return f"{said}. "
-    return f"{said}; the aims, {AIM:g} and {AIM_PER_TASK:g}, would take about {needed} seeds. "
+        return f"Detectable with 80 % power are {said}. "
+    aims = " and ".join(f"{aim:g} points {where}" for _, aim, where in found)
+    return f"Detectable with 80 % power are {said}; to detect {aims} would take about {needed} seeds. "
 
 
 def seeds_for(aim: float, detectable: float, seeds: int) -> int:
@@ -158,7 +174,7 @@ def _budgets(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
         examples, effect = int(row["train_examples"]), Effect.of_contrast(row)
         detail = (
             f"{_scope(runs, examples)}, rates tuned again, {named(row)} less full fine-tuning is {in_short(effect)} on "
-            f"{row['task']} ({effect.n} seeds): {outcome(effect, 'full fine-tuning')}."
+            f"{task_in_short(row['task'])} ({effect.n} seeds): {outcome(effect, 'full fine-tuning')}."
         )
         if examples in changes.index:
             change = Effect.of_contrast(changes.loc[examples])
@@ -196,7 +212,8 @@ def _group(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
         "How do methods that train a small part compare with full fine-tuning?",
         f"contrasts: question={GROUP}; contrasts: question={AGAINST_FULL}",
         f"{_scope(runs, int(group['train_examples']))}, the {group['method']} that train a small part, less full "
-        f"fine-tuning, is {in_short(effect)} on {group['task']} ({effect.n} seeds, pooled error, exploratory). {alone}"
+        f"fine-tuning, is {in_short(effect)} on {task_in_short(group['task'])} ({effect.n} seeds, pooled error, "
+        f"exploratory). {alone}"
         f"{f'; apart from it: {listed}' if listed else ''}.",
         effect,
     )
@@ -216,7 +233,8 @@ def _modules(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
         "encoder_modules",
         "Does it matter which modules LoRA adapts?",
         f"contrasts: question={MODULES}",
-        f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {rows['task'].iloc[0]}, each at its own rate "
+        f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {task_in_short(rows['task'].iloc[0])}, each at its "
+        "own rate "
         f"({effects[0].n} seeds, pooled error, exploratory): {words}. More seeds or other tasks could change it.",
         max(effects, key=lambda effect: abs(effect.size or 0.0)),
     )
@@ -229,25 +247,29 @@ def _ranks(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) -> It
     if curve.empty or rows.empty:
         return
     effects = [Effect.of_contrast(row) for _, row in rows.iterrows()]
-    steps = (
-        "; ".join(
-            f"from {row['reference']} to {int(row['rank'])} {in_short(effect)}, {outcome(effect, 'no step')}"
-            for effect, (_, row) in zip(effects, rows.iterrows(), strict=True)
-        )
-        .replace("better than no step", "a rise")
-        .replace("worse than no step", "a fall")
-    )
+    named_steps = [
+        (f"from {row['reference']} to {int(row['rank'])}", effect)
+        for effect, (_, row) in zip(effects, rows.iterrows(), strict=True)
+    ]
+    sizes = " and ".join(f"{in_short(effect)} {step}" for step, effect in named_steps)
+    verdicts = "; ".join(f"{step}: {_step_in_words(effect)}" for step, effect in named_steps)
     chosen = curve[curve["selected"].fillna(value=False)].drop_duplicates("rank").sort_values("rank")
-    rates = ", ".join(f"{r.learning_rate:g}{' (edge)' if r.edge else ''} at {r.rank}" for r in chosen.itertuples())
+    rates = ", ".join(f"{r.learning_rate:g}{' (edge)' if r.edge else ''} at r = {r.rank}" for r in chosen.itertuples())
     yield _answer(
         "encoder_rank",
         "Do higher ranks of LoRA help on a pretrained transformer?",
         f"contrasts: question={RANK_STEPS}; runs: study=encoder, method={rows['method'].iloc[0]}, rank, learning_rate",
-        f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {rows['task'].iloc[0]}, {named(rows.iloc[0])} with a "
-        f"rate tuned at each rank ({rates}) and alpha twice the rank changes test accuracy as follows: {steps} "
-        f"({effects[0].n} seeds, pooled error, exploratory).",
+        f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {task_in_short(rows['task'].iloc[0])}, the rank of "
+        f"{named(rows.iloc[0])}, with a rate tuned at each and alpha twice the rank, changes test accuracy by {sizes} "
+        f"({effects[0].n} seeds, pooled error, exploratory). By step, {verdicts}. Chosen rates: {rates}.",
         effects[-1],
     )
+
+
+def _step_in_words(effect: Effect) -> str:
+    """Return whether a step between ranks is a rise, a fall, or none that was detected."""
+    said = outcome(effect, "no step")
+    return {"better than no step": "a rise", "worse than no step": "a fall"}.get(said, said)
 
 
 def _order(runs: pd.DataFrame) -> Iterator[Finding]:
@@ -268,7 +290,8 @@ def _order(runs: pd.DataFrame) -> Iterator[Finding]:
         "encoder_order",
         "Which method is best on a pretrained transformer?",
         f"runs: study=encoder, experiment=methods, selected=True, task={main_task(runs)}, test_accuracy",
-        f"The means of {len(wide)} settings on the same texts of {main_task(runs)} lie within {spread:.1f} points; "
+        f"The means of {len(wide)} settings on the same texts of {task_in_short(main_task(runs))} lie within "
+        f"{spread:.1f} points; "
         f"the reliability of their order over {wide.shape[1]} seeds is {reliability:.2f} (0 is chance, 1 certain), "
         f"{verdict}.",
         Effect(reliability, "reliability", n=len(wide)),
@@ -293,7 +316,7 @@ def _rates(runs: pd.DataFrame) -> Iterator[Finding]:
     if spans_of.empty or chosen.empty:
         return
     at_end = chosen[chosen["edge"].astype(bool)]
-    listed = ", ".join(f"{named(row)} on {row['task']}" for _, row in at_end.iterrows())
+    listed = ", ".join(f"{named(row)} on {task_in_short(row['task'])}" for _, row in at_end.iterrows())
     tested = runs[runs["selected"].fillna(value=False)]
     yield _answer(
         "encoder_rates",
@@ -318,7 +341,8 @@ def _pretraining(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Findin
             "Is it the pretraining that is fine-tuned?",
             f"contrasts: question={CONTROLS_AGAINST_FULL}, method={RANDOM_WEIGHTS}",
             f"{_scope(runs, int(row['train_examples']))}, the same network from random weights differs from pretrained "
-            f"full fine-tuning by {in_short(effect)} on {row['task']} ({effect.n} seeds); it has the pretrained "
+            f"full fine-tuning by {in_short(effect)} on {task_in_short(row['task'])} ({effect.n} seeds); it has the "
+            "pretrained "
             "network's rate and as few steps, so that this is an upper bound of what pretraining gives.",
             effect,
         )
@@ -345,7 +369,8 @@ def _forgetting(runs: pd.DataFrame, contrasts: pd.DataFrame, confidence: float) 
         "encoder_forgetting",
         "How far does training move what the encoder says of other texts?",
         f"runs: study=encoder, experiment=methods, task={task}, selected=True, embedding_similarity",
-        f"After training on {task} the mean cosine of other texts' embeddings with those before is {means[0]:.3f} for "
+        f"After training on {task_in_short(task)} the mean cosine of other texts' embeddings with those before is "
+        f"{means[0]:.3f} for "
         f"{name} and {means[1]:.3f} for full fine-tuning, each at its own rate; the difference is {found.mean:+.3f} "
         f"[{found.low:+.3f}, {found.high:+.3f}] over {found.n} seeds. 1 is unchanged.",
         Effect(found.mean, "cosine", found.low, found.high, f"{interval_name(confidence)}, paired", found.n),
@@ -364,7 +389,8 @@ def _refused(runs: pd.DataFrame) -> Iterator[Finding]:
         "encoder_refused",
         "Which methods cannot be trained on this encoder?",
         "runs: study=encoder, status=refused",
-        f"{len(refused)} of {len(refused) + len(tried)} settings on {refused['task'].iloc[0]} cannot be trained on "
+        f"{len(refused)} of {len(refused) + len(tried)} settings on {task_in_short(refused['task'].iloc[0])} cannot be "
+        "trained on "
         f"{refused['model'].iloc[0]} by this study and have no runs. {reasons}.",
         Effect(float(len(refused)), "settings", n=len(refused) + len(tried)),
     )

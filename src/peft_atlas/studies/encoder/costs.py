@@ -14,6 +14,7 @@ from peft_atlas.methods.names import setting_name
 from peft_atlas.step import Step
 from peft_atlas.studies.encoder.contrasts import chosen_runs, main_task
 from peft_atlas.studies.encoder.jobs import NAME
+from peft_atlas.studies.encoder.packaged import task_in_short
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def cost_answers(runs: pd.DataFrame, costs: pd.DataFrame, method: str, confidenc
     if own is None or full is None:
         return []
     first = joined.iloc[0]
-    scope = f"On {first['model']} with {first['train_examples']} training examples of {task} and one processor thread"
+    examples = f"{first['train_examples']} training examples of {task_in_short(task)}"
+    scope = f"On {first['model']} with {examples} and one processor thread"
     time = _ratio(own.cpu_seconds, full.cpu_seconds, confidence)
     memory = _ratio(own.megabytes, full.megabytes, confidence)
     evidence = "costs: rule=finetune, {}; runs: study=encoder, experiment=methods, selected=True, task=" + task

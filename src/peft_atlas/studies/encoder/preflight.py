@@ -15,7 +15,7 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.files import slug
 from peft_atlas.methods.names import setting_names
 from peft_atlas.snakemake_support.model_location import is_fetched, is_path, model_folder
-from peft_atlas.studies.encoder.jobs import CONTROLS, NAME
+from peft_atlas.studies.encoder.jobs import CONTROLS, NAME, most_examples
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL, PACKAGED_POSITIONS
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _check_task(config: EncoderConfig, task: TextTaskConfig, folder: Path) -> No
     if dataset is not None and (task.subset is not None or not csv_files(dataset)):
         return
     source = Source(task.name, file=file, dataset=dataset, text=task.text, label=task.label)
-    sizes = SplitSizes(config.train_examples, config.validation_examples, config.test_examples)
+    sizes = SplitSizes(most_examples(config), config.validation_examples, config.test_examples)
     split(labelled_texts(source).rows, sizes, task.name)
 
 

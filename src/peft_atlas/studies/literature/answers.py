@@ -81,9 +81,9 @@ def _cost(tables: PublishedTables) -> Finding:
         ATLAS,
         "recomputed",
         "parameters: method=LoRA; memory: method=LoRA, precision=bf16_mixed",
-        f"With {both(list(dict.fromkeys(rows['setting'])))} it trains {both(counts)}; weights, gradients and optimiser "
-        f"states take {both(list(map(gigabytes, lora['total_bytes'])))} in bf16 mixed precision. With activations, a "
-        f"step of {step_in_words(lora)} is predicted to peak at {both(peaks)}.",
+        f"With {both(list(dict.fromkeys(rows['setting'])))} LoRA trains {both(counts)}; weights, gradients and "
+        f"optimiser states take {both(list(map(gigabytes, lora['total_bytes'])))} in bf16 mixed precision. With "
+        f"activations, a step of {step_in_words(lora)} is predicted to peak at {both(peaks)}.",
         effect=Effect(
             float(rows["percent_with_adapter"].max()), "percent of the model's parameters, the largest", n=len(rows)
         ),

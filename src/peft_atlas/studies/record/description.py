@@ -16,6 +16,7 @@ STUDY = Study(
         AnswerPart("choice", "record_modules"),
         AnswerPart("rank", "record_rate_with_rank", "best_rate_by_rank"),
         AnswerPart("choice", "record_rates", "winner_by_rate"),
+        AnswerPart("choice", "record_batch"),
         AnswerPart("choice", "record_images"),
         AnswerPart("literature", "record_survives", "benchmark_over_time"),
     ),

@@ -9,6 +9,7 @@ import pandas as pd
 from peft_atlas.analysis.finding import Finding
 from peft_atlas.studies.findings import Given
 from peft_atlas.studies.record.audit import audit
+from peft_atlas.studies.record.batch import batch_findings
 from peft_atlas.studies.record.conclusions import conclusions
 from peft_atlas.studies.record.hidden import hidden_settings
 from peft_atlas.studies.record.images import image_findings
@@ -33,6 +34,7 @@ def _found(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
     yield from pair_findings(tables["training_runs"])
     yield from image_findings(runs)
     yield from rate_findings(rates)
+    yield from batch_findings(tables["rate_means"])
     yield from paper_findings(tables["tuning_audit"])
     yield from sweep_findings(rates, tables["rate_sweeps"], statements)
     yield from hidden_settings(tables["training_runs"], tables["adapter_counts"], statements)

@@ -31,7 +31,7 @@ QUESTIONS = (
     (
         "Who wins when every method has its own learning rate?",
         ("winner_by_rate",),
-        ("record_rates", "record_tuned", "record_printed_moments", "record_papers"),
+        ("record_rates", "record_tuned", "record_printed_moments", "record_batch", "record_papers"),
     ),
     (
         "How does the best rate move with the rank?",

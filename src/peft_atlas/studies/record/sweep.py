@@ -207,7 +207,7 @@ def rate_trends(statements: pd.DataFrame) -> pd.DataFrame:
         if len(set(group["order"])) > 1:
             texts = {
                 "ranks": ", ".join(group["rank"]),
-                "rates": ", ".join(group["best_learning_rate"]),
+                "rates": ", ".join(f"{rate:.3g}" for rate in group["rate"]),
                 "statement": group["statement"].iloc[0],
             }
             found.append({**dict(zip(keys, key, strict=True)), **texts, "direction": direction(list(group["rate"]))})

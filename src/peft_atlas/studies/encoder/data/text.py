@@ -71,17 +71,22 @@ def split(rows: pd.DataFrame, sizes: SplitSizes, task: str) -> pd.DataFrame:
     Raises
     ------
     AtlasError
-        If a split has fewer texts than asked, or the pool fewer than a seed trains on.
+        If a split has fewer texts than asked, or the pool fewer than a seed trains on; names all that are too small.
     """
     place = rows["digest"].map(lambda text: int(text[:12], 16) / 16**12)
     regions = np.select([place < _TEST_BELOW, place < _VALIDATION_BELOW], ["test", "validation"], "train")
-    parts = []
-    for name in SPLITS:
-        part, asked = rows[regions == name], getattr(sizes, name)
-        if len(part) < asked:
-            raise AtlasError(f"task {task}: {name}_examples = {asked}: allowed: at most {len(part)} of its {len(rows)}")
-        # The pool is kept whole: each seed draws its own training examples from it.
-        parts.append((part if name == "train" else part.head(asked)).assign(split=name))
+    found = {name: rows[regions == name] for name in SPLITS}
+    asked = {name: int(getattr(sizes, name)) for name in SPLITS}
+    small = [
+        f"{name}_examples = {asked[name]}: allowed: at most {len(part)}"
+        for name, part in found.items()
+        if len(part) < asked[name]
+    ]
+    if small:
+        budgets = " (train_examples: the most that train_examples or larger_budgets ask)"
+        raise AtlasError(f"task {task}: {'; '.join(small)} of its {len(rows)} texts{budgets}")
+    # The pool is kept whole: each seed draws its own training examples from it.
+    parts = [(part if name == "train" else part.head(asked[name])).assign(split=name) for name, part in found.items()]
     return pd.concat(parts, ignore_index=True)
 
 

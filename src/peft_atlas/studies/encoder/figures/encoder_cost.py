@@ -16,6 +16,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     names_in_order,
     tasks_in_order,
 )
+from peft_atlas.studies.encoder.packaged import task_in_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +107,7 @@ def describe(plotted: pd.DataFrame) -> Description:
         f"{100 * others['adapter_bytes'].max() / full['adapter_bytes']:.1f} % of its bytes."
     )
     caption = (
-        f"Means over the seeds of each method at its tuned rate on {plotted['task'].iloc[0]}; bars: "
+        f"Means over the seeds of each method at its tuned rate on {task_in_short(plotted['task'].iloc[0])}; bars: "
         f"{plotted['interval'].iloc[0]}. "
         "Processor time of one thread, which other programs on the machine disturb less than elapsed time; memory is "
         "the largest resident set of the process. The head alone has no adapter."

@@ -15,6 +15,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     names_in_order,
     say_nothing,
 )
+from peft_atlas.studies.encoder.packaged import task_in_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,7 @@ _PANELS = {
 _BASELINE = "head only"
 # Rows of a panel at the usual height.
 _ROWS = 13
+_MEAN = "mean over tasks"
 _NOTHING = "Nothing of this kind\nin this run."
 
 
@@ -60,6 +62,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     if len(main):
         rows = rows[(rows["panel"] != _CONTROLS) | (rows["task"] == main.iloc[0])]
     rows = rows.assign(label=[_label(row) for row in rows.itertuples()])
+    rows = _one_task_once(rows)
     # The mean over tasks is above the tasks, and these are above the larger budgets.
     rows["order"] = rows["mean"].where(rows["panel"] != _PRESPECIFIED, [_place(row) for row in rows.itertuples()])
     columns = ["panel", "task", "label", "name", "method", "setting", "train_examples", "mean", "low", "high"]
@@ -67,10 +70,20 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return rows.sort_values(["panel", "order"], ignore_index=True)[columns]
 
 
+def _one_task_once(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows without the prespecified one of a task that is the only one, whose mean over tasks has its name."""
+    mean = (rows["question"] == "encoder_primary") & (rows["task"] == _MEAN)
+    task = (rows["question"] == "encoder_primary") & (rows["task"] != _MEAN)
+    if not mean.any() or task.sum() != 1:
+        return rows
+    return rows.assign(label=rows["label"].mask(mean, rows.loc[task, "label"].iloc[0]))[~task]
+
+
 def _label(row: Any) -> str:
     """Return the label of a row: the task where one method is compared, else the method."""
     if row.panel == _PRESPECIFIED:
-        return f"{row.task}, {row.train_examples} ex." if row.question == "encoder_budget" else str(row.task)
+        task = task_in_short(str(row.task))
+        return f"{task},\n{row.train_examples:,} examples" if row.question == "encoder_budget" else task
     return str(row.name).replace("TF-IDF + logistic regression", "TF-IDF")
 
 
@@ -78,7 +91,7 @@ def _place(row: Any) -> float:
     """Return the place of a prespecified comparison from below."""
     if row.question == "encoder_budget":
         return -float(row.train_examples)
-    return 2.0 if row.task == "mean over tasks" else 1.0
+    return 2.0 if row.task == _MEAN else 1.0
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
@@ -112,13 +125,14 @@ def describe(plotted: pd.DataFrame) -> Description:
 
 
 def _finding(plotted: pd.DataFrame) -> str:
-    own = plotted[(plotted["panel"] == _PRESPECIFIED) & (plotted["task"] == "mean over tasks")]
+    own = plotted[(plotted["panel"] == _PRESPECIFIED) & (plotted["task"] == _MEAN)]
     if own.empty:
         return "This run has no prespecified comparison."
     row = own.iloc[0]
+    where = "in the mean over tasks" if row["label"] == _MEAN else f"on {row['label']}"
     return (
-        f"{row['name']} less full fine-tuning is {row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] points in "
-        f"the mean over tasks; detectable with 80 % power: {row['detectable']:.1f} points."
+        f"{row['name']} less full fine-tuning is {row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] points "
+        f"{where}; detectable with 80 % power: {row['detectable']:.1f} points."
     )
 
 
@@ -136,6 +150,6 @@ def _bars(plotted: pd.DataFrame) -> list[str]:
             words = f"{rows['name'].iloc[0]}, the band is the margin; {words}"
         if panel == _EXPLORATORY:
             detectable = f"detectable with 80 % power: {rows['detectable'].max():.1f} points"
-            words = f"{words} on {rows['task'].iloc[0]}; {detectable}"
+            words = f"{words} on {task_in_short(rows['task'].iloc[0])}; {detectable}"
         captions.append(f"{letter}: {words}.")
     return captions

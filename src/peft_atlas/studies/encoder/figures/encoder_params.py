@@ -14,6 +14,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     names_in_order,
     tasks_in_order,
 )
+from peft_atlas.studies.encoder.packaged import task_in_short
 from peft_atlas.studies.literature.families import COMMONSENSE
 from peft_atlas.studies.literature.scores import scores
 
@@ -81,7 +82,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     for row in plotted[plotted["panel"] == _PUBLISHED].itertuples():
         mark = method_mark(row.method, style)
         axes[1].plot(row.params_percent, row.published, mark.marker, color=mark.colour)
-    axes[0].set(title=f"Measured, {measured['task'].iloc[0]}", ylabel="Test accuracy (%)")
+    axes[0].set(title=f"Measured, {task_in_short(measured['task'].iloc[0])}", ylabel="Test accuracy (%)")
     axes[1].set(title=f"Published, {BASE_MODEL}", ylabel="Average accuracy (%)")
     for axis in axes:
         axis.set_xscale("log")
@@ -114,10 +115,12 @@ def describe(plotted: pd.DataFrame) -> Description:
             f"Settings that train {shares.min():.2f} to {shares.max():.2f} % of the parameters have means within "
             f"{means.max() - means.min():.1f} points of each other."
         )
+    least, most = int(measured["n_ok"].min()), int(measured["n_ok"].max())
+    seeds = f"{least} to {most}" if least < most else f"{most}"
     caption = (
-        f"a: mean test accuracy on {measured['task'].iloc[0]} over {int(measured['n_ok'].min())} to "
-        f"{int(measured['n_ok'].max())} seeds, each method at its tuned rate, the head counted in; full and the "
-        f"prespecified method on all test texts, the others on fewer; bars, band: {measured['interval'].iloc[0]}. b: "
-        f"average over eight commonsense tasks as ReFT v3 prints it for {BASE_MODEL}; no interval is printed."
+        f"a: mean test accuracy on {task_in_short(measured['task'].iloc[0])} over {seeds} seeds, each method at "
+        "its tuned rate, the head counted in; full and the prespecified method on all test texts, the others on as "
+        f"many or fewer; bars, band: {measured['interval'].iloc[0]}. b: average over eight commonsense tasks as ReFT "
+        f"v3 prints it for {BASE_MODEL}; no interval is printed."
     )
     return Description(caption, finding)

@@ -16,6 +16,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     in_percent,
     say_nothing,
 )
+from peft_atlas.studies.encoder.packaged import task_in_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,11 +124,12 @@ def describe(plotted: pd.DataFrame) -> Description:
     if tuned.empty:
         return Description(_NOTHING, _NOTHING)
     words = ", ".join(f"{row.mean:.1f} % at rank {row.rank}" for row in tuned.itertuples())
-    seeds, task = int(tuned["n_ok"].min()), tuned["task"].iloc[0]
+    seeds, task = int(tuned["n_ok"].min()), task_in_short(tuned["task"].iloc[0])
     caption = (
         "a: validation accuracy of every rank at the rates trained to the end, a point per run; rings mark "
         f"the chosen rates, bars are {_interval(plotted, _TRIED)}, and points of one rate are set apart. b: mean test "
-        f"accuracy over {seeds} seeds (full: {int(plotted['n_ok'].max())}, on more test texts) on {task}, each rank at "
+        f"accuracy over {seeds} seeds (full: {int(plotted['n_ok'].max())}, on as many test texts or more) on {task}, "
+        "each rank at "
         f"its own rate, alpha twice the rank; bars and band: {tuned['interval'].iloc[0]}."
     )
     return Description(caption, f"With a rate tuned at each rank, {tuned['name'].iloc[0]} reaches {words}.")

@@ -16,6 +16,7 @@ from peft_atlas.studies.encoder.figures.encoder_cells import (
     names_in_order,
     tasks_in_order,
 )
+from peft_atlas.studies.encoder.packaged import task_in_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +108,8 @@ def describe(plotted: pd.DataFrame) -> Description:
     )
     caption = (
         f"Means over the seeds of the search, {int(plotted['n'].min())} to {int(plotted['n'].max())}, on "
-        f"{plotted['task'].iloc[0]} after {int(plotted['epochs'].iloc[0])} epochs; rates that were left after the "
+        f"{task_in_short(plotted['task'].iloc[0])} after {int(plotted['epochs'].iloc[0])} epochs; rates that were left "
+        "after the "
         f"first epoch are not drawn. A panel per method; a ring marks the chosen rate. Bars: "
         f"{plotted['interval'].iloc[0]}, which leaves out what another seed would change."
     )
