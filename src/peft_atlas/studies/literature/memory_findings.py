@@ -55,10 +55,10 @@ class Saving:
             f"{row['measured_gb']:.1f} GB against {row['full_gb']:.1f} on {row['model']} ({row['setting']})"
             for _, row in self.rows[ratio <= 1].iterrows()
         ]
-        less = len(ratio) - len(more)
+        less = f"{len(ratio) - len(more)} of {len(ratio)} settings"
         exception = f" It took as much or more where little is trained over many tokens: {both(more)}." if more else ""
         return (
-            f"Measured with both methods on one GPU, all else equal: LoRA took less in {less} of {len(ratio)} settings; "
+            f"Measured with both methods on one GPU, all else equal: LoRA took less in {less}; "
             f"full fine-tuning took {_range(ratio)} times as much, {ratio.median():.2f} in the median: "
             f"{both(by_source)}.{exception}"
         )
