@@ -35,15 +35,10 @@ flowchart TB
 """
 
 
-PAGES = (
-    *("README.md", "CONTRIBUTING.md", "docs/index.md", "docs/how-to.md", "docs/using-results.md", "docs/faq.md"),
-    *("docs/architecture.md", "docs/memory.md", "docs/api.md", "docs/slurm.md"),
-)
-
-
 def pages(root):
-    """Return the text of every page, by name."""
-    return {name: (root / name).read_text(encoding="utf-8") for name in PAGES}
+    """Return the text of every page, by its path in the repository."""
+    files = [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").glob("*.md"))]
+    return {file.relative_to(root).as_posix(): file.read_text(encoding="utf-8") for file in files}
 
 
 def blocks(root, language):
