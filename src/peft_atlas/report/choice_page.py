@@ -25,7 +25,6 @@ from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import FULL, ComparedTask
 from peft_atlas.report.method_table import MISSING, bytes_in_words, compared_tasks, method_table
 from peft_atlas.result_sets import load, read_configuration, released_bundle, tables_in
-from peft_atlas.studies.literature.advice import CARDS
 from peft_atlas.studies.study import Study, studies_of
 
 _BLOCK = re.compile(r"(<!-- released: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
@@ -136,19 +135,21 @@ def _card(memory: pd.DataFrame) -> str:
     rows = memory[(memory["precision"] == "bf16_mixed") & memory["peak_bytes"].notna()]
     header = ("model", "method", "setting", "trained", "saved, 16 bits", "predicted peak", "card")
     ordered = rows.sort_values(["base_params", "trainable_params"])
-    return _table(header, [_card_row(row) for row in ordered.to_dict("records")])
+    # The table of memory has a column per card.
+    sizes = sorted(int(name[len("fits_") : -len("gb")]) for name in memory.columns if name.startswith("fits_"))
+    return _table(header, [_card_row(row, sizes) for row in ordered.to_dict("records")])
 
 
-def _card_row(row: Mapping[Any, Any]) -> tuple[str, ...]:
+def _card_row(row: Mapping[Any, Any], sizes: Sequence[int]) -> tuple[str, ...]:
     """Return a row of that table; the card is the smallest that holds the whole interval, or the largest's verdict."""
     saved = row["base_params"] if row["method"] == FULL else row["trainable_params"]
     peak, low, high = (float(row[name]) for name in ("peak_bytes", "peak_low_bytes", "peak_high_bytes"))
-    verdicts = {size: verdict(low, high, size) for size in CARDS}
-    fitting = [f"{size} GB" for size in CARDS if verdicts[size] == FITS]
+    verdicts = {size: verdict(low, high, size) for size in sizes}
+    fitting = [f"{size} GB" for size in sizes if verdicts[size] == FITS]
     return (
         row["base_model"], row["method"], row["setting"], f"{row['trainable_params']:,}", bytes_in_words(_HALF * saved),
         f"{peak / 1e9:.1f} GB [{low / 1e9:.1f}, {high / 1e9:.1f}]",
-        next(iter(fitting), f"{CARDS[-1]} GB: {verdicts[CARDS[-1]]}"),
+        next(iter(fitting), f"{sizes[-1]} GB: {verdicts[sizes[-1]]}"),
     )  # fmt: skip
 
 
