@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import zipfile
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import yaml
 from documentation import blocks, commands, pages
 
 from peft_atlas.config import load_config
+from peft_atlas.result_sets import released_bundle
 from peft_atlas.snakemake_support.rulegraph import merge_figures, put_graph
 
 GRAPH = """---
@@ -83,6 +85,17 @@ def test_the_python_snippets_of_every_page_run(root, tmp_path, monkeypatch):
     for snippet in snippets:
         exec(snippet, {"torch": torch, "model": torch.nn.ModuleDict(parts)})
     assert (tmp_path / "adapter/adapter_config.json").is_file()
+
+
+def test_the_latex_snippets_use_what_a_run_writes(root):
+    text = "\n".join(blocks(root, "latex"))
+    with zipfile.ZipFile(released_bundle()) as bundle:
+        members = bundle.namelist()
+        defined = re.findall(r"newcommand\{\\(\w+)\}", bundle.read("results/paper/numbers.tex").decode())
+    used = set(re.findall(r"\\(atlas\w+)", text))
+    assert len(used) >= 4
+    assert used <= set(defined)
+    assert {f"{name}.tex" for name in re.findall(r"\\input\{(.+?)\}", text)} <= set(members)
 
 
 @pytest.mark.slow
