@@ -85,13 +85,14 @@ def test_the_card_is_the_smallest_that_holds_the_whole_interval(method, peak, sa
     row = {
         "base_model": "M", "method": method, "setting": "r=8", "precision": "bf16_mixed", "base_params": 10**9,
         "trainable_params": 10**9 if method == "full" else 10**6,
-        "fits_24gb": None, "fits_40gb": None, "fits_80gb": None,
+        "micro_batch": 4, "sequence": 1024, "fits_24gb": None, "fits_40gb": None, "fits_80gb": None,
         **dict(zip(("peak_bytes", "peak_low_bytes", "peak_high_bytes"), peak, strict=True)),
     }  # fmt: skip
     unpredicted = row | {"peak_bytes": None}
     lines = _card(pd.DataFrame([row, row | {"precision": "fp32"}, unpredicted])).splitlines()
-    assert len(lines) == 3
-    cells = lines[2].split(" | ")
+    assert lines[0] == "A step of 4 × 1,024 tokens."
+    assert len(lines) == 5
+    cells = lines[4].split(" | ")
     assert (cells[4], cells[-1]) == (saved, f"{card} |")
 
 

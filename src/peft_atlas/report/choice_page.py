@@ -126,7 +126,8 @@ def _methods(material: Material, studies: Sequence[Study]) -> str:
     task = max(timed or shown.tasks, key=lambda each: len(each.lines))
     places = [place for place in task.columns if not shown.header[place].endswith("arithmetic")]
     header = ("method", "points against full", *(shown.header[place] for place in places))
-    rows = [(line.name, line.difference, *(line.cells[place] for place in places)) for line in task.lines]
+    # Without the mark of a bar that is off its scale.
+    rows = [(line.name, line.difference.lstrip("◂▸ "), *(line.cells[place] for place in places)) for line in task.lines]
     return f"{_plain(task.about)}\n\n{_table(header, rows)}"
 
 
@@ -137,7 +138,9 @@ def _card(memory: pd.DataFrame) -> str:
     ordered = rows.sort_values(["base_params", "trainable_params"])
     # The table of memory has a column per card.
     sizes = sorted(int(name[len("fits_") : -len("gb")]) for name in memory.columns if name.startswith("fits_"))
-    return _table(header, [_card_row(row, sizes) for row in ordered.to_dict("records")])
+    steps = rows[["micro_batch", "sequence"]].drop_duplicates().itertuples(index=False)
+    about = " and ".join(f"{step.micro_batch} × {step.sequence:,} tokens" for step in steps)
+    return f"A step of {about}.\n\n{_table(header, [_card_row(row, sizes) for row in ordered.to_dict('records')])}"
 
 
 def _card_row(row: Mapping[Any, Any], sizes: Sequence[int]) -> tuple[str, ...]:
