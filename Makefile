@@ -38,6 +38,7 @@ all: $(INSTALLED)
 # A finished report with its tables in docs/, for readers who have not run anything; docs/release.json says of what.
 finished-report: $(INSTALLED)
 	$(ACTIVE) python -m peft_atlas.report.release results docs
+	$(ACTIVE) python -m peft_atlas.report.choice_page docs/choose-a-method.md
 
 # Refuses in one line before anything is changed. The study runs again where the version changed, as every table bears it.
 release: $(INSTALLED)
@@ -92,10 +93,11 @@ bench-style: $(INSTALLED)
 schema: $(INSTALLED)
 	$(ACTIVE) python -m peft_atlas.snakemake_support.config_schema workflow/schemas/config.schema.json
 
-# Writes again what the docs take from the code: the graph of the rules, and the data dictionary.
+# Writes again what the docs take from the code and the released tables.
 docs: $(INSTALLED)
 	$(ACTIVE) python -m peft_atlas.snakemake_support.rulegraph docs/how-to.md
 	$(ACTIVE) python -m peft_atlas.tables.data_dictionary docs/data-dictionary.md
+	$(ACTIVE) python -m peft_atlas.report.choice_page docs/choose-a-method.md
 
 # torch first and by itself, so that no other package can ask for another build of it.
 $(INSTALLED): constraints.txt pyproject.toml

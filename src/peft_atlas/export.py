@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,13 +18,14 @@ from peft_atlas.describe.crate import CRATE, ro_crate
 from peft_atlas.describe.croissant import CROISSANT, croissant
 from peft_atlas.describe.origins import origins
 from peft_atlas.errors import AtlasError
-from peft_atlas.files import write_whole
+from peft_atlas.files import temporary_folder, write_whole
 from peft_atlas.result_sets import load, read_configuration, tables_in
 from peft_atlas.tables.data_dictionary import data_dictionary
 from peft_atlas.version import __version__
 
 # Members carry one date, so that the same tables make the same bytes.
 _DATE = (2020, 1, 1, 0, 0, 0)
+_EMPTY_DATABASE = 10_000_000
 
 
 def export_tables(source: Path, archive: Path) -> list[str]:
@@ -45,7 +45,8 @@ def export_tables(source: Path, archive: Path) -> list[str]:
     Raises
     ------
     AtlasError
-        If a table does not obey its contract, if there is none, or if duckdb is not installed.
+        If a table does not obey its contract, if there is none, if duckdb is not installed, or if there is no room for
+        temporary files.
     """
     if find_spec("duckdb") is None:
         raise AtlasError("export: duckdb is not installed; pip install 'peft-atlas[export]'")
@@ -107,8 +108,10 @@ def _database(frames: dict[str, pd.DataFrame]) -> bytes:
     """Return a DuckDB database with a table per data frame."""
     import duckdb
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "peft_atlas.duckdb"
+    # As large as in memory at most; an empty database takes its first blocks.
+    needed = sum(int(frame.memory_usage(deep=True).sum()) for frame in frames.values())
+    with temporary_folder(needed + _EMPTY_DATABASE) as folder:
+        path = folder / "peft_atlas.duckdb"
         with duckdb.connect(str(path)) as database:
             for name, frame in frames.items():
                 database.register("frame", frame)

@@ -1,4 +1,4 @@
-"""Atomic file writes, each complete or not at all, and names as parts of file names."""
+"""Atomic file writes, each complete or not at all, temporary folders, and names as parts of file names."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import errno
 import glob
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from peft_atlas.errors import AtlasError
@@ -80,6 +82,47 @@ def write_text(path: Path, text: str) -> None:
 
 def _fill(part: Path, data: bytes) -> None:
     part.write_bytes(data)
+
+
+def require_temporary_room(needed: int) -> None:
+    """Look for room where temporary files go, which may be another disk than that of the results.
+
+    Parameters
+    ----------
+    needed
+        Bytes to be written there.
+
+    Raises
+    ------
+    AtlasError
+        If there is no such place, or less room.
+    """
+    try:
+        place = tempfile.gettempdir()
+        free = shutil.disk_usage(place).free
+    except FileNotFoundError:
+        raise AtlasError(
+            "no usable place for temporary files; allowed: a folder that can be written, named by TMPDIR"
+        ) from None
+    if free < needed:
+        raise AtlasError(
+            f"{place}: {free / 1e6:,.1f} MB free for temporary files; allowed: at least {needed / 1e6:,.1f} MB; TMPDIR "
+            "names another place"
+        )
+
+
+@contextmanager
+def temporary_folder(needed: int) -> Iterator[Path]:
+    """Give a folder that is deleted afterwards, with room for so many bytes.
+
+    Raises
+    ------
+    AtlasError
+        As `require_temporary_room`, before anything is written.
+    """
+    require_temporary_room(needed)
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def slug(name: str) -> str:

@@ -1,6 +1,8 @@
 """Runs that a user adds reach tables, figure, report and the table of methods, and leave when they are taken away."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +31,11 @@ def test_added_runs_are_a_study_of_the_report(project):
     page = (project.folder / "results/report.html").read_text(encoding="utf-8")
     assert "Your runs: reviews, MiniLM" in page
     assert 'id="added"' in page
+    points = json.loads(re.search(r'id="explorer-data"[^>]*>(.*?)</script>', page, flags=re.DOTALL)[1])["points"]
+    assert {(point["method"], point["task"]) for point in points if point["study"] == "added"} == {
+        ("full", "reviews"),
+        ("LoRA", "reviews"),
+    }
     assert (project.folder / "figures/added_runs.svg").is_file()
     shutil.rmtree(project.folder / "data/added")
     done = project.snakemake("results/report.html")

@@ -80,6 +80,21 @@ def test_a_driver_killed_in_the_report(smoked, tmp_path):
     assert_same(project, smoked)
 
 
+def test_ctrl_c_twice(half_done, undisturbed):
+    driver = half_done.start(*TABLES, config=TINY)
+    wait_for(half_done.folder / "logs/train_sweep/block=0.log", driver)
+    for _ in range(2):
+        # As a terminal does, to the driver and all its jobs.
+        os.killpg(driver.pid, signal.SIGINT)
+        time.sleep(0.05)
+    assert driver.wait(timeout=60) == 1
+    assert "Traceback" not in half_done.printed()
+    assert half_done.unfinished() == []
+    # The folder is not locked.
+    recover(half_done)
+    assert_same(half_done, undisturbed)
+
+
 def test_a_killed_job(half_done, undisturbed):
     driver = half_done.start(*TABLES, config=TINY)
     wait_for(half_done.folder / "logs/train_sweep/block=0.log", driver)

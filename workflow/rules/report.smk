@@ -9,6 +9,7 @@ PAPER_TABLES = [
     "memory",
     "published",
     *RECORD,
+    *ADDED_TABLES,
 ]
 PAPER_FILES = expand(
     "results/paper/{name}.tex",
@@ -19,6 +20,7 @@ PAPER_FILES = expand(
             for study in CONFIG.studies
         ),
         *("parameters", "memory"),
+        *ADDED_TABLES,
     ],
 )
 REPORTS += [
@@ -119,6 +121,7 @@ use rule _light_step as write_paper with:
         **step("report.paper:paper_step"),
         tables=PAPER_TABLES,
         studies=list(CONFIG.studies),
+        confidence=CONFIG.statistics.confidence,
     message:
         "writing numbers and tables for LaTeX"
 

@@ -7,6 +7,7 @@ import threading
 import time
 
 from peft_atlas.studies.encoder.preflight import check_device
+from peft_atlas.snakemake_support.interrupts import stop_in_order
 from peft_atlas.snakemake_support.leftovers import left_over_figures
 from peft_atlas.snakemake_support.mtimes import bring_to_the_present
 from peft_atlas.snakemake_support.records import keep_records
@@ -92,6 +93,7 @@ def check_device_here():
 
 
 onstart:
+    stop_in_order()
     check_device_here()
     correct_the_clock()
     # Without the folder's lock another run may be under way, whose jobs are no orphans.

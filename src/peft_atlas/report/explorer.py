@@ -1,9 +1,9 @@
-"""Data for the explorer: every measured cell and every published accuracy, with all its known metrics."""
+"""Data for the explorer: every cell measured here, added or published, with all its known metrics."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import inf
 from typing import Any
@@ -45,7 +45,7 @@ class Metric:
 METRICS = {
     "params_percent": Metric("Trainable parameters", "%", True, True, "share of the full model's parameters"),
     "trainable_params": Metric("Trainable parameters, count", "", True, True, "parameters that are trained"),
-    "accuracy": Metric("Accuracy", "%", False, False, "test accuracy after the last epoch, or as printed"),
+    "accuracy": Metric("Accuracy", "%", False, False, "test accuracy after the last epoch, or as printed or added"),
     "seconds": Metric(
         "Training time", "s", True, True, "training seconds per run, or its share of the block or job it was trained in"
     ),
@@ -59,7 +59,7 @@ METRICS = {
 
 def explorer(material: Material, studies: Sequence[Study]) -> Explorer:
     """Collect the explorer's points, the metrics they have, and each method's colour and marker."""
-    points = [*_measured(material, studies), *_published(material)]
+    points = [*_measured(material, studies), *_of_studies(material, studies), *_published(material)]
     used = [key for key in METRICS if any(point["values"].get(key) is not None for point in points)]
     methods = list(dict.fromkeys(point["method"] for point in points))
     known = [*METHODS, *CONTROLS]
@@ -102,8 +102,9 @@ def _measured(material: Material, studies: Sequence[Study]) -> list[dict[str, An
                 if name == "forgetting":
                     intervals[name] = (_number(estimate.low), _number(estimate.high))
             seeds = f"{int(row['n'])} seeds" if _known(row["n"]) else "no seeds"
-            point = _point(row, study.name, values, intervals, f"Measured here, {seeds}, {row['interval']}")
-            points.append(point | ({"against_full": differences[key]} if key in differences else {}))
+            source = f"Measured here, {seeds}, {row['interval']}"
+            own = point(row, study.name, values, intervals, source, measured=True)
+            points.append(own | ({"against_full": differences[key]} if key in differences else {}))
     return points
 
 
@@ -130,6 +131,14 @@ def _against_full(material: Material, study: str) -> dict[tuple[str, ...], list[
     full = cells[(cells["method"] == FULL) & cells["setting"].isna() & cells["label"].isin(joined["label"])]
     found |= {_key(row): [0.0, 0.0, 0.0] for row in full.assign(task=full["label"]).to_dict("records")}
     return {key: [round(value, 3) for value in values] for key, values in found.items()}
+
+
+def _of_studies(material: Material, studies: Sequence[Study]) -> Iterator[dict[str, Any]]:
+    """Yield the points that studies give themselves, of cells that are not in the table ``comparison``."""
+    for study in studies:
+        if study.name in material.studies:
+            give = getattr(study.part("section"), "explored", None)
+            yield from give(material) if give else ()
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -188,7 +197,7 @@ def _published(material: Material) -> list[dict[str, Any]]:
         where = f"{title}, {version}" if _known(version) else str(title)
         values = {"accuracy": _number(row["value"]), "params_percent": _number(row["params_percent"])}
         values |= _recomputed(material, row)
-        points.append(_point(row, "literature", values, {}, f"{row['source']}: {where}; no interval printed"))
+        points.append(point(row, "literature", values, {}, f"{row['source']}: {where}; no interval printed"))
     return points
 
 
@@ -214,14 +223,32 @@ def _recomputed(material: Material, row: Mapping[str, Any]) -> dict[str, float |
     }
 
 
-def _point(
+def point(
     row: Mapping[str, Any],
     study: str,
     values: Mapping[str, float | None],
     intervals: Mapping[str, tuple[float | None, float | None]],
     source: str,
+    *,
+    measured: bool = False,
 ) -> dict[str, Any]:
-    """Build one point, leaving out the metrics that are unknown."""
+    """Return one point, without the metrics that are unknown.
+
+    Parameters
+    ----------
+    row
+        What was run: ``task``, ``base_model``, ``method``, ``setting``, ``rank``, ``alpha``; null where there is none.
+    study
+        The study that the point is shown with.
+    values
+        Value of each of `METRICS`, in its unit; None where it is not known.
+    intervals
+        Both ends of the interval of a value; None where there is none.
+    source
+        Where the values come from, and what the intervals are.
+    measured
+        Whether it was measured in this run; other points are drawn open.
+    """
     rank = f"r = {int(row['rank'])}" if _known(row["rank"]) else ""
     alpha = f"α = {row['alpha']:g}" if _known(row["alpha"]) else ""
     setting = str(row["setting"]) if _known(row["setting"]) else ""
@@ -232,6 +259,7 @@ def _point(
         "method": row["method"],
         "setting": ", ".join(filter(None, (rank, alpha, setting))),
         "source": source,
+        "measured": measured,
         "values": {name: value for name, value in values.items() if value is not None},
         "intervals": {name: ends for name, ends in intervals.items() if None not in ends},
     }

@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 
 from peft_atlas.analysis.finding import POINTS
+from peft_atlas.analysis.statistics import interval_name, mean_interval
 from peft_atlas.files import write_text
 from peft_atlas.latex import bibtex, booktabs, command_name, escape, long_booktabs, new_command
 from peft_atlas.report.content import Table, table
 from peft_atlas.report.tables import cells_of, memory_table, parameters_table
 from peft_atlas.step import Step
-from peft_atlas.tables.names import RECORD
+from peft_atlas.tables.names import ADDED, RECORD
 
 # What follows the name of a finding in the names of its commands.
 _ENDINGS = ("", "Low", "High", "Unit", "N")
@@ -26,15 +27,37 @@ _YEAR = re.compile(r"\b((?:19|20)\d{2})(?:-\d{2}){0,2}$")
 _HEAD = "% Written by the rule write_paper from the result tables; needs the packages {packages}.\n"
 
 
-def paper_tables(tables: Mapping[str, pd.DataFrame], studies: Sequence[str]) -> dict[str, Table]:
-    """Build the tables by name: each measured study's cells and paired differences, parameter counts, and memory."""
+def paper_tables(
+    tables: Mapping[str, pd.DataFrame], studies: Sequence[str], confidence: float = 0.95
+) -> dict[str, Table]:
+    """Build the tables by name.
+
+    They are each measured study's cells and paired differences, parameter counts and memory, and the runs that a user
+    added, where there are any, with intervals of that confidence.
+    """
     measured = {f"measured_{study}": _cells(tables["comparison"], study) for study in studies}
     differences = {f"differences_{study}": _differences(tables["contrasts"], study) for study in studies}
     return (
         measured
         | differences
         | {"parameters": parameters_table(tables["parameters"]), "memory": memory_table(tables["memory"])}
+        | {name: _added(tables[name], confidence) for name in ADDED if name in tables}
     )
+
+
+def _added(runs: pd.DataFrame, confidence: float) -> Table:
+    """Tabulate the mean score of each cell of added runs, with its interval where a cell has several seeds."""
+    keys = ["task", "model", "metric", "split", "method", "setting", "rank", "learning_rate"]
+    cells = []
+    for key, part in runs.groupby(keys, dropna=False):
+        estimate = mean_interval(100 * part["score"].astype(float), confidence).within(0, 100)
+        found = {"score (%)": estimate.mean, "low": estimate.low, "high": estimate.high, "runs": len(part)}
+        cells.append(dict(zip(keys, key, strict=True)) | found)
+    shown = pd.DataFrame(cells).astype({"low": float, "high": float})
+    shown = shown[[column for column in shown if shown[column].notna().any()]]
+    caption = f"Mean scores of runs that were added, not measured here; low and high: {interval_name(confidence)}."
+    formats = {"score (%)": ".2f", "low": ".2f", "high": ".2f", "learning_rate": "g"}
+    return table(caption, shown, formats)
 
 
 def _cells(comparison: pd.DataFrame, study: str) -> Table:
@@ -170,16 +193,18 @@ def _as_latex(name: str, shown: Table) -> str:
     return _HEAD.format(packages="booktabs, longtable") + whole
 
 
-def write_paper(tables: Mapping[str, pd.DataFrame], studies: Sequence[str], folder: Path) -> None:
+def write_paper(
+    tables: Mapping[str, pd.DataFrame], studies: Sequence[str], folder: Path, confidence: float = 0.95
+) -> None:
     """Write ``numbers.tex``, one file per table and ``sources.bib``, each atomically."""
     record = [table for name, table in tables.items() if name in RECORD and "repository" in table]
     write_text(folder / "numbers.tex", numbers(tables["findings"]))
     write_text(folder / "sources.bib", bibliography(tables["published"], record))
-    for name, shown in paper_tables(tables, studies).items():
+    for name, shown in paper_tables(tables, studies, confidence).items():
         write_text(folder / f"{name}.tex", _as_latex(name, shown))
 
 
 def paper_step(step: Step) -> None:
     """Write the LaTeX numbers and tables."""
     tables = {name: step.read(name) for name in step.params["tables"]}
-    write_paper(tables, step.params["studies"], step.output("numbers").parent)
+    write_paper(tables, step.params["studies"], step.output("numbers").parent, step.params["confidence"])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.files import write_whole
+from peft_atlas.files import temporary_folder, write_whole
 from peft_atlas.report.answers import answers_section
 from peft_atlas.report.content import Answer, Block, Doors, Section
 from peft_atlas.report.front_page import front_sections
@@ -24,6 +23,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # As a container or a restricted machine needs them; a page that loads nothing asks no more of a browser.
 _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-pdf-header-footer")
 _SECONDS = 120
+# Bytes that a browser keeps while it prints.
+_PROFILE = 30_000_000
 # The section that is of no use on paper.
 _PLANNER = "fit"
 # Figures of a study that the short report takes, of those that no answer shows.
@@ -92,8 +93,8 @@ def print_pdf(page: str, path: Path, browser: str) -> None:
 
 
 def _print(browser: str, page: str, path: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        source, printed = Path(folder) / "page.html", Path(folder) / "page.pdf"
+    with temporary_folder(_PROFILE + len(page)) as folder:
+        source, printed = folder / "page.html", folder / "page.pdf"
         source.write_text(page, encoding="utf-8")
         command = [browser, *_FLAGS, f"--user-data-dir={folder}/profile", f"--print-to-pdf={printed}", source.as_uri()]
         try:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from peft_atlas.errors import AtlasError
 
+# What a shell gives for a program that SIGINT ended.
+_INTERRUPTED = 130
+
 
 @contextmanager
 def job(log: str) -> Iterator[None]:
@@ -22,8 +25,8 @@ def job(log: str) -> Iterator[None]:
     Raises
     ------
     SystemExit
-        With status 1 and one line in the log, if the work raised an AtlasError or a GPU had no room for it. Any other
-        exception is logged with its traceback and raised again.
+        With one line in the log, and status 1 if the work raised an AtlasError or a GPU had no room for it, 130 if it
+        was interrupted. Any other exception is logged with its traceback and raised again.
     """
     root = logging.getLogger("peft_atlas")
     root.setLevel(logging.INFO)
@@ -38,6 +41,9 @@ def job(log: str) -> Iterator[None]:
             if error.__cause__ is not None:
                 root.info("which comes of", exc_info=error.__cause__)
             sys.exit(1)
+        except KeyboardInterrupt:
+            root.error("interrupted")
+            sys.exit(_INTERRUPTED)
         except Exception as error:
             if _lacks_gpu_memory(error):
                 root.error("GPU: %s; allowed: fewer jobs at once, as --resources gpu=1", str(error).splitlines()[0])

@@ -17,10 +17,11 @@ so that listing the studies does not import torch or pandas:
     its paired comparisons, as rows of the contract ``contrasts``;
 ``findings.findings(given)``
     its findings, from a `peft_atlas.studies.findings.Given`;
-``section.blocks(material)`` and, optionally, ``section.costs(material)`` and ``section.compared(material)``
+``section.blocks(material)`` and, optionally, ``section.costs``, ``section.explored`` and ``section.compared``
     its part of the report; the time and memory of its cells for the explorer: the key columns of the table
-    ``comparison``, ``seconds`` per run, and ``memory_bytes``; and its methods, task by task, for the table of methods
-    of the first page, as `peft_atlas.report.method_rows.ComparedTask`;
+    ``comparison``, ``seconds`` per run, and ``memory_bytes``; points of the explorer for cells that are not in that
+    table, by `peft_atlas.report.explorer.point`; and its methods, task by task, for the table of methods of the first
+    page, as `peft_atlas.report.method_rows.ComparedTask`;
 ``figures``
     its figures, one per module.
 """

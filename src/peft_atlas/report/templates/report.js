@@ -148,7 +148,7 @@
     P: cross(6, 2.2), X: cross(6, 2.2), "+": spokes(0, P / 2, P, -P / 2), x: spokes(P / 4, -P / 4, 3 * P / 4, -3 * P / 4),
     "|": spokes(0, P), _: spokes(P / 2, -P / 2), 1: spokes(P, P / 3, -P / 3), 2: spokes(0, 2 * P / 3, -2 * P / 3),
   };
-  // Published points belong to the study of the literature; all others were measured here.
+  // The study that published points belong to.
   const PUBLISHED = "literature";
   const shape = (method, filled) => {
     const { colour, marker } = marks.get(method);
@@ -359,7 +359,7 @@
     const ordered = [...points].sort((a, b) => a.values[x] - b.values[x]);
     for (const point of ordered) {
       const holder = draw("g", { transform: `translate(${across.place(point.values[x]).toFixed(1)} ${up.place(point.values[y]).toFixed(1)})`, class: "point" });
-      const path = shape(point.method, point.study !== PUBLISHED);
+      const path = shape(point.method, point.measured);
       if (front.has(point)) holder.append(draw("circle", { class: "ring", r: 9.5 }));
       holder.append(path);
       chart.append(holder);
@@ -411,7 +411,7 @@
   const methodsField = element("fieldset");
   methodsBox.open = !window.matchMedia("(max-width: 43rem)").matches;
   methodsBox.append(element("summary", {}, "Methods"), methodsField);
-  methodsField.append(element("legend", {}, "Filled: measured here. Open: published. Ringed: on the front."));
+  methodsField.append(element("legend", {}, "Filled: measured here. Open: published or added. Ringed: on the front."));
   const boxes = element("div", { class: "methods" });
   const all = element("button", { type: "button" }, "all or none");
   for (const { name } of data.methods) {
@@ -432,7 +432,7 @@
   boxes.append(all);
   methodsField.append(boxes);
   const grid = element("div", { class: "panels" });
-  const measured = data.points.find((point) => point.study !== PUBLISHED);
+  const measured = data.points.find((point) => point.measured);
   grid.append(...[["Left", measured?.study ?? ALL], ["Right", PUBLISHED]].map(([title, study]) => makePanel(`${title} panel`, study).section));
   // Presets: axes, and for the first one the cheapest method within two points of full fine-tuning in the left panel.
   const POINTS_LOST = 2;

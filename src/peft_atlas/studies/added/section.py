@@ -1,11 +1,16 @@
-"""The runs that a user has added in the report: figure, comparisons, rows, and their place in the table of methods."""
+"""The runs that a user has added in the report: figure, comparisons, rows, table of methods, explorer."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
 from peft_atlas.analysis.finding import Effect
+from peft_atlas.analysis.statistics import interval_name, mean_interval
 from peft_atlas.report.content import Block, Paragraph, table
+from peft_atlas.report.explorer import point
 from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import ComparedTask, MethodRow
 from peft_atlas.studies.added.compare import comparisons
@@ -43,6 +48,42 @@ def compared(material: Material) -> list[ComparedTask]:
         )
         for task, model, cells in tasks(added)
     ]
+
+
+def explored(material: Material) -> Iterator[dict[str, Any]]:
+    """Yield a point of the explorer per cell: the mean of its scores, with an interval where it has several seeds."""
+    for task, model, cells in tasks(material.tables["added_runs"]):
+        for cell in cells:
+            yield _point(task, model, cell, material.confidence)
+
+
+def _point(task: str, model: str, cell: Cell, confidence: float) -> dict[str, Any]:
+    values, first = _values(cell), cell.runs.iloc[0]
+    estimate = mean_interval(cell.points, confidence).within(0, 100)
+    rate = None if values["learning_rate"] is None else f"rate {values['learning_rate']:g}"
+    setting = ", ".join(filter(None, [None if pd.isna(first["setting"]) else first["setting"], rate]))
+    row = {"task": task, "base_model": model, "method": cell.method, "rank": first["rank"], "alpha": None}
+    known = interval_name(confidence) if estimate.low is not None else "no interval"
+    runs = "one run" if len(cell.runs) == 1 else f"{len(cell.runs)} runs"
+    sources = ", ".join(sorted(cell.runs["source"].unique()))
+    source = f"Added, {first['metric']} on the {first['split']} split, {runs}, {known}; {sources}"
+    intervals = {"accuracy": (estimate.low, estimate.high)}
+    return point({**row, "setting": setting or None}, NAME, values, intervals, source)
+
+
+def _values(cell: Cell) -> dict[str, float | None]:
+    """Return the explorer's metrics of a cell, means over its runs; None where no run has it."""
+    shown = _row(cell, None)
+    return {
+        "accuracy": shown.accuracy,
+        "params_percent": shown.percent,
+        "trainable_params": _mean(cell, "trainable_params"),
+        "seconds": shown.seconds,
+        "memory_bytes": _mean(cell, "peak_memory_bytes"),
+        "adapter_bytes": shown.file_bytes,
+        "learning_rate": shown.rate,
+        "rank": _mean(cell, "rank"),
+    }
 
 
 def _about(task: str, model: str, cells: list[Cell]) -> str:

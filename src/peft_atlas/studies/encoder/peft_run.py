@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +12,15 @@ from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from peft_atlas.files import temporary_folder
 from peft_atlas.methods.attach import Attached, attach
 from peft_atlas.methods.storage import save_adapter
 from peft_atlas.models.bert import load_bert
 from peft_atlas.models.encoder import HEAD, HuggingFaceEncoder, TextClassifier, load_with_transformers, parameter_count
 
 _ENCODER = "encoder."
+# Bytes of an adapter's folder apart from its weights, at most.
+_SETTINGS = 1_000_000
 
 
 class PeftAttached:
@@ -72,13 +74,15 @@ def through_peft(attached: Attached, folder: Path, classes: int, seed: int) -> P
         As of our classifier.
     """
     bare = attach(load_bert(folder), attached.method, attached.members)
-    bare.load(_without_prefix(attached.state(head=False)))
-    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+    state = _without_prefix(attached.state(head=False))
+    bare.load(state)
+    needed = _SETTINGS + sum(tensor.nbytes for tensor in state.values())
+    with temporary_folder(needed) as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        save_adapter(bare, Path(place), str(folder), task_type="FEATURE_EXTRACTION")
+        save_adapter(bare, place, str(folder), task_type="FEATURE_EXTRACTION")
         # peft refuses to load a prefix as one that trains, so that it is set to train afterwards.
         prefix = attached.method.peft_type == "PREFIX_TUNING"
-        adapted = PeftModel.from_pretrained(load_with_transformers(folder, "bert"), place, is_trainable=not prefix)
+        adapted = PeftModel.from_pretrained(load_with_transformers(folder, "bert"), str(place), is_trainable=not prefix)
     if prefix:
         adapted.prompt_encoder.requires_grad_(True)
         _shift_positions(adapted.get_base_model(), attached.method.peft_settings()["num_virtual_tokens"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.files import slug
+from peft_atlas.files import require_temporary_room, slug
 from peft_atlas.methods.names import setting_names
 from peft_atlas.snakemake_support.model_location import is_fetched, is_path, model_folder
 from peft_atlas.studies.encoder.jobs import CONTROLS, NAME, most_examples
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What a study writes at most apart from its checkpoints: tables, figures and the report.
 _TABLES = 100_000_000
+# What passes through temporary files: adapters for peft, and what a browser keeps while it prints the report.
+_TEMPORARY = 50_000_000
 # Checkpoints of runs under way hold weights and two moments of the optimiser.
 _STATES = 3
 
@@ -122,7 +124,7 @@ def _check_model(config: EncoderConfig, folder: Path) -> None:
 
 
 def _check_room(config: EncoderConfig, folder: Path) -> None:
-    """Raise an AtlasError if there is no room for tables, and for checkpoints of one run of a user's model."""
+    """Raise an AtlasError without room for tables, for checkpoints of one run of a user's model, or temporary files."""
     weights = 0
     if not is_fetched(config.model):
         from peft_atlas.models.folder import shards
@@ -135,3 +137,4 @@ def _check_room(config: EncoderConfig, folder: Path) -> None:
             f"{os.fspath(folder)}: {free / 1e6:,.0f} MB free; allowed: at least {needed / 1e6:,.0f} MB for tables and "
             "checkpoints"
         )
+    require_temporary_room(_TEMPORARY)
