@@ -31,6 +31,18 @@ settings.load_profile("atlas")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+# Fixtures in which `snakemake` runs or is about to.
+WORKFLOWS = {"smoked", "undisturbed", "fresh", "fresh_session_project", "elsewhere", "half_done", "project"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that starts the workflow as slow, so that `make fast-test` starts none by oversight."""
+    for item in items:
+        if WORKFLOWS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the repository."""
@@ -156,7 +168,7 @@ class Project:
 
     def copy(self, folder: Path) -> Project:
         """Return a copy with all results, their times and Snakemake's records kept."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=_link_or_copy)
         return Project(folder)
 
     def edit(self, name: str, old: str, new: str) -> None:
@@ -165,6 +177,11 @@ class Project:
         text = path.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Link a fetched model, 90 MB that no job changes in place, and copy any other file."""
+    (os.link if "/results/cache/" in source else shutil.copy2)(source, target)
 
 
 def lay_project(root: Path, folder: Path) -> Project:

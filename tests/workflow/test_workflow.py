@@ -4,8 +4,12 @@ import re
 
 import pyarrow.parquet as pq
 import pytest
+from result_tables import read_results
 
 from peft_atlas.figures.spec import all_figures
+from peft_atlas.report.material import Material
+from peft_atlas.report.render import render_markdown
+from peft_atlas.report.sections import build_sections
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.names import ADDED
 from peft_atlas.tables.schemas import CONTRACTS, COSTS, FINDINGS, RUNS, SUMMARY
@@ -74,12 +78,14 @@ def test_a_second_run_does_nothing(smoked):
     assert smoked.jobs() == {}
 
 
-def test_another_run_elsewhere_with_other_cores_and_blocks_gives_the_same_files(smoked, fresh):
-    done = fresh.snakemake("--cores", "4", config={"notebook": {"seeds_per_job": 1}})
+def test_another_run_elsewhere_with_other_cores_and_blocks_gives_the_same_tables(smoked, fresh):
+    # That the same tables give the same figures in another process is tested figure by figure.
+    tables = [f"results/{path.name}" for path in smoked.folder.glob("results/*.parquet")]
+    done = fresh.snakemake("--cores", "4", *tables, config={"notebook": {"seeds_per_job": 1}})
     assert done.returncode == 0, done.stdout
     left, right = smoked.data_files(), fresh.data_files()
-    combined = {name for name in left if "/runs/" not in name}
-    assert combined
+    combined = {name for name in left if name.startswith("results/") and "/runs/" not in name}
+    assert combined >= set(tables) - {"results/costs.parquet"}
     assert {name: left[name] for name in combined} == {name: right[name] for name in combined}
 
 
@@ -208,11 +214,15 @@ def test_a_diverged_run_is_a_row_in_table_and_report(project):
     runs.loc[0, metrics] = None
     runs.loc[0, ["status", "reason"]] = ["diverged", "made so by a test"]
     write_table(RUNS, runs, part)
-    done = project.snakemake("--rerun-triggers", "mtime")
+    # Its study's figures can be drawn; the report is built from the tables here, without the figures of the others.
+    figures = [f"figures/{spec.name}.svg" for spec in all_figures() if spec.study == "notebook"]
+    done = project.snakemake("results/findings.parquet", *figures, "--rerun-triggers", "mtime")
     assert done.returncode == 0, done.stdout
-    whole = read_table(RUNS, project.folder / "results/runs.parquet")
-    assert whole[whole["status"] == "diverged"]["run_id"].tolist() == [runs["run_id"][0]]
-    report = (project.folder / "results/report.md").read_text(encoding="utf-8")
+    whole = read_results(project.folder / "results", CONTRACTS)
+    diverged = whole["runs"]["status"] == "diverged"
+    assert whole["runs"][diverged]["run_id"].tolist() == [runs["run_id"][0]]
+    material = Material(whole, (), ("notebook",), "", (0, 1, 2), 0.95, {}, "code", "machine")
+    report = render_markdown(build_sections(material))
     assert f"| {runs['run_id'][0]} | diverged | made so by a test |" in report
 
 
@@ -292,8 +302,12 @@ def test_training_rules_ask_for_a_gpu_only_when_configured(project):
 
 
 def test_smoke_runs_the_tiny_study_next_to_the_real_one(project):
-    # One study shows what the rule does; all of them run in the fixture.
+    # One study and two figures show what the rule does; all of them are made in the fixture.
     project.edit("workflow/smoke.yaml", "[adaptation, encoder, laboratory, notebook]", "[notebook]")
+    drawn = {spec.name for spec in all_figures()} - {"learning_curves", "commonsense_average"}
+    for path in (project.folder / "src/peft_atlas/studies").glob("*/figures/*.py"):
+        if path.stem in drawn:
+            path.unlink()
     done = project.snakemake("smoke", base="config.yaml")
     assert done.returncode == 0, done.stdout
     assert (project.folder / "results/smoke/results/report.html").is_file()
