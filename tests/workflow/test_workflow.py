@@ -135,24 +135,21 @@ def test_a_changed_confidence_trains_nothing(smoked):
     assert not {"train_baseline", "train_sweep"} & set(jobs)
 
 
+# What a digest covers is tested without the workflow; here, that a rule reruns where its own has changed.
 @pytest.mark.parametrize(
     ("module", "runs", "spared"),
     [
         ("population.py", {"train_baseline", "train_sweep", "check_notebook"}, {"load_published", "compute_memory"}),
-        ("analysis/statistics.py", {"summarise_runs", "check_notebook"}, {"train_sweep", "load_published"}),
         (
             "studies/notebook/figures/learning_curves.py",
             {"draw_learning_curves", "render_report"},
             {"draw_rank_alpha_heatmap"},
         ),
-        ("studies/literature/data.py", {"load_published"}, {"train_sweep", "summarise_runs", "load_record"}),
-        ("studies/record/data.py", {"load_record"}, {"train_sweep", "load_published"}),
         (
             "studies/record/sweep.py",
             {"collect_findings", "draw_best_rate_by_rank"},
             {"load_record", "draw_pareto_fronts"},
         ),
-        ("report/sections.py", {"render_report"}, {"collect_findings", *FIGURES}),
     ],
 )
 def test_a_changed_library_file_reruns_what_imports_it(project, module, runs, spared):
@@ -175,21 +172,12 @@ def test_figures_come_from_the_combined_tables_alone(project):
     assert all((project.folder / name).is_file() for name in some)
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"notebok": {"a": 1}}, "config: notebok = {'a': 1}: unknown key"),
-        ({"notebook": {"ranks": [0]}}, "config: notebook.ranks.0 = 0"),
-        ({"notebook": {"ranks": []}}, "config: notebook.ranks"),
-        ({"seeds": [-1]}, "config: seeds.0 = -1"),
-        ({"notebook": {"learning_rate": "fast"}}, "config: notebook.learning_rate = 'fast'"),
-    ],
-)
-def test_a_wrong_configuration_stops_before_any_job(smoked, settings, words):
+# Every message is tested where it is made, in the tests of the configuration.
+def test_a_wrong_configuration_stops_before_any_job(smoked):
     before = smoked.data_files()
-    done = smoked.snakemake(config=settings)
+    done = smoked.snakemake(config={"notebok": {"a": 1}})
     assert done.returncode != 0
-    lines = [line for line in done.stdout.splitlines() if words in line]
+    lines = [line for line in done.stdout.splitlines() if "config: notebok = {'a': 1}: unknown key" in line]
     assert len(lines) == 1
     assert "Traceback" not in done.stdout
     assert "Job stats" not in done.stdout
