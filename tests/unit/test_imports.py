@@ -85,6 +85,7 @@ def path_of(module, source_root):
 IMPORTED = ["studies.notebook.train", "studies.notebook.checks", "studies.contrasts", "report.page", "figures.render"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", IMPORTED)
 def test_a_digest_covers_all_that_python_imports(module, root):
     assert module in steps(root)

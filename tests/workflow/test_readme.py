@@ -139,6 +139,7 @@ def peft_atlas_commands(root):
     return [words for words in found if words[0] != "refresh"]
 
 
+@pytest.mark.slow
 def test_the_light_commands_of_every_page_run(root, user_folder):
     ran = [words for words in peft_atlas_commands(root) if words[0] not in ("run", "report")]
     assert {words[0] for words in ran} >= {"plan", "count", "init", "export", "diff", "add"}
