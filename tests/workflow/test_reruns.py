@@ -16,11 +16,11 @@ def handed_on(project, folder):
 
 
 def state(project):
-    """Return time and content of every file but those that Snakemake keeps of each start, of a dry one too."""
-    own = (".snakemake/log", ".snakemake/locks", "logs")
-    files = {str(path.relative_to(project.folder)): path for path in project.folder.rglob("*") if path.is_file()}
-    kept = {name: path for name, path in files.items() if not name.startswith(own) and "__pycache__" not in name}
-    return {name: (path.stat().st_mtime_ns, path.read_bytes()) for name, path in kept.items()}
+    """Return time and content of every file but logs, compiled Python, and what is cached in ``.snakemake``."""
+    places = {path.relative_to(project.folder): path for path in project.folder.rglob("*") if path.is_file()}
+    records = {name for name in places if name.parts[:2] == (".snakemake", "metadata")}
+    kept = records | {name for name in places if not {".snakemake", "logs", "__pycache__"} & set(name.parts)}
+    return {name: (places[name].stat().st_mtime_ns, places[name].read_bytes()) for name in kept}
 
 
 def test_nothing_whose_content_is_the_same_runs_again(undisturbed, tmp_path, all_tables, tiny):
