@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import re
@@ -29,6 +30,24 @@ settings.register_profile("atlas", deadline=None, derandomize=True)
 settings.load_profile("atlas")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+# Fixtures in which `snakemake` runs or is about to.
+WORKFLOWS = {"smoked", "undisturbed", "fresh", "fresh_session_project", "elsewhere", "half_done", "project"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that starts the workflow as slow, so that `make fast-test` starts none by oversight."""
+    for item in items:
+        if WORKFLOWS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made out of garbage collection: each run collects, which took longer than it trains."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +175,7 @@ class Project:
 
     def copy(self, folder: Path) -> Project:
         """Return a copy with all results, their times and Snakemake's records kept."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=_link_or_copy)
         return Project(folder)
 
     def edit(self, name: str, old: str, new: str) -> None:
@@ -165,6 +184,11 @@ class Project:
         text = path.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Link a fetched model, 90 MB that no job changes in place, and copy any other file."""
+    (os.link if "/results/cache/" in source else shutil.copy2)(source, target)
 
 
 def lay_project(root: Path, folder: Path) -> Project:

@@ -50,6 +50,7 @@ def test_a_browser_that_prints_nothing_is_named_and_no_file_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_without_a_browser_the_target_is_refused_before_any_job(root, tmp_path, monkeypatch):
     # What Snakemake itself asks for, and no browser.
     for name in ("which", "bash", "git"):

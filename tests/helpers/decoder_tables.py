@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 
 from peft_atlas.analysis.finding import Finding, as_rows
+from peft_atlas.studies.decoder.cells import decoder_cells
 from peft_atlas.studies.decoder.jobs import BASE, CONTROLS_PART, COUNTS, METHODS, PRIOR, REFERENCES
 from peft_atlas.tables.contract import read_table, write_table
+from peft_atlas.tables.decoder_schemas import DECODER
 from peft_atlas.tables.schemas import CONTRACTS, COSTS, ITEMS, RUNS
 
 ROWS, SEEDS = 200, 5
@@ -49,6 +51,13 @@ def decoder_tables(folder, task="commonsense", strata=1):
         **{name: read_table(contract, folder / f"{name}.parquet") for name, contract in contracts.items()},
         "findings": read_table(CONTRACTS["findings"], folder / "findings.parquet"),
     }
+
+
+def cells_of(tables, folder):
+    """Return the table of the contract ``decoder_cells`` on runs and items, written into a folder."""
+    path = folder / "decoder_cells.parquet"
+    write_table(DECODER, decoder_cells(tables["runs"], tables["items"], 0.95, "this run"), path)
+    return read_table(DECODER, path)
 
 
 def _add(rows, task, experiment, method, setting, seed, right, known, seconds, strata):

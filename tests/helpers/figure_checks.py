@@ -14,7 +14,8 @@ TOLERANCE = 2 / 100
 def faults_of_text(figure):
     """Return each text that leaves the canvas or lies over another one."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    # Places every text as drawing does, in half the time.
+    figure.draw_without_rendering()
     renderer, tolerance = canvas.get_renderer(), TOLERANCE * figure.dpi
     shown = ticks_in_view(figure)
     texts = [text for text in figure.findobj(Text) if shown.get(text, True) and text.get_visible()]

@@ -54,6 +54,7 @@ print(json.dumps([named, chosen, adapted, targets, load_config({}).encoder.tasks
 """
 
 
+@pytest.mark.slow
 def test_a_new_file_is_all_that_a_new_method_takes(root, tmp_path):
     shutil.copytree(root / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "src/peft_atlas/methods/row_gain.py").write_text(ROW_GAIN.lstrip(), encoding="utf-8")

@@ -23,6 +23,9 @@ CELL = "{},{},{},{},{},percent,reft_v3,Table 99,verbatim,added"
 PUBLISHED = [spec.name for spec in all_figures() if spec.study == "literature"]
 STYLE = FigureStyle()
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 
 def tables_of(folder):
     tables = load_tables(folder)

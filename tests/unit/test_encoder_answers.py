@@ -181,6 +181,7 @@ def test_a_collapsed_run_counts_in_comparisons_and_is_counted(study, tmp_path):
     assert "collapsed to the shares of the classes: 1 of" in answers(tables)["encoder_rates"].detail
 
 
+@pytest.mark.slow
 def test_refused_methods_are_one_sentence_and_change_nothing_else(study, tmp_path):
     blank = dict.fromkeys(study["runs"].columns)
     row = study["runs"][study["runs"]["method"] == "BitFit"].iloc[0]
@@ -234,6 +235,7 @@ def drawn(study, name, confidence=0.95):
     return plotted, module.describe(plotted)
 
 
+@pytest.mark.slow
 def test_a_method_that_no_figure_knows_is_drawn_in_all_of_them(tmp_path):
     cells = [*default_cells(), Cell("Brand new", 0.8)]
     tables = simulated(cells, tmp_path)
@@ -254,6 +256,7 @@ def crowded(tmp_path_factory):
     return {**tables, "contrasts": compared(tables, folder)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["two_columns", "one_column"])
 @pytest.mark.parametrize("name", ["encoder_differences", "encoder_rates", "encoder_cost", "encoder_params"])
 def test_figures_make_room_for_many_methods(crowded, root, name, preset):
@@ -266,6 +269,7 @@ def test_figures_make_room_for_many_methods(crowded, root, name, preset):
         assert faults_of_text(figure) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["encoder_rates", "encoder_cost", "encoder_ranks"])
 def test_figures_take_the_confidence_level_of_the_tables(study, name):
     wide, narrow = (drawn(study, name, confidence)[0] for confidence in (0.95, 0.8))

@@ -85,6 +85,7 @@ def path_of(module, source_root):
 IMPORTED = ["studies.notebook.train", "studies.notebook.checks", "studies.contrasts", "report.page", "figures.render"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", IMPORTED)
 def test_a_digest_covers_all_that_python_imports(module, root):
     assert module in steps(root)
@@ -102,8 +103,13 @@ def test_a_digest_covers_all_that_python_imports(module, root):
     [
         ("population.py", {"studies.notebook.train", "studies.notebook.checks"}, {"studies.literature.data"}),
         ("analysis/statistics.py", {"studies.contrasts", "studies.notebook.checks"}, {"studies.notebook.train"}),
-        ("studies/literature/data.py", {"studies.literature.data"}, {"studies.notebook.train", "studies.contrasts"}),
-        ("report/sections.py", {"report.page"}, {"report.gallery", "studies.findings"}),
+        (
+            "studies/literature/data.py",
+            {"studies.literature.data"},
+            {"studies.notebook.train", "studies.contrasts", "studies.record.data"},
+        ),
+        ("studies/record/data.py", {"studies.record.data"}, {"studies.notebook.train", "studies.literature.data"}),
+        ("report/sections.py", {"report.page"}, {"report.gallery", "studies.findings", "figures.render"}),
         ("errors.py", {"studies.notebook.train", "report.page", "figures.render"}, set()),
     ],
 )

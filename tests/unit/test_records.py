@@ -49,6 +49,13 @@ def test_records_and_times_come_back(made, handed):
     assert restore_records(handed) == 0
 
 
+def test_a_dry_run_counts_what_would_come_back_and_changes_nothing(handed):
+    before = (handed / "results/runs.parquet").stat().st_mtime_ns
+    assert restore_records(handed, dry_run=True) == 2
+    assert (handed / "results/runs.parquet").stat().st_mtime_ns == before
+    assert not (handed / ".snakemake").exists()
+
+
 def test_an_output_that_differs_keeps_its_time_and_has_no_record(handed):
     changed = handed / "results/runs.parquet"
     changed.write_text("Runs")

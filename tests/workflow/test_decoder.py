@@ -35,11 +35,7 @@ def test_the_smoke_run_leaves_cells_findings_and_a_figure_and_has_nothing_more_t
     assert ended.jobs("decoder", base=SMOKE) == {}
 
 
-def test_a_run_without_the_study_trains_none_of_it(fresh):
-    assert not TRAINING & set(fresh.jobs())
-
-
-def test_a_run_without_the_study_shows_the_released_one(fresh, tmp_path, root):
+def test_a_run_without_the_study_shows_the_released_one_and_trains_nothing(fresh, tmp_path, root):
     given = decoder_tables(tmp_path)
     place = tmp_path / "results/runs/decoder/commonsense"
     for name, contract in (("runs", RUNS), ("items", ITEMS), ("costs", COSTS)):

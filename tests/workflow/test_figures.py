@@ -1,6 +1,7 @@
 """Every figure, drawn from the smoke study: deterministic, legible, with intervals, colours fixed."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import matplotlib as mpl
@@ -33,6 +34,12 @@ def tables_of(name, results):
     return read_results(results, SPECS[name].tables)
 
 
+@pytest.fixture(scope="session")
+def plotted_in(results):
+    """Return a function that gives what a figure plots, selected once however often it is drawn."""
+    return cache(lambda name: load_figure(name).select(tables_of(name, results)))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_another_process_draws_the_same_bytes(name, results, smoked, tmp_path):
     drawn = smoked.folder / "figures"
@@ -57,11 +64,11 @@ def test_the_files_are_those_that_savefig_writes(results, tmp_path):
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_figure_is_legible_in_every_preset(name, preset, results):
+def test_a_figure_is_legible_in_every_preset(name, preset, plotted_in):
     # The other palette is tried where the layout is that of two columns once more.
     style = FigureStyle(preset=preset, palette="grey" if preset == "slide" else "colorblind")
     module = load_figure(name)
-    figure = draw_figure(module, module.select(tables_of(name, results)), style)
+    figure = draw_figure(module, plotted_in(name), style)
     width, height = figure.get_size_inches()
     most = {"one_column": style.one_column, "two_columns": style.two_columns, "slide": style.slide}[preset]
     assert width <= most + 1e-9
@@ -111,9 +118,8 @@ def test_a_card_and_the_plotted_numbers_come_with_the_figure(name, smoked):
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_measured_numbers_carry_an_interval_that_the_caption_names(name, results):
-    module = load_figure(name)
-    plotted = module.select(tables_of(name, results))
+def test_measured_numbers_carry_an_interval_that_the_caption_names(name, plotted_in):
+    module, plotted = load_figure(name), plotted_in(name)
     known = plotted[plotted["mean"].notna()]
     # A figure may show published numbers next to those measured.
     known = known[known["role"] != "published"] if "role" in known else known
@@ -122,12 +128,11 @@ def test_measured_numbers_carry_an_interval_that_the_caption_names(name, results
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in MEASURED])
-def test_published_numbers_say_that_they_have_none(name, results):
+def test_published_numbers_say_that_they_have_none(name, plotted_in):
     module = load_figure(name)
-    caption = module.describe(module.select(tables_of(name, results))).caption
+    caption = module.describe(plotted_in(name)).caption
     assert "interval" in caption or module.SPEC.section == "recomputed"
 
 
-def test_the_notebooks_figure_reads_the_selected_cell(results):
-    plotted = load_figure("rank_alpha_heatmap").select(tables_of("rank_alpha_heatmap", results))
-    assert (plotted["standing"] == "selected").sum() == 1
+def test_the_notebooks_figure_reads_the_selected_cell(plotted_in):
+    assert (plotted_in("rank_alpha_heatmap")["standing"] == "selected").sum() == 1

@@ -79,17 +79,17 @@ def test_profiles_as_a_plain_file_is_named_in_one_line(fresh):
     ]
 
 
-@pytest.mark.parametrize("target", ["figures", "results/memory.parquet"])
-def test_a_target_after_a_configuration_is_named_in_one_line(root, target):
-    done = snakemake(root, "--dry-run", "--configfile", "workflow/smoke.yaml", target)
+def test_a_target_after_a_configuration_is_named_in_one_line(root):
+    done = snakemake(root, "--dry-run", "--configfile", "workflow/smoke.yaml", "figures")
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
-    assert done.stdout.count(f"put targets first: snakemake {target} --configfile") == 1
+    assert done.stdout.count("put targets first: snakemake figures --configfile") == 1
 
 
 def test_targets_are_distinguished_from_configurations():
     words = ["--cores", "2", "--configfile", __file__, "figures", "--quiet", "all"]
     assert misplaced_targets(words) == ["figures"]
+    assert misplaced_targets(["--configfile", "results/memory.parquet"]) == ["results/memory.parquet"]
     assert misplaced_targets(["figures", "--configfile", __file__]) == []
 
 

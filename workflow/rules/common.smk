@@ -23,12 +23,14 @@ if (ROOT / "profiles").is_file():
 
 # Results that came without Snakemake's records bring them along; a job has nothing to restore.
 if workflow.is_main_process:
+    dry_run = workflow.output_settings.dryrun
     try:
-        if restored := restore_records(Path.cwd()):
-            print(
-                f"{restored} outputs were made elsewhere and are as they were made",
-                file=sys.stderr,
+        if restored := restore_records(Path.cwd(), dry_run=dry_run):
+            same = f"{restored} outputs were made elsewhere and are as they were made"
+            listed = (
+                "; this dry run changes nothing, so it lists their jobs all the same"
             )
+            print(same + listed * dry_run, file=sys.stderr)
     except AtlasError as error:
         print(error, file=sys.stderr)
 

@@ -47,10 +47,17 @@ def _fill(part: Path, data: bytes) -> None:
     part.write_bytes(data)
 
 
-def restore_records(folder: Path) -> int:
+def restore_records(folder: Path, *, dry_run: bool = False) -> int:
     """Give outputs their records and times back where Snakemake has no records at all, and return how many.
 
     An output counts only where its content is that which was recorded.
+
+    Parameters
+    ----------
+    folder
+        Where the workflow runs.
+    dry_run
+        Whether to change nothing and only count.
 
     Raises
     ------
@@ -63,6 +70,8 @@ def restore_records(folder: Path) -> int:
     try:
         kept = json.loads(gzip.decompress((folder / KEPT).read_bytes()))
         same = {name: entry for name, entry in kept.items() if _is_same(folder, name, entry)}
+        if dry_run:
+            return len(same)
         for name, entry in same.items():
             os.utime(folder / name, ns=(entry["mtime_ns"], entry["mtime_ns"]))
         # Last, so that a restoration that is interrupted is done again.

@@ -40,7 +40,7 @@ def findings(tables, folder):
     changed = {"published": load_published(folder), "references": load_references(folder / "references.csv", sources)}
     conflicts(changed["published"], tables["parameters"])
     with expecting_rows("findings of the literature study"):
-        find_all({**tables, **changed})
+        find_all(tables, **changed)
 
 
 def case(draw, tables, folder):

@@ -11,7 +11,6 @@ from peft_atlas.planning.two_ways import CASES, GRADIENTS, LOGITS, OPTIMIZER, SE
 # Left out of `make fast-test`: together these files take most of the time of the unit tests.
 pytestmark = pytest.mark.slow
 
-FAST = [("gpt_neox", "full, bf16"), ("bert", "LoRA, default targets")]
 # What differs by more than 3 %, and why; docs/memory.md says more. The models here have 6 layers.
 EXPLAINED = {
     ("phi", "LoRA, default targets"): "the first layer's feed-forward part keeps nothing: no gradient reaches it",
@@ -28,23 +27,13 @@ def pairs():
     return [(case, setting) for case, setting in every if (case.name, setting.name) not in UNTRACED]
 
 
-def check(case, setting):
+@pytest.mark.parametrize(("case", "setting"), pairs(), ids=lambda one: one.name)
+def test_closed_form_and_trace_agree_everywhere(case, setting):
     found = compare(case, setting)
     allowed = 0.06 if (case.name, setting.name) in EXPLAINED else 0.03
     assert abs(found.difference) < allowed, found
     for part in (WEIGHTS, OPTIMIZER):
         assert found.closed[part] == pytest.approx(found.traced[part], rel=0.005), found
-
-
-@pytest.mark.parametrize(("case", "setting"), FAST)
-def test_closed_form_and_trace_agree(case, setting):
-    check(next(one for one in CASES if one.name == case), next(one for one in SETTINGS if one.name == setting))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("case", "setting"), pairs(), ids=lambda one: one.name)
-def test_closed_form_and_trace_agree_everywhere(case, setting):
-    check(case, setting)
 
 
 def test_the_cases_cover_what_was_asked():

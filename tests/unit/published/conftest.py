@@ -13,7 +13,7 @@ from peft_atlas.analysis.finding import Finding
 from peft_atlas.studies.literature.data import load_published
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def published() -> pd.DataFrame:
     return load_published(FOLDER)
 
@@ -24,13 +24,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tables() -> dict[str, pd.DataFrame]:
     """Return the tables on the literature as they are shipped."""
     return load_tables(FOLDER)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def found(tables: dict[str, pd.DataFrame]) -> dict[str, Finding]:
     """Return every finding on the shipped tables by id."""
     return find(tables)

@@ -20,6 +20,9 @@ from peft_atlas.studies.literature.published_tables import PublishedTables
 from peft_atlas.studies.literature.scores import scores
 from peft_atlas.tables.schemas import CONTRACTS
 
+# Left out of `make fast-test`: together these files take most of the time of the unit tests.
+pytestmark = pytest.mark.slow
+
 
 def answer(name, size, low, high, study="notebook"):
     effect = Effect(size, "x", low, high, "CI", 9)
@@ -60,14 +63,14 @@ def test_what_was_not_seen_is_not_judged(found):
 )
 def test_a_measured_claim_follows_its_interval(tables, low, high, verdict):
     trend = answer("notebook_rank_trend", (low + high) / 2, low, high)
-    claim = find(tables, so_far=[trend])["higher_rank_measured"]
+    claim = judged(tables, trend)["higher_rank_measured"]
     assert (claim.verdict, claim.effect.low, claim.effect.high, claim.effect.n) == (verdict, low, high, 9)
 
 
-def test_without_an_interval_a_measured_claim_is_open(tables):
-    claim = find(tables, so_far=[answer("notebook_rank_trend", 1.0, None, None)])["higher_rank_measured"]
+def test_without_an_interval_a_measured_claim_is_open(tables, found):
+    claim = judged(tables, answer("notebook_rank_trend", 1.0, None, None))["higher_rank_measured"]
     assert claim.verdict == "undecided"
-    assert find(tables)["higher_rank_measured"].verdict == "undecided"
+    assert found["higher_rank_measured"].verdict == "undecided"
 
 
 def test_a_rank_sweep_that_rises_is_supported(tables):
@@ -220,7 +223,7 @@ def test_a_measured_choice_of_modules_decides_whether_it_improves(tables, found)
     # The answer gives LoRA on more modules less LoRA on fewer.
     for size, verdict in ((-1.2, "supported"), (1.2, "contradicted"), (0.1, "undecided")):
         modules = answer("encoder_modules", size, size - 0.8, size + 0.8, "encoder")
-        assert find(tables, so_far=[modules])["selective_improves"].verdict == verdict
+        assert judged(tables, modules)["selective_improves"].verdict == verdict
 
 
 def test_an_answer_that_a_job_of_its_own_wrote_is_evidence(tables):

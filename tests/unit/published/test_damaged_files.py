@@ -13,7 +13,7 @@ from literature_findings import find
 from published_rows import FOLDER, GOOD, HEADER, load
 
 from peft_atlas.errors import AtlasError
-from peft_atlas.studies.literature.checks import bounds
+from peft_atlas.studies.literature.checks_agreement import bounds
 from peft_atlas.studies.literature.data import (
     REFERENCES_FILE,
     SOURCES_FILE,

@@ -44,8 +44,8 @@ def test_a_pair_differs_in_the_method_alone(published_peaks):
         )
 
 
-def test_less_memory_says_the_range_and_the_setting(tables):
-    claim = find(tables)["less_memory"]
+def test_less_memory_says_the_range_and_the_setting(tables, found):
+    claim = found["less_memory"]
     assert claim.verdict == "contradicted"
     assert "LoRA took less in 14 of 15 settings; full fine-tuning took 0.82 to 3.72 times as much, 1.73" in claim.detail
     # Measured on an H100: 135 million weights, 8,192 tokens, fp32 copies of the inputs of all adapted matrices.
@@ -70,8 +70,7 @@ def test_peaks_are_predicted_where_the_method_is_modelled_and_hold_what_stays(ta
     assert memory["total_bytes"].tolist() == memory_table()["total_bytes"].tolist()
 
 
-def test_a_printed_peak_below_its_own_states_is_a_fault_of_its_source(tables):
-    found = find(tables)
+def test_a_printed_peak_below_its_own_states_is_a_fault_of_its_source(tables, found):
     failing = {name for name, one in found.items() if name.startswith("printed_peaks_") and one.verdict == "fail"}
     assert failing == {"printed_peaks_litgpt_config_hub"}
     # 8 bytes for each of the 3,821,079,552 parameters of Phi-3-mini.
@@ -82,14 +81,14 @@ def test_a_printed_peak_below_its_own_states_is_a_fault_of_its_source(tables):
     assert "check_printed_peaks_litgpt_config_hub" not in find(tables, predictions=changed)
 
 
-def test_the_planners_own_checks_fail_where_it_errs(tables):
-    assert {find(tables)[name].verdict for name in CHECKS} == {"pass"}
+def test_the_planners_own_checks_fail_where_it_errs(tables, found):
+    assert {found[name].verdict for name in CHECKS} == {"pass"}
     rows = tables["predictions"]
     lost = rows.assign(verdict=rows["verdict"].where(~rows["out_of_memory"].fillna(value=False), "fits"))
     assert find(tables, predictions=lost)["predicted_fits"].verdict == "fail"
     far = rows.assign(relative_error=rows["relative_error"] + 0.5)
-    found = find(tables, predictions=far)
-    assert [found[name].verdict for name in CHECKS] == ["fail", "fail", "pass"]
+    after = find(tables, predictions=far)
+    assert [after[name].verdict for name in CHECKS] == ["fail", "fail", "pass"]
 
 
 CHECKS = ("predicted_peaks_median", "predicted_peaks_share", "predicted_fits")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from peft_atlas.analysis.finding import POINTS, Effect, Finding
-from peft_atlas.studies.literature.checks import slug
+from peft_atlas.studies.literature.check_finding import slug
 from peft_atlas.studies.literature.judging import Measured, Verdict, decide, takeaway_claim, would_decide
 from peft_atlas.studies.literature.published_tables import LORA, NO_INTERVAL, PublishedTables, both, ordinal
 from peft_atlas.studies.literature.recomputation import PERCENT

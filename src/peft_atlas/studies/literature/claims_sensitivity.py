@@ -9,7 +9,7 @@ import scipy
 
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import POINTS, Effect, Finding
-from peft_atlas.studies.literature.checks import slug
+from peft_atlas.studies.literature.check_finding import slug
 from peft_atlas.studies.literature.families import AVERAGE
 from peft_atlas.studies.literature.judging import (
     SINGLE_RUNS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peft_atlas.analysis.evidence import select
 from peft_atlas.analysis.finding import Effect, Finding
-from peft_atlas.studies.literature.checks import slug
+from peft_atlas.studies.literature.check_finding import slug
 from peft_atlas.studies.literature.families import COMMONSENSE
 from peft_atlas.studies.literature.judging import decide, takeaway_claim, would_decide
 from peft_atlas.studies.literature.published_tables import LORA, PublishedTables, both, of_other_sources

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from peft_atlas.analysis.finding import POINTS, Effect, Finding
-from peft_atlas.studies.literature.checks import slug, who
+from peft_atlas.studies.literature.check_finding import slug, who
 from peft_atlas.studies.literature.conflicts import OPEN, SOURCES, TASKS
 from peft_atlas.studies.literature.families import ARITHMETIC, AVERAGE, COMMONSENSE
 from peft_atlas.studies.literature.jobs import NAME

@@ -10,7 +10,7 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS, Effect, Finding
 from peft_atlas.planning.verdict import FITS
-from peft_atlas.studies.literature.checks import check, slug
+from peft_atlas.studies.literature.check_finding import check, slug
 from peft_atlas.studies.literature.published_tables import LORA, both
 
 # What the planner aims at: the largest median error, and the share of runs within an error, all fractions.

@@ -10,7 +10,7 @@ import scipy
 
 from peft_atlas.analysis.finding import POINTS, Effect, Finding
 from peft_atlas.analysis.statistics import mean_interval
-from peft_atlas.studies.literature.checks import slug
+from peft_atlas.studies.literature.check_finding import slug
 from peft_atlas.studies.record.passes import (
     FULL,
     ITEMS,

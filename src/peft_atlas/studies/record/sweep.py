@@ -9,7 +9,7 @@ import pandas as pd
 import scipy
 
 from peft_atlas.analysis.finding import Effect, Finding
-from peft_atlas.studies.literature.checks import slug
+from peft_atlas.studies.literature.check_finding import slug
 from peft_atlas.studies.record.wording import REGRET, TINKER, answer, check, claim, listed
 
 SWEEP_ROWS = "rate_runs: study=tinker_sft"

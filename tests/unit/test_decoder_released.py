@@ -1,0 +1,131 @@
+"""The decoder study: the released run in place of one, and what is refused before the first job."""
+
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from decoder_tables import cells_of, decoder_tables
+
+from peft_atlas.config import load_config
+from peft_atlas.errors import AtlasError
+from peft_atlas.step import Step
+from peft_atlas.studies.decoder.config import DecoderTaskConfig
+from peft_atlas.studies.decoder.preflight import preflight
+from peft_atlas.studies.decoder.released import main, read_released, released_files, write_released
+from peft_atlas.studies.decoder.tabulate import tabulate_step
+from peft_atlas.tables.contract import read_table, write_table
+from peft_atlas.tables.decoder_schemas import DECODER, DECODER_COSTS
+from peft_atlas.tables.schemas import COSTS, FINDINGS, ITEMS, PUBLISHED, RUNS
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Return the results folder of a run in which the study is finished."""
+    folder = tmp_path_factory.mktemp("run")
+    given = decoder_tables(folder)
+    place = folder / "results/runs/decoder/commonsense"
+    for name, contract in (("runs", RUNS), ("items", ITEMS), ("costs", COSTS)):
+        write_table(contract, given[name], place / f"all.{name}.parquet")
+    write_table(FINDINGS, given["findings"], folder / "results/findings/decoder_rows_commonsense.parquet")
+    return folder / "results"
+
+
+def test_a_released_run_is_read_as_it_was_written_with_version_machine_and_date(finished, tmp_path, root):
+    write_released(finished, tmp_path / "decoder", root, "a machine")
+    facts = json.loads((tmp_path / "decoder/release.json").read_text())
+    found = read_released(tmp_path / "decoder")
+    assert len(released_files(tmp_path / "decoder")) == 5
+    assert len(found.runs) == len(read_table(RUNS, finished / "runs/decoder/commonsense/all.runs.parquet"))
+    assert found.origin.startswith("released run, not made on this machine: version ")
+    assert all(facts[name] in found.origin for name in ("version", "code", "machine", "date"))
+
+
+def tabulated(folder, **inputs):
+    outputs = {
+        name: folder / f"{name}.parquet" for name in ("decoder_cells", "decoder_costs", "answers", "cost_answers")
+    }
+    published = folder / "published.parquet"
+    write_table(PUBLISHED, [], published)
+    tabulate_step(Step({"published": published, **inputs}, outputs, {"confidence": 0.95}))
+    return (
+        read_table(DECODER, outputs["decoder_cells"]),
+        read_table(DECODER_COSTS, outputs["decoder_costs"]),
+        read_table(FINDINGS, outputs["answers"]),
+    )
+
+
+def test_a_run_without_the_study_has_the_released_numbers_and_says_so(finished, tmp_path, root):
+    write_released(finished, tmp_path / "decoder", root, "a machine")
+    cells, costs, findings = tabulated(tmp_path, released=released_files(tmp_path / "decoder"))
+    place = finished / "runs/decoder/commonsense"
+    own = {"runs": [place / "all.runs.parquet"], "per_item": [place / "all.items.parquet"]}
+    here, _, _ = tabulated(tmp_path, **own, costs=[place / "all.costs.parquet"])
+    pd.testing.assert_frame_equal(cells.drop(columns="origin"), here.drop(columns="origin"))
+    assert set(here["origin"]) == {"this run"}
+    assert set(costs["origin"]) == set(cells["origin"]) != {"this run"}
+    answer = findings[findings["kind"] == "answer"]
+    assert answer["detail"].str.contains("not made on this machine").all()
+    assert findings.loc[findings["kind"] == "check", "statement"].str.contains("not made on this machine").all()
+
+
+def test_a_run_without_any_has_empty_tables(tmp_path):
+    assert [len(each) for each in tabulated(tmp_path)] == [0, 0, 0]
+
+
+def test_the_command_says_in_one_line_what_is_missing(tmp_path, capsys):
+    assert main([str(tmp_path), str(tmp_path)]) == 2
+    assert (
+        capsys.readouterr().err == f"{tmp_path}: no finished runs of the study decoder; run snakemake decoder first\n"
+    )
+    assert main([]) == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_a_broken_manifest_is_one_line(tmp_path):
+    (tmp_path / "release.json").write_text('{"version": "1"}')
+    with pytest.raises(AtlasError, match=r"release.json: lacks 'code'; allowed: JSON with version, code"):
+        read_released(tmp_path)
+
+
+def test_a_task_needs_full_and_a_source():
+    with pytest.raises(ValueError, match="full must be among them"):
+        DecoderTaskConfig(name="commonsense", methods=("(IA)3",))
+    with pytest.raises(ValueError, match="give file"):
+        DecoderTaskConfig(name="mine")
+
+
+def test_the_section_says_where_its_numbers_are_from(finished, tmp_path, root):
+    from peft_atlas.studies.decoder.section import available, blocks
+
+    write_released(finished, tmp_path / "decoder", root, "a machine")
+    released, costs, _ = tabulated(tmp_path, released=released_files(tmp_path / "decoder"))
+    material = SimpleNamespace(
+        tables={"decoder_cells": released, "decoder_costs": costs},
+        figures_of=lambda **_: [],
+        findings=lambda *_, **__: [],
+    )
+    assert available(material)
+    intro, table = blocks(material)
+    assert intro.text.startswith("Released run, not made on this machine: version ")
+    first, *others = (row[0] for row in table.rows)
+    assert first == "full"
+    assert {"LoRA (all linear modules)", "(IA)3", "counts of words"} < set(others)
+    cells = cells_of(decoder_tables(tmp_path), tmp_path)
+    here = SimpleNamespace(tables={"decoder_cells": cells, "decoder_costs": costs}, figures_of=lambda **_: [])
+    assert "not made on this machine" not in blocks(here)[0].text
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"tasks": [{"name": "mine", "file": "mine.jsonl"}]}, "row 1: prompt = '': allowed"),
+        ({"model": "./nowhere"}, "decoder.model = './nowhere': no such folder; allowed: SmolLM2"),
+    ],
+)
+def test_what_will_not_do_is_said_before_any_job(section, message, tmp_path):
+    (tmp_path / "mine.jsonl").write_text('{"prompt": "", "answer": "x"}\n', encoding="utf-8")
+    config = load_config({"studies": ["decoder"], "decoder": section})
+    with pytest.raises(AtlasError, match=message):
+        preflight(config, tmp_path)
+    preflight(load_config({"studies": ["notebook"], "decoder": section}), tmp_path)
