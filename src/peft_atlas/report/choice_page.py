@@ -1,6 +1,6 @@
 """The numbers of the page on choosing a method: ``python -m peft_atlas.report.choice_page docs/choose-a-method.md``.
 
-The page's prose holds no numbers. They stand in blocks between two comments, which this module writes from the tables
+The page's prose holds no numbers. They are in blocks between two comments, which this module writes from the tables
 of the released bundle, so that a new release changes the page by rule.
 """
 

@@ -259,10 +259,8 @@ def _choice(methods: pd.DataFrame, contrasts: pd.DataFrame, edges: set[tuple[str
         "Which method does validation select?",
         f"runs: study={NAME}, experiment=methods, selected=True",
         f"On {len(names)} target tasks validation selects {different} different methods, full fine-tuning on {full}. "
-        "In "
-        f"detail, {'; '.join(text for _, text in picked)}. Exploratory: intervals are simultaneous over the methods of "
-        "a "
-        f"target task, and the best of many is a little flattered.{remark}",
+        f"In detail, {'; '.join(text for _, text in picked)}. Exploratory: intervals are simultaneous over the methods "
+        f"of a target task, and the best of many is a little flattered.{remark}",
         Effect(float(different), "different methods chosen", n=len(names)),
     )
 

@@ -132,8 +132,7 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
         f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {named(row)} less that of full fine-tuning "
         f"is {in_short(effect)} {'in the mean over' if several else 'on'} {names} ({int(row['n'])} seeds, {tested:,} "
         f"test texts): {outcome(effect, 'full fine-tuning')}; {margin}.{by_task} A bootstrap over seeds and texts "
-        "gives "
-        f"{wide}. {_power(row, tasks)}More examples, another model or other tasks could change it.",
+        f"gives {wide}. {_power(row, tasks)}More examples, another model or other tasks could change it.",
         effect,
     )
 
@@ -234,8 +233,8 @@ def _modules(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Finding]:
         "Does it matter which modules LoRA adapts?",
         f"contrasts: question={MODULES}",
         f"{_scope(runs, int(rows['train_examples'].iloc[0]))} on {task_in_short(rows['task'].iloc[0])}, each at its "
-        "own rate "
-        f"({effects[0].n} seeds, pooled error, exploratory): {words}. More seeds or other tasks could change it.",
+        f"own rate ({effects[0].n} seeds, pooled error, exploratory): {words}. More seeds or other tasks could change "
+        "it.",
         max(effects, key=lambda effect: abs(effect.size or 0.0)),
     )
 
@@ -342,8 +341,7 @@ def _pretraining(runs: pd.DataFrame, contrasts: pd.DataFrame) -> Iterator[Findin
             f"contrasts: question={CONTROLS_AGAINST_FULL}, method={RANDOM_WEIGHTS}",
             f"{_scope(runs, int(row['train_examples']))}, the same network from random weights differs from pretrained "
             f"full fine-tuning by {in_short(effect)} on {task_in_short(row['task'])} ({effect.n} seeds); it has the "
-            "pretrained "
-            "network's rate and as few steps, so that this is an upper bound of what pretraining gives.",
+            "pretrained network's rate and as few steps, so that this is an upper bound of what pretraining gives.",
             effect,
         )
 
@@ -390,7 +388,6 @@ def _refused(runs: pd.DataFrame) -> Iterator[Finding]:
         "Which methods cannot be trained on this encoder?",
         "runs: study=encoder, status=refused",
         f"{len(refused)} of {len(refused) + len(tried)} settings on {task_in_short(refused['task'].iloc[0])} cannot be "
-        "trained on "
-        f"{refused['model'].iloc[0]} by this study and have no runs. {reasons}.",
+        f"trained on {refused['model'].iloc[0]} by this study and have no runs. {reasons}.",
         Effect(float(len(refused)), "settings", n=len(refused) + len(tried)),
     )

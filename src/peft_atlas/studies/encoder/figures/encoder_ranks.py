@@ -129,7 +129,6 @@ def describe(plotted: pd.DataFrame) -> Description:
         "a: validation accuracy of every rank at the rates trained to the end, a point per run; rings mark "
         f"the chosen rates, bars are {_interval(plotted, _TRIED)}, and points of one rate are set apart. b: mean test "
         f"accuracy over {seeds} seeds (full: {int(plotted['n_ok'].max())}, on as many test texts or more) on {task}, "
-        "each rank at "
-        f"its own rate, alpha twice the rank; bars and band: {tuned['interval'].iloc[0]}."
+        f"each rank at its own rate, alpha twice the rank; bars and band: {tuned['interval'].iloc[0]}."
     )
     return Description(caption, f"With a rate tuned at each rank, {tuned['name'].iloc[0]} reaches {words}.")

@@ -109,8 +109,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     caption = (
         f"Means over the seeds of the search, {int(plotted['n'].min())} to {int(plotted['n'].max())}, on "
         f"{task_in_short(plotted['task'].iloc[0])} after {int(plotted['epochs'].iloc[0])} epochs; rates that were left "
-        "after the "
-        f"first epoch are not drawn. A panel per method; a ring marks the chosen rate. Bars: "
+        f"after the first epoch are not drawn. A panel per method; a ring marks the chosen rate. Bars: "
         f"{plotted['interval'].iloc[0]}, which leaves out what another seed would change."
     )
     return Description(caption, finding)
