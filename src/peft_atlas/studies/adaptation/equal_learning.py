@@ -13,10 +13,10 @@ import pandas as pd
 def kept_at_equal_learning(
     left: pd.DataFrame, right: pd.DataFrame, unadapted: pd.DataFrame, metric: str = "source_accuracy"
 ) -> tuple[pd.Series[float], pd.Series[float]]:
-    """Return the source accuracy of two methods, or another metric, by seed, at the lower of their best mean validation accuracies.
+    """Return a metric of two methods by seed, at the lower of their best mean validation accuracies.
 
     The rate at which a method's mean validation accuracy is that level is interpolated between two rates, and the
-    source accuracy of each seed with it; that the place is itself estimated is not part of any interval.
+    metric of each seed with it; that the place is itself estimated is not part of any interval.
 
     Parameters
     ----------

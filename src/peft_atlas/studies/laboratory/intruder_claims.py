@@ -150,7 +150,8 @@ def _adjusted(rows: pd.DataFrame, effects: Sequence[Effect]) -> str:
     adjustment = "no comparison" if rows.empty else str(rows["adjustment"].iloc[0])
     if not found:
         return adjustment
-    return f"{adjustment}; {max(found, key=lambda effect: effect.detectable or 0.0).detectable_in_words(unit='')}"
+    least = max(found, key=lambda effect: effect.detectable or 0.0).detectable_in_words(unit="")
+    return f"{adjustment}; {least.strip()}"
 
 
 def _nearest_to_zero(effects: Sequence[Effect], none: Effect) -> Effect:

@@ -95,7 +95,7 @@ class Bench:
         return model, curves.validation_accuracy[-1]
 
     def count(self, weight: Tensor) -> Tensor:
-        """Return the intruders of first-layer weights of shape ``(seeds, rates, out, in)``, shape ``(seeds, rates)``."""
+        """Count the intruders of first-layer weights ``(seeds, rates, out, in)``; shape ``(seeds, rates)``."""
         before = self.base["fc1.weight"].to(weight.device)
         return intruders(weight, before, self.own.intruder_top, self.own.intruder_cosine).sum(-1)
 

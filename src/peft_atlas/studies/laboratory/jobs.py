@@ -22,7 +22,7 @@ SHRUNK = "results/runs/laboratory/intruders.runs.parquet"
 COUNTS = "results/runs/laboratory/intruders.counts.parquet"
 FINDINGS = "results/findings/laboratory.parquet"
 PAGE = "results/laboratory.md"
-FIGURE = "figures/laboratory_rates.svg"
+FIGURES = ("figures/laboratory_rates.svg", "figures/laboratory_intruders.svg")
 
 
 QUESTIONS = (SCALING, VARIANTS, BATCH, CAPACITY)
@@ -51,5 +51,5 @@ def outputs(config: StudyConfig) -> Outputs:
             "results/benchmarks/measure_intruders/all.tsv",
             "results/benchmarks/judge_laboratory/all.tsv",
         ),
-        tables=(PAGE, FIGURE),
+        tables=(PAGE, COUNTS, *FIGURES),
     )
