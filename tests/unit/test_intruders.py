@@ -1,23 +1,31 @@
 """Intruder dimensions against a plain loop, peft, and planted cases; their claims on simulated counts and runs."""
 
+from types import SimpleNamespace
+
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
+from figure_checks import faults_of_text, marks_without_interval
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora.intruders import reduce_intruder_dimension
 from torch import nn
 
 from peft_atlas.analysis.contrasts import Levels
-from peft_atlas.config import load_config
+from peft_atlas.analysis.finding import as_rows
+from peft_atlas.config import FigureStyle, load_config
+from peft_atlas.figures.render import draw_figure, settings
 from peft_atlas.studies.adaptation.cells import Study
 from peft_atlas.studies.adaptation.train import pretrain
 from peft_atlas.studies.laboratory.contrasts import contrasts
 from peft_atlas.studies.laboratory.directions import intruders, shrink_intruders
+from peft_atlas.studies.laboratory.figures import laboratory_intruders
 from peft_atlas.studies.laboratory.intruder_claims import intruder_claims
 from peft_atlas.studies.laboratory.intruder_counts import COUNTS, read_counts, write_counts
 from peft_atlas.studies.laboratory.intruders import Bench, measure
+from peft_atlas.studies.laboratory.section import blocks
 from peft_atlas.studies.laboratory.train import part_of, train_part
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import CONTRASTS, RUNS
@@ -124,8 +132,8 @@ def simulated_runs(gain, loss, update_gain):
                 row |= {"run_id": f"{rank}/{setting}/{seed}", "method": "LoRA", "setting": setting, "rank": rank}
                 row |= {"alpha": 2.0 * rank, "learning_rate": 1e-2, "selected": True, "status": "ok", "seed": seed}
                 row |= {"train_examples": 9, "epochs": 1, "trainable_params": 1, "total_params": 2, "device": "cpu"}
-                row |= {"torch_version": "0", "source_accuracy": 0.6 + source + draws.normal(0, 1e-3)}
-                rows.append(row | {"test_accuracy": 0.8 + target + draws.normal(0, 1e-3)})
+                row |= {"torch_version": "0", "source_accuracy": 0.6 + source + draws.normal(0, 1e-4)}
+                rows.append(row | {"test_accuracy": 0.8 + target + draws.normal(0, 1e-4)})
     return rows
 
 
@@ -169,6 +177,28 @@ def test_verdicts_follow_what_was_simulated(tmp_path):
 )
 def test_verdicts_turn_with_the_truth(tmp_path, truth, name, verdict):
     assert judged(tmp_path, **truth)[name].verdict == verdict
+
+
+def test_the_section_shows_every_verdict(tmp_path):
+    findings = pd.DataFrame(as_rows(list(judged(tmp_path, loss=-0.02).values())))
+    material = SimpleNamespace(findings=lambda kind, study: findings, figures_of=lambda study: [])
+    shown = blocks(material)[-1]
+    assert [row[:2] for row in shown.rows] == list(zip(findings["statement"], findings["verdict"], strict=True))
+    assert "contradicted" in {row[1] for row in shown.rows}
+
+
+@pytest.mark.parametrize("preset", ["one_column", "two_columns", "slide"])
+def test_the_figure_is_legible_and_has_intervals(tmp_path, preset):
+    judged(tmp_path)
+    plotted = laboratory_intruders.select({"contrasts": read_table(CONTRASTS, tmp_path / "contrasts.parquet")})
+    style = FigureStyle(preset=preset)
+    figure = draw_figure(laboratory_intruders, plotted, style)
+    with mpl.rc_context(settings(laboratory_intruders.SPEC, style)):
+        assert faults_of_text(figure) == []
+    assert marks_without_interval(figure) == []
+    assert set(plotted["factor"]) == {0.75}
+    described = laboratory_intruders.describe(plotted)
+    assert "source task, intruder dimensions shrunk: +2.0 points at r = 1" in described.finding.lower()
 
 
 def test_what_is_shrunk_are_the_networks_of_the_runs(root, tmp_path):

@@ -67,7 +67,7 @@ def _more(counts: pd.DataFrame, confidence: float) -> Finding:
         f"{COUNTS}: intruders",
         f"LoRA less full fine-tuning, at the validation accuracy that both reach: {_by_rank(effects, rows)} "
         f"({_adjusted(rows, effects)}). At the chosen rates there are {references}.",
-        _nearest_to_zero(effects, Effect(None, _DIRECTIONS, n=0)),
+        _least(effects, Effect(None, _DIRECTIONS, n=0)),
     )
 
 
@@ -86,14 +86,16 @@ def _repairs(contrasts: pd.DataFrame, margin: float) -> Finding:
         f"With the intruders' singular values times {factor}, source accuracy changes by {_by_rank(gains, source)} "
         f"points ({_adjusted(source, gains)}), and target accuracy by {_by_rank(losses, target)} "
         f"({_adjusted(target, losses)}). A loss of target accuracy below {100 * margin:g} point counts as none.",
-        _nearest_to_zero(gains, Effect(None, POINTS, n=0)),
+        _least(gains, Effect(None, POINTS, n=0)),
     )
 
 
 def _specific(contrasts: pd.DataFrame) -> Finding:
     """Return whether shrinking the intruders keeps more of the source than shrinking the whole update as much."""
     rows = _primary(contrasts, AGAINST_UPDATE)
-    effects = [Effect.of_contrast(row) for _, row in rows.iterrows()]
+    update = contrasts[contrasts["setting"].isin(rows["reference"]) & (contrasts["question"] == SHRUNK_TARGET)]
+    update = update.sort_values("rank")
+    effects, costs = ([Effect.of_contrast(row) for _, row in each.iterrows()] for each in (rows, update))
     return claim(
         "intruders_specific",
         "Shrinking the intruder dimensions repairs more than shrinking LoRA's whole update as much",
@@ -101,8 +103,9 @@ def _specific(contrasts: pd.DataFrame) -> Finding:
         _all([_sign(row) for _, row in rows.iterrows()]),
         f"contrasts: study={NAME}, question={AGAINST_UPDATE}; runs: study={NAME}, experiment={INTRUDERS}",
         f"Source accuracy with the intruders shrunk, less that with the update shrunk by the same factor: "
-        f"{_by_rank(effects, rows)} points ({_adjusted(rows, effects)}).",
-        _nearest_to_zero(effects, Effect(None, POINTS, n=0)),
+        f"{_by_rank(effects, rows)} points ({_adjusted(rows, effects)}). Shrinking the update changes target accuracy "
+        f"by {_by_rank(costs, update)} ({_adjusted(update, costs)}).",
+        _least(effects, Effect(None, POINTS, n=0)),
     )
 
 
@@ -154,6 +157,6 @@ def _adjusted(rows: pd.DataFrame, effects: Sequence[Effect]) -> str:
     return f"{adjustment}; {least.strip()}"
 
 
-def _nearest_to_zero(effects: Sequence[Effect], none: Effect) -> Effect:
-    """Return the effect that supports a statement on all of them least."""
-    return min(effects, key=lambda effect: abs(effect.size or 0.0), default=none)
+def _least(effects: Sequence[Effect], none: Effect) -> Effect:
+    """Return the effect that speaks least for a statement that all of them are positive."""
+    return min(effects, key=lambda effect: effect.size or 0.0, default=none)

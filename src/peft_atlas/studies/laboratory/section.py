@@ -20,7 +20,7 @@ def blocks(material: Material) -> list[Block]:
     )
     formats = dict.fromkeys(("effect", "low", "high", "detectable"), ".2f")
     caption = (
-        "Claims and verdicts. Of several comparisons the one nearest to 0, or as the claim says; detectable: with 80 % "
-        "power."
+        "Claims and verdicts. Where a claim rests on several comparisons, the effect is one of them; the section on "
+        "claims has all. Detectable: with 80 % power."
     )
     return [intro, *material.figures_of(study=STUDY.name), table(caption, shown, formats)]

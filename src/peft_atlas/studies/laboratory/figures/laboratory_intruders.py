@@ -83,4 +83,5 @@ def describe(plotted: pd.DataFrame) -> Description:
         f"whole update, times {factor:g}, less that of the same networks as trained, over {int(plotted['n'].max())} "
         f"seeds; {kinds}. A full-rank shift with decaying spectrum, LoRA on the layer that was shifted."
     )
-    return Description(caption, f"{'; '.join(words)}.".capitalize())
+    finding = "; ".join(words)
+    return Description(caption, f"{finding[:1].upper()}{finding[1:]}.")
