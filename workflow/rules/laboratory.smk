@@ -34,7 +34,8 @@ use rule _heavy_step as measure_intruders with:
     input:
         base=f"{adaptation_jobs.PRETRAINED}.safetensors",
         runs=expand(
-            f"{laboratory_jobs.STEM}.runs.parquet", question=[laboratory_jobs.SCALING, laboratory_jobs.VARIANTS]
+            f"{laboratory_jobs.STEM}.runs.parquet",
+            question=[laboratory_jobs.SCALING, laboratory_jobs.VARIANTS],
         ),
     output:
         runs=laboratory_jobs.SHRUNK,

@@ -89,6 +89,8 @@ def _shrunk(runs: pd.DataFrame, margin: float) -> Iterator[Comparison]:
 
     The intruders at the largest factor are what is judged; all else is exploratory.
     """
+    if runs.empty:
+        return
     factors = runs["setting"].str.rpartition(" ")[2].astype(float)
     judged = f"intruders times {factors[factors < 1].max():g}"
     for (rank, setting), cell in runs[factors < 1].groupby(["rank", "setting"], sort=True):
