@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import pandas as pd
 import torch
@@ -15,6 +16,7 @@ from peft_atlas.methods.full import FullFineTuning
 from peft_atlas.methods.lora import LoRA
 from peft_atlas.methods.method import Members, Method
 from peft_atlas.models.mlp import SimpleNN
+from peft_atlas.population import PopulationLinear
 from peft_atlas.step import Step
 from peft_atlas.studies.adaptation.cells import Study, Target
 from peft_atlas.studies.adaptation.config import AdaptationConfig
@@ -109,10 +111,11 @@ def _cells(runs: pd.DataFrame, own: LaboratoryConfig, rule: str = "two") -> list
 
 
 def _up_to_chosen(runs: pd.DataFrame) -> pd.DataFrame:
-    chosen = runs.loc[runs["selected"].fillna(value=False).astype(bool), "learning_rate"]
-    below = runs[runs["learning_rate"] <= chosen.max()]
-    diverged = below.loc[below["status"] != "ok", "learning_rate"]
-    return below[~below["learning_rate"].isin(diverged)]
+    """Return the runs at rates up to the chosen one at which no seed diverged; none if one did at the chosen rate."""
+    chosen = runs.loc[runs["selected"].fillna(value=False).astype(bool), "learning_rate"].max()
+    diverged = set(runs.loc[runs["status"] != "ok", "learning_rate"])
+    wanted = (runs["learning_rate"] <= chosen) & ~runs["learning_rate"].isin(diverged)
+    return runs[wanted & (chosen not in diverged)]
 
 
 def measure(bench: Bench, runs: pd.DataFrame) -> tuple[list[Row], list[Row]]:
@@ -136,7 +139,7 @@ def measure(bench: Bench, runs: pd.DataFrame) -> tuple[list[Row], list[Row]]:
         if not rates:
             continue
         model, validation = bench.trained(method, rates)
-        found = bench.count(model.fc1.weight.detach())
+        found = bench.count(_first(model).weight.detach())
         rank = getattr(method, "r", None)
         for place, seed in enumerate(bench.study.seeds):
             for column, rate in enumerate(rates):
@@ -163,30 +166,42 @@ def _references(bench: Bench) -> list[Row]:
     ]
 
 
-@torch.no_grad()
+def _first(model: SimpleNN) -> PopulationLinear:
+    """Return the layer that was adapted."""
+    return cast(PopulationLinear, model.fc1)
+
+
 def _shrunk(bench: Bench, model: SimpleNN, chosen: pd.DataFrame) -> list[Row]:
     """Return runs of the networks at the last rate, with the intruders or the whole update times each factor."""
-    model.fc1.weight.data, model.fc1.bias.data = model.fc1.weight[:, -1:].clone(), model.fc1.bias[:, -1:]
-    adapted, population = model.fc1.weight.data.clone(), (len(bench.study.seeds), 1)
-    before, own = bench.base["fc1.weight"].to(adapted.device), bench.own
-    rows, by_seed = [], chosen.set_index("seed")
+    layer, own = _first(model), bench.own
+    layer.weight.data, layer.bias.data = layer.weight.data[:, -1:].clone(), layer.bias.data[:, -1:].clone()
+    adapted, rows = layer.weight.data, list[Row]()
+    before = bench.base["fc1.weight"].to(adapted.device)
     for factor in (1.0, *own.intruder_factors):
         weights = {
             "intruders": shrink_intruders(adapted, before, own.intruder_top, own.intruder_cosine, factor),
             "update": before + factor * (adapted - before),
         }
+        # Times 1 both are the network as it was trained.
         for part in SHRUNK_PARTS if factor < 1 else SHRUNK_PARTS[:1]:
-            model.fc1.weight.data = weights[part]
-            target, source = (evaluate(model, task.test, population) for task in (bench.task, bench.source))
-            setting = f"{part} times {factor:g}"
-            for place, seed in enumerate(bench.study.seeds):
-                run = {name: None if pd.isna(value) else value for name, value in by_seed.loc[seed].items()}
-                run |= {"seed": seed, "experiment": INTRUDERS, "setting": setting, "train_loss": None}
-                run |= {"validation_loss": None, "validation_accuracy": None, "validation_examples": None}
-                run |= {"test_loss": float(target[0][place, 0]), "test_accuracy": float(target[1][place, 0])}
-                run |= {"source_accuracy": float(source[1][place, 0])}
-                run["run_id"] = f"{NAME}/{INTRUDERS}/{setting}/{str(run['run_id']).partition('/')[2]}"
-                rows.append(run)
+            layer.weight.data = weights[part]
+            rows += _read(bench, model, chosen, f"{part} times {factor:g}")
+    return rows
+
+
+def _read(bench: Bench, model: SimpleNN, chosen: pd.DataFrame, setting: str) -> list[Row]:
+    """Return the runs of networks that were changed after training, from the rows of the runs that trained them."""
+    population = (len(bench.study.seeds), 1)
+    target, source = (evaluate(model, task.test, population) for task in (bench.task, bench.source))
+    of_training = ("train_loss", "validation_loss", "validation_accuracy", "validation_examples")
+    rows, by_seed = [], chosen.set_index("seed")
+    for place, seed in enumerate(bench.study.seeds):
+        run = {name: None if pd.isna(value) else value for name, value in by_seed.loc[seed].items()}
+        run |= {"seed": seed, "experiment": INTRUDERS, "setting": setting, **dict.fromkeys(of_training)}
+        run |= {"test_loss": float(target[0][place, 0]), "test_accuracy": float(target[1][place, 0])}
+        run |= {"source_accuracy": float(source[1][place, 0])}
+        run["run_id"] = f"{NAME}/{INTRUDERS}/{setting}/{str(run['run_id']).partition('/')[2]}"
+        rows.append(run)
     return rows
 
 
