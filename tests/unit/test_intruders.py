@@ -14,6 +14,7 @@ from peft.tuners.lora.intruders import reduce_intruder_dimension
 from torch import nn
 
 from peft_atlas.analysis.contrasts import Levels
+from peft_atlas.analysis.evidence import rows_of
 from peft_atlas.analysis.finding import as_rows
 from peft_atlas.config import FigureStyle, load_config
 from peft_atlas.figures.render import draw_figure, settings
@@ -219,6 +220,11 @@ def test_what_is_shrunk_are_the_networks_of_the_runs(root, tmp_path):
         assert same[name].astype(float).tolist() == expected.astype(float).tolist()
     bare = pd.DataFrame(shrunk).query("setting == 'update times 0'")
     assert (bare["source_accuracy"] == bare["source_accuracy_before"]).all()
-    counted = read_counts(tmp_path / "counts.parquet")
+    counted, levels = read_counts(tmp_path / "counts.parquet"), Levels(0.95, 0.01)
+    every = pd.concat([runs, read_table(RUNS, tmp_path / "shrunk.parquet")])
+    write_table(CONTRASTS, contrasts(every, pd.DataFrame(), levels), tmp_path / "contrasts.parquet")
+    tables = {"runs": every, "contrasts": read_table(CONTRASTS, tmp_path / "contrasts.parquet")}
+    for claim in intruder_claims(tables["contrasts"], counted, levels):
+        assert all(len(rows) for rows in rows_of(claim.evidence, tables))
     assert set(counted["method"]) == {"LoRA", "full", "no adaptation", "exact solution"}
     assert (counted.loc[counted["method"] == "no adaptation", "intruders"] == 0).all()

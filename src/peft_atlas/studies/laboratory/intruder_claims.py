@@ -13,7 +13,7 @@ from peft_atlas.studies.adaptation.jobs import NO_ADAPTATION
 from peft_atlas.studies.laboratory.claims import Source, claim
 from peft_atlas.studies.laboratory.contrasts import AGAINST_UPDATE, SHRUNK_SOURCE, SHRUNK_TARGET
 from peft_atlas.studies.laboratory.intruder_counts import EXACT
-from peft_atlas.studies.laboratory.jobs import COUNTS, INTRUDERS, NAME
+from peft_atlas.studies.laboratory.jobs import INTRUDERS, NAME, RULES, SCALING, VARIANTS
 from peft_atlas.tables.schemas import CONTRASTS
 
 # Nothing is quoted: the statements are the abstract's in our words.
@@ -64,7 +64,8 @@ def _more(counts: pd.DataFrame, confidence: float) -> Finding:
         "LoRA has more intruder dimensions than full fine-tuning that has learnt as much",
         ILLUSION,
         _all([_sign(row) for _, row in rows.iterrows()]),
-        f"{COUNTS}: intruders",
+        f"runs: study={NAME}, experiment={SCALING}, setting={RULES['two']}; "
+        f"runs: study={NAME}, experiment={VARIANTS}, method=full; studies/laboratory/intruders.py: measure",
         f"LoRA less full fine-tuning, at the validation accuracy that both reach: {_by_rank(effects, rows)} "
         f"({_adjusted(rows, effects)}). At the chosen rates there are {references}.",
         _least(effects, Effect(None, _DIRECTIONS, n=0)),
@@ -76,7 +77,7 @@ def _repairs(contrasts: pd.DataFrame, margin: float) -> Finding:
     source, target = (_primary(contrasts, question) for question in (SHRUNK_SOURCE, SHRUNK_TARGET))
     gains, losses = ([Effect.of_contrast(row) for _, row in rows.iterrows()] for rows in (source, target))
     kept = [_kept(effect, 100 * margin) for effect in losses]
-    factor = "not measured" if source.empty else source["setting"].iloc[0].rpartition(" ")[2]
+    factor = "a factor" if source.empty else source["setting"].iloc[0].rpartition(" ")[2]
     return claim(
         "intruders_repair",
         "Shrinking LoRA's intruder dimensions repairs forgetting at no cost to the task",
