@@ -160,6 +160,8 @@ def test_verdicts_follow_what_was_simulated(tmp_path):
     # At 0.7, which both reach, full has 4 or 5; LoRA halfway between 4 at 0.6 and 8 at 0.8.
     assert claims["more"].effect.size == pytest.approx(6 - 4.5)
     assert claims["repair"].effect.size == pytest.approx(2, abs=0.2)
+    # A cost that is too large is what decides, and is shown.
+    assert judged(tmp_path, loss=-0.02)["repair"].effect.size == pytest.approx(-2, abs=0.2)
     assert "paraphrased" in claims["more"].source
     assert "“" not in claims["more"].detail
 

@@ -51,7 +51,7 @@ def _comparisons(counts: pd.DataFrame) -> Iterator[Comparison]:
 def _more(counts: pd.DataFrame, confidence: float) -> Finding:
     """Return whether LoRA has more intruders than full fine-tuning that has learnt as much."""
     rows = pd.DataFrame(compare(NAME, list(_comparisons(counts)), confidence), columns=CONTRASTS.schema().names)
-    effects = [_in_directions(row) for _, row in rows.iterrows()]
+    effects, verdicts = [_in_directions(row) for _, row in rows.iterrows()], _signs(rows)
     chosen = counts[counts["selected"].fillna(value=True).astype(bool)]
     means = chosen.groupby("method")["intruders"].mean()
     references = ", ".join(
@@ -63,11 +63,11 @@ def _more(counts: pd.DataFrame, confidence: float) -> Finding:
         "intruders_more",
         "LoRA has more intruder dimensions than full fine-tuning that has learnt as much",
         ILLUSION,
-        _all([_sign(row) for _, row in rows.iterrows()]),
+        _all(verdicts),
         f"runs: study={NAME}, experiment={SCALING}, setting={RULES['two']}; "
         f"runs: study={NAME}, experiment={VARIANTS}, method=full; studies/laboratory/intruders.py: measure",
         f"LoRA less full fine-tuning, at the validation accuracy that both reach: {_by_rank(effects, rows)} "
-        f"({_adjusted(rows, effects)}). At the chosen rates there are {references}.",
+        f"({_adjusted(rows, effects)}). {_where(verdicts, rows)}At the chosen rates there are {references}.",
         _least(effects, Effect(None, _DIRECTIONS, n=0)),
     )
 
@@ -76,18 +76,22 @@ def _repairs(contrasts: pd.DataFrame, margin: float) -> Finding:
     """Return whether shrinking the intruders gains source accuracy and keeps target accuracy within the margin."""
     source, target = (_primary(contrasts, question) for question in (SHRUNK_SOURCE, SHRUNK_TARGET))
     gains, losses = ([Effect.of_contrast(row) for _, row in rows.iterrows()] for rows in (source, target))
-    kept = [_kept(effect, 100 * margin) for effect in losses]
+    gained, kept = _signs(source), [_kept(effect, 100 * margin) for effect in losses]
+    verdicts = [_all(both) for both in zip(gained, kept, strict=True)]
+    # What decides is the cost where there is a gain.
+    decisive = losses if _all(gained) == "supported" != _all(kept) else gains
     factor = "a factor" if source.empty else source["setting"].iloc[0].rpartition(" ")[2]
     return claim(
         "intruders_repair",
         "Shrinking LoRA's intruder dimensions repairs forgetting at no cost to the task",
         ILLUSION,
-        _all([*(_sign(row) for _, row in source.iterrows()), *kept]),
+        _all(verdicts),
         f"contrasts: study={NAME}, question={SHRUNK_SOURCE}; contrasts: study={NAME}, question={SHRUNK_TARGET}",
         f"With the intruders' singular values times {factor}, source accuracy changes by {_by_rank(gains, source)} "
         f"points ({_adjusted(source, gains)}), and target accuracy by {_by_rank(losses, target)} "
-        f"({_adjusted(target, losses)}). A loss of target accuracy below {100 * margin:g} point counts as none.",
-        _least(gains, Effect(None, POINTS, n=0)),
+        f"({_adjusted(target, losses)}). A loss of target accuracy below {100 * margin:g} point counts as none. "
+        f"{_where(verdicts, source)}".rstrip(),
+        _least(decisive, Effect(None, POINTS, n=0)),
     )
 
 
@@ -97,15 +101,17 @@ def _specific(contrasts: pd.DataFrame) -> Finding:
     update = contrasts[contrasts["setting"].isin(rows["reference"]) & (contrasts["question"] == SHRUNK_TARGET)]
     update = update.sort_values("rank")
     effects, costs = ([Effect.of_contrast(row) for _, row in each.iterrows()] for each in (rows, update))
+    verdicts = _signs(rows)
     return claim(
         "intruders_specific",
         "Shrinking the intruder dimensions repairs more than shrinking LoRA's whole update as much",
         None,
-        _all([_sign(row) for _, row in rows.iterrows()]),
+        _all(verdicts),
         f"contrasts: study={NAME}, question={AGAINST_UPDATE}; runs: study={NAME}, experiment={INTRUDERS}",
         f"Source accuracy with the intruders shrunk, less that with the update shrunk by the same factor: "
         f"{_by_rank(effects, rows)} points ({_adjusted(rows, effects)}). Shrinking the update changes target accuracy "
-        f"by {_by_rank(costs, update)} ({_adjusted(update, costs)}).",
+        f"by {_by_rank(costs, update)} ({_adjusted(update, costs)}). {_where(verdicts, rows)}The comparison was added "
+        "after a first look at such runs.",
         _least(effects, Effect(None, POINTS, n=0)),
     )
 
@@ -120,6 +126,10 @@ def _in_directions(row: pd.Series[float]) -> Effect:
         None if pd.isna(row[name]) else float(row[name]) for name in ("difference", "low", "high", "detectable")
     )
     return Effect(size, _DIRECTIONS, low, high, str(row["interval"]), int(row["n"]), found)
+
+
+def _signs(rows: pd.DataFrame) -> list[str]:
+    return [_sign(row) for _, row in rows.iterrows()]
 
 
 def _sign(row: pd.Series[float]) -> str:
@@ -141,6 +151,15 @@ def _all(verdicts: Sequence[str]) -> str:
     if "contradicted" in verdicts:
         return "contradicted"
     return "supported" if verdicts and set(verdicts) == {"supported"} else "undecided"
+
+
+def _where(verdicts: Sequence[str], rows: pd.DataFrame) -> str:
+    """Return at which ranks a statement has which verdict, where these differ."""
+    ranks: dict[str, list[str]] = {}
+    for verdict, rank in zip(verdicts, rows["rank"], strict=True):
+        ranks.setdefault(verdict, []).append(str(rank))
+    parts = [f"{verdict} at r = {', '.join(each)}" for verdict, each in sorted(ranks.items(), reverse=True)]
+    return f"{'; '.join(parts)}. ".capitalize() if len(parts) > 1 else ""
 
 
 def _by_rank(effects: Sequence[Effect], rows: pd.DataFrame) -> str:
