@@ -17,6 +17,7 @@ from peft_atlas.analysis.contrasts import Levels
 from peft_atlas.analysis.evidence import rows_of
 from peft_atlas.analysis.finding import as_rows
 from peft_atlas.config import FigureStyle, load_config
+from peft_atlas.errors import AtlasError
 from peft_atlas.figures.render import draw_figure, settings
 from peft_atlas.studies.adaptation.cells import Study
 from peft_atlas.studies.adaptation.train import pretrain
@@ -230,3 +231,17 @@ def test_what_is_shrunk_are_the_networks_of_the_runs(root, tmp_path):
         assert all(len(rows) for rows in rows_of(claim.evidence, tables))
     assert set(counted["method"]) == {"LoRA", "full", "no adaptation", "exact solution"}
     assert (counted.loc[counted["method"] == "no adaptation", "intruders"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"intruder_factors": [1.0]}, r"laboratory\.intruder_factors.* = 1\.0: "),
+        ({"intruder_factors": []}, r"laboratory\.intruder_factors"),
+        ({"intruder_cosine": 0}, r"laboratory\.intruder_cosine = 0: "),
+        ({"intruder_top": 0}, r"laboratory\.intruder_top = 0: "),
+    ],
+)
+def test_a_wrong_setting_is_named(setting, words):
+    with pytest.raises(AtlasError, match=words):
+        load_config({"laboratory": setting})
