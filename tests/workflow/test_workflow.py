@@ -284,6 +284,7 @@ def test_training_rules_ask_for_a_gpu_only_when_configured(project):
     assert rules_with_gpu("auto") == set()
     assert rules_with_gpu("cuda") == {
         *("train_baseline", "train_sweep", "train_tuned", "check_notebook", "train_laboratory"),
+        "measure_intruders",
         *("train_setting", "train_rank", "train_budget", "train_random_init"),
         *("pretrain_adaptation", "train_adaptation"),
     }

@@ -30,9 +30,37 @@ use rule _heavy_step as train_laboratory with:
         "laboratory: {wildcards.question}"
 
 
+use rule _heavy_step as measure_intruders with:
+    input:
+        base=f"{adaptation_jobs.PRETRAINED}.safetensors",
+        runs=expand(
+            f"{laboratory_jobs.STEM}.runs.parquet",
+            question=[laboratory_jobs.SCALING, laboratory_jobs.VARIANTS],
+        ),
+    output:
+        runs=laboratory_jobs.SHRUNK,
+        counts=laboratory_jobs.COUNTS,
+    log:
+        "logs/measure_intruders.log",
+    benchmark:
+        "results/benchmarks/measure_intruders/all.tsv"
+    resources:
+        **GPU,
+        mem_mb=megabytes(2000),
+        runtime=minutes(10),
+    params:
+        **step("studies.laboratory.intruders:intruders_step"),
+        config=laboratory_jobs.part_config(CONFIG),
+        seeds=adaptation_jobs.seeds(CONFIG),
+        device=CONFIG.device,
+    message:
+        "laboratory: intruder dimensions"
+
+
 use rule _light_step as judge_laboratory with:
     input:
         runs=OUTPUTS["laboratory"].runs,
+        counts=laboratory_jobs.COUNTS,
     output:
         **results("best_rates"),
         findings=laboratory_jobs.FINDINGS,

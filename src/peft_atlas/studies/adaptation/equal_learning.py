@@ -11,12 +11,12 @@ import pandas as pd
 
 
 def kept_at_equal_learning(
-    left: pd.DataFrame, right: pd.DataFrame, unadapted: pd.DataFrame
+    left: pd.DataFrame, right: pd.DataFrame, unadapted: pd.DataFrame, metric: str = "source_accuracy"
 ) -> tuple[pd.Series[float], pd.Series[float]]:
-    """Return the source accuracy of two methods by seed, at the lower of their best mean validation accuracies.
+    """Return a metric of two methods by seed, at the lower of their best mean validation accuracies.
 
     The rate at which a method's mean validation accuracy is that level is interpolated between two rates, and the
-    source accuracy of each seed with it; that the place is itself estimated is not part of any interval.
+    metric of each seed with it; that the place is itself estimated is not part of any interval.
 
     Parameters
     ----------
@@ -24,9 +24,11 @@ def kept_at_equal_learning(
         Runs of each method on one target task, at every learning rate.
     unadapted
         Runs of the network as it was.
+    metric
+        The column that is compared.
     """
     level = min(_reached(left), _reached(right))
-    return _kept_at(left, unadapted, level), _kept_at(right, unadapted, level)
+    return _kept_at(left, unadapted, level, metric), _kept_at(right, unadapted, level, metric)
 
 
 def _chosen(runs: pd.DataFrame) -> pd.DataFrame:
@@ -38,12 +40,12 @@ def _reached(runs: pd.DataFrame) -> float:
     return float(_chosen(runs)["validation_accuracy"].astype(float).mean())
 
 
-def _kept_at(runs: pd.DataFrame, unadapted: pd.DataFrame, level: float) -> pd.Series[float]:
-    """Return the source accuracy of each seed where the mean validation accuracy is a level."""
+def _kept_at(runs: pd.DataFrame, unadapted: pd.DataFrame, level: float, metric: str) -> pd.Series[float]:
+    """Return the metric of each seed where the mean validation accuracy is a level."""
     below = runs[runs["learning_rate"] < _chosen(runs)["learning_rate"].iloc[0]]
     parts = [unadapted, *(part for _, part in below.groupby("learning_rate", sort=True)), _chosen(runs)]
     means = [float(part["validation_accuracy"].astype(float).mean()) for part in parts]
-    kept = [part.set_index("seed")["source_accuracy"].astype(float).sort_index() for part in parts]
+    kept = [part.set_index("seed")[metric].astype(float).sort_index() for part in parts]
     for place in range(len(parts) - 1, 0, -1):
         lower, upper = means[place - 1], means[place]
         if lower <= level <= upper:

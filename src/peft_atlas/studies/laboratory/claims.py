@@ -26,7 +26,7 @@ _EXPONENT = "exponent of the rank"
 
 @dataclass(frozen=True)
 class Source:
-    """Where a claim is made, and its words."""
+    """Where a claim is made, and its words; no words where it is paraphrased."""
 
     name: str
     quotation: str
@@ -108,10 +108,11 @@ def laboratory_claims(runs: pd.DataFrame, contrasts: pd.DataFrame, levels: Level
     ]
 
 
-def _claim(
+def claim(
     name: str, statement: str, source: Source | None, verdict: str, evidence: str, detail: str, effect: Effect | None
 ) -> Finding:
-    said = f"“{source.quotation}” " if source else ""
+    """Return a claim of the laboratory, whose sentence begins with the source's words and ends with the scope."""
+    said = f"“{source.quotation}” " if source and source.quotation else ""
     where = source.name if source else ATLAS
     text = f"{said}{detail} {SCOPE}"
     return Finding("claim", f"{NAME}_{name}", NAME, statement, where, verdict, evidence, text, effect=effect)
@@ -179,7 +180,7 @@ def _flat(name: str, source: Source | None, rates: Rates, rule: str, lowest: int
     p = lack_of_fit_p(np.log10(np.asarray(ranks, np.float64)), wide[ranks].to_numpy(float))
     bends = p is not None and p < 1 - confidence
     bent = f" A power law does not fit (p = {p:.2g}), so this is an average." if bends else ""
-    return _claim(
+    return claim(
         name,
         f"With {RULES[rule]} one learning rate fits all ranks" + (f" from {lowest} on" if lowest > 1 else ""),
         source,
@@ -211,7 +212,7 @@ def _falls(rates: Rates) -> Finding:
     """Return whether the best rate falls with the rank where alpha is the rank."""
     effect = _effect(exponent(rates.table, "one", rates.confidence), _EXPONENT, rates.confidence)
     theirs = -np.log(5.6) / np.log(256 / 4)
-    return _claim(
+    return claim(
         "best_rate_falls",
         "With alpha = r the best learning rate falls as the rank rises",
         FALLING,
@@ -230,7 +231,7 @@ def _tenfold(rates: Rates, full: pd.Series[float]) -> Finding:
     mean, low, high = powers["fixed"]
     listed = ", ".join(f"{RULES[rule]}: {_times(values)}" for rule, values in powers.items())
     ends = [None if value is None else float(np.log(value / TENFOLD)) for value in (low, high)]
-    return _claim(
+    return claim(
         "ten_times",
         "LoRA's best learning rate is about ten times that of full fine-tuning",
         TEN,
@@ -265,7 +266,7 @@ def _gaps(name: str, source: Source, contrasts: pd.DataFrame, question: str) -> 
         CAPACITY_GAP: "LoRA of a small rank falls behind full fine-tuning as examples grow",
     }[question]
     if rows.empty:
-        return _claim(name, statement, source, "undecided", evidence, "Not measured.", Effect(None, POINTS, n=0))
+        return claim(name, statement, source, "undecided", evidence, "Not measured.", Effect(None, POINTS, n=0))
     effects = [Effect.of_contrast(row) for _, row in rows.iterrows()]
     first, row = effects[0], rows.iloc[0]
     words = ", ".join(
@@ -274,7 +275,7 @@ def _gaps(name: str, source: Source, contrasts: pd.DataFrame, question: str) -> 
     decided = not bool(row["indistinguishable"]) if not pd.isna(row["indistinguishable"]) else False
     verdict = negative(first.low, first.high) if decided else "undecided"
     more = f"{row['train_examples']:,} examples" if question == CAPACITY_GAP else row["task"].rpartition(", ")[2]
-    return _claim(
+    return claim(
         name,
         statement,
         source,
@@ -298,7 +299,7 @@ def _similar(runs: pd.DataFrame, contrasts: pd.DataFrame, levels: Levels) -> Fin
         verdict = "contradicted"
     names = [row.method if pd.isna(row.setting) else f"{row.method} ({row.setting})" for row in rows.itertuples()]
     words = ", ".join(f"{name} {effect.in_words(unit='')}" for name, effect in zip(names, ends, strict=True))
-    return _claim(
+    return claim(
         "variants_similar",
         "With the learning rate tuned, variants of LoRA reach a similar accuracy",
         SIMILAR,
@@ -330,7 +331,7 @@ def _shared_rate(runs: pd.DataFrame) -> str:
 
 def _attention() -> Finding:
     """Return that a network without attention cannot test a claim on attention."""
-    return _claim(
+    return claim(
         "attention_only",
         "LoRA on attention alone is worse than on all modules at equal parameters",
         ATTENTION,

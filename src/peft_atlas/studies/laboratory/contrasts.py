@@ -1,4 +1,4 @@
-"""The laboratory's paired comparisons: batch size, capacity, and variants of LoRA at tuned rates."""
+"""The laboratory's paired comparisons: batch size, capacity, variants of LoRA, and intruders shrunk."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from peft_atlas.analysis.contrasts import EXPLORATORY, Comparison, Levels, by_seed, compare
-from peft_atlas.studies.laboratory.jobs import BATCH, CAPACITY, NAME, VARIANTS
+from peft_atlas.analysis.contrasts import EXPLORATORY, PRIMARY, Comparison, Levels, by_seed, compare
+from peft_atlas.studies.laboratory.jobs import BATCH, CAPACITY, INTRUDERS, NAME, VARIANTS
 
 BATCH_GAP, CAPACITY_GAP, VARIANT = "gap_at_large_batch", "gap_with_many_examples", "variant_against_lora"
+SHRUNK_SOURCE, SHRUNK_TARGET = "source_after_shrinking", "target_after_shrinking"
+AGAINST_UPDATE = "intruders_against_update"
 
 
 def contrasts(runs: pd.DataFrame, curves: pd.DataFrame, levels: Levels) -> list[dict[str, Any]]:
@@ -28,6 +30,7 @@ def contrasts(runs: pd.DataFrame, curves: pd.DataFrame, levels: Levels) -> list[
         *_batches(chosen[chosen["experiment"] == BATCH]),
         *_capacity(chosen[chosen["experiment"] == CAPACITY]),
         *_variants(chosen[chosen["experiment"] == VARIANTS], levels.margin),
+        *_shrunk(chosen[chosen["experiment"] == INTRUDERS], levels.margin),
     ]
     return compare(NAME, comparisons, levels.confidence)
 
@@ -79,3 +82,31 @@ def _variants(runs: pd.DataFrame, margin: float) -> Iterator[Comparison]:
             margin=margin,
             role=EXPLORATORY,
         )
+
+
+def _shrunk(runs: pd.DataFrame, margin: float) -> Iterator[Comparison]:
+    """Yield each rank's networks with something shrunk against the same as trained, and against the other part shrunk.
+
+    The intruders at the largest factor are what is judged; all else is exploratory.
+    """
+    if runs.empty:
+        return
+    factors = runs["setting"].str.rpartition(" ")[2].astype(float)
+    judged = f"intruders times {factors[factors < 1].max():g}"
+    for (rank, setting), cell in runs[factors < 1].groupby(["rank", "setting"], sort=True):
+        first, size, part = cell.iloc[0], int(str(rank)), str(setting)
+        role = PRIMARY if part == judged else EXPLORATORY
+        others = {SHRUNK_SOURCE: "intruders times 1", SHRUNK_TARGET: "intruders times 1"}
+        if part.startswith("intruders"):
+            others[AGAINST_UPDATE] = part.replace("intruders", "update")
+        for question, reference in others.items():
+            metric = "test_accuracy" if question == SHRUNK_TARGET else "source_accuracy"
+            right = by_seed(runs, metric, rank=size, setting=reference)
+            yield Comparison(
+                *(question, str(first["task"]), "LoRA", size, float(first["alpha"]), reference),
+                *(by_seed(cell, metric), right, part),
+                train_examples=int(first["train_examples"]),
+                metric=metric,
+                margin=margin if question == SHRUNK_TARGET else None,
+                role=role,
+            )

@@ -15,8 +15,14 @@ BENCHMARK = "results/benchmarks/train_laboratory/{question}.tsv"
 # Names of the rules by which alpha follows the rank, as tables and figures have them.
 RULES = {"fixed": "alpha fixed", "one": "alpha = r", "two": "alpha = 2r", "root": "alpha / sqrt(r)"}
 SCALING, VARIANTS, BATCH, CAPACITY = "scaling", "variants", "batch", "capacity"
+# Their networks with what is shrunk: the intruders, or the whole update.
+INTRUDERS = "intruders"
+SHRUNK_PARTS = ("intruders", "update")
+SHRUNK = "results/runs/laboratory/intruders.runs.parquet"
+COUNTS = "results/runs/laboratory/intruders.counts.parquet"
 FINDINGS = "results/findings/laboratory.parquet"
 PAGE = "results/laboratory.md"
+# The figure that needs no table of all studies.
 FIGURE = "figures/laboratory_rates.svg"
 
 
@@ -37,13 +43,14 @@ def outputs(config: StudyConfig) -> Outputs:
     stems = [STEM.format(question=question) for question in QUESTIONS]
     return Outputs(
         configurations=(part_config(config),),
-        runs=tuple(f"{stem}.runs.parquet" for stem in stems),
+        runs=(*(f"{stem}.runs.parquet" for stem in stems), SHRUNK),
         curves=tuple(f"{stem}.curves.parquet" for stem in stems),
         run_costs=tuple(f"{stem}.costs.parquet" for stem in stems),
         checks=(FINDINGS,),
         benchmarks=(
             *(BENCHMARK.format(question=question) for question in QUESTIONS),
+            "results/benchmarks/measure_intruders/all.tsv",
             "results/benchmarks/judge_laboratory/all.tsv",
         ),
-        tables=(PAGE, FIGURE),
+        tables=(PAGE, COUNTS, FIGURE),
     )
