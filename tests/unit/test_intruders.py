@@ -202,7 +202,7 @@ def test_the_figure_is_legible_and_has_intervals(tmp_path, preset):
     assert marks_without_interval(figure) == []
     assert set(plotted["factor"]) == {0.75}
     described = laboratory_intruders.describe(plotted)
-    assert "source task, intruder dimensions shrunk: +2.0 points at r = 1" in described.finding.lower()
+    assert "intruder dimensions shrunk, source task +2.0 to +2.0 points, target task -0.2 to -0.2" in described.finding
 
 
 def test_what_is_shrunk_are_the_networks_of_the_runs(root, tmp_path):

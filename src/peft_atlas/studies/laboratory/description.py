@@ -8,7 +8,7 @@ STUDY = Study(
     label="Measured in the claims laboratory, on the small network of the adaptation study",
     about=(
         "Claims that the field disputes, on how LoRA's best learning rate moves with its rank, on batch size, "
-        "capacity, variants and intruder dimensions, each with a test that was fixed beforehand."
+        "capacity, variants and intruder dimensions, each judged by a fixed rule."
     ),
     order=4,
     answers=(AnswerPart("rank", "laboratory_best_rate", "laboratory_rates"),),

@@ -72,16 +72,21 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
     factor, low, high = plotted["factor"].iloc[0], int(plotted["rank"].min()), int(plotted["rank"].max())
-    words = []
-    for (question, part), line in plotted.groupby(["question", "part"], sort=True):
-        ends = line.sort_values("rank")["mean"].to_numpy()
-        task = str(_TASKS[str(question)]).lower()
-        words.append(f"{task}, {_PARTS[str(part)]}: {ends[0]:+.1f} points at r = {low}, {ends[-1]:+.1f} at r = {high}")
+    said = "; ".join(f"{part}, {_changes(plotted[plotted['part'] == name])}" for name, part in _PARTS.items())
     kinds = "; ".join(f"{_PARTS[str(part)]}: {rows['interval'].iloc[0]}" for part, rows in plotted.groupby("part"))
     caption = (
         f"Test accuracy of LoRA's networks with the singular values of the first layer's intruder dimensions, or the "
         f"whole update, times {factor:g}, less that of the same networks as trained, over {int(plotted['n'].max())} "
         f"seeds; {kinds}. A full-rank shift with decaying spectrum, LoRA on the layer that was shifted."
     )
-    finding = "; ".join(words)
-    return Description(caption, f"{finding[:1].upper()}{finding[1:]}.")
+    finding = f"From r = {low} to r = {high}, times {factor:g}: {said}."
+    return Description(caption, finding)
+
+
+def _changes(rows: pd.DataFrame) -> str:
+    """Return by how much each task's accuracy changes at the lowest and the highest rank."""
+    words = []
+    for question, task in _TASKS.items():
+        line = rows[rows["question"] == question].sort_values("rank")["mean"].to_numpy()
+        words.append(f"{task.lower()} {line[0]:+.1f} to {line[-1]:+.1f} points")
+    return ", ".join(words)
