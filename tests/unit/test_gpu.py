@@ -4,10 +4,9 @@ float32 products are summed in another order there, and training enlarges what t
 before the first run on a GPU: 1e-3 of a loss after a few steps, and equal answers but for those that are a near tie.
 """
 
-import random
-
 import pytest
 import torch
+from prompted_rows import rows
 
 from peft_atlas.methods.attach import attach
 from peft_atlas.methods.full import FullFineTuning
@@ -23,7 +22,7 @@ from peft_atlas.studies.notebook.train import Block, train_baseline, train_sweep
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
 from peft_atlas.training.finetune import FinetunePlan, Finetuning, Labelled
-from peft_atlas.training.language_model import LanguageTuning, Prompted, score
+from peft_atlas.training.language_model import LanguageTuning, score
 from peft_atlas.training.resource_usage import forget_peak, peak_megabytes
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
@@ -34,13 +33,6 @@ LOW = LoRA(r=2, lora_alpha=4.0, target_modules=("q_proj", "down_proj"))
 DROPPED = LoRA(r=2, lora_alpha=4.0, lora_dropout=0.3, target_modules=("q_proj", "v_proj"))
 FULL = FullFineTuning(TOKEN_TABLES)
 ENDS = LoReFT(r=2, target_modules=("layers.*",), width=32, edges=1, start="identity")
-
-
-def rows(count, seed=0):
-    """Return rows of different lengths whose answers repeat the prompt's ends."""
-    draw = random.Random(seed)
-    prompts = [[draw.randrange(20) for _ in range(draw.randint(1, 9))] for _ in range(count)]
-    return Prompted(prompts, [[each[-1], each[0], *[7] * draw.randint(0, 3)] for each in prompts])
 
 
 def tuned(device, method, plan=PLAN, checkpoint=None):

@@ -1,11 +1,10 @@
 """Runs of a language model against plain loops: losses, greedy answers, choices, and going on from a checkpoint."""
 
-import random
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from prompted_rows import rows
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.methods.attach import attach
@@ -29,13 +28,6 @@ DROPPED = LoRA(r=2, lora_alpha=4.0, lora_dropout=0.3, target_modules=("q_proj", 
 TOP = LoRA(r=2, lora_alpha=4.0, target_modules=("layers.1.mlp.up_proj",))
 FULL = FullFineTuning(TOKEN_TABLES)
 ENDS = LoReFT(r=2, target_modules=("layers.*",), width=32, edges=1, start="identity")
-
-
-def rows(count, seed=0):
-    """Return rows of different lengths whose answers repeat the prompt's ends."""
-    draw = random.Random(seed)
-    prompts = [[draw.randrange(20) for _ in range(draw.randint(1, 9))] for _ in range(count)]
-    return Prompted(prompts, [[each[-1], each[0], *[7] * draw.randint(0, 3)] for each in prompts])
 
 
 def tuned(method, plan=PLAN, checkpoint=None, seed=3):
