@@ -214,7 +214,7 @@ def row_of(case: Case) -> dict[str, Any]:
         stated[name] = words[value] if isinstance(value, bool) else value
     gpu = torch.cuda.get_device_name()
     row: dict[str, Any] = {
-        "record": f"case {CASES.index(case)}", "source": f"PEFT Atlas on {gpu}", "model": case.model,
+        "record": f"case {CASES.index(case)}", "source": f"PEFT Atlas on {gpu.split()[1]}", "model": case.model,
         "method": case.method, "rank": predicted.rank if case.rank else "",
         "targets": "|".join(case.own_targets), **stated,
         "gpu": gpu, "gpu_gb": round(torch.cuda.mem_get_info()[1] / 2**30),

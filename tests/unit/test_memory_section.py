@@ -44,10 +44,10 @@ def rows():
 def test_errors_are_those_of_peaks_that_can_hold(rows):
     # Errors 10, 0, 0 and 30 %; the settings a, b and far have 10, 0 and 30 %; 10.0 and 11.0 hold 10.0, 13 does not.
     assert accuracy_in_words(rows) == (
-        "Over 4 published peaks from 2 sources the median error is 5.0 % (10.0 % over their 3 distinct settings); "
+        "Over 4 measured peaks from 2 sources the median error is 5.0 % (10.0 % over their 3 distinct settings); "
         "75.0 % are within 20 %, and 75.0 % within the 90 % interval, which rests on all other sources."
     )
-    assert "No published peak" in accuracy_in_words(rows[rows["measured_gb"].isna()])
+    assert "No measured peak" in accuracy_in_words(rows[rows["measured_gb"].isna()])
 
 
 def test_the_section_tells_what_is_left_out_and_why(rows):
