@@ -22,9 +22,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 STAGE := $(ACTIVE) snakemake --cores $(CORES) --config
-# One process more than cores, since tests of the browser and of Slurm wait; each takes over tests from the others' ends.
-WORKERS := $(shell $(PYTHON) -c "import os; print(min(8, (os.cpu_count() or 1) + 1))")
-PYTEST := python -m pytest --numprocesses $(WORKERS) --dist worksteal
+# Each process takes the tests of the other's end when its own are done. One more than cores was no faster.
+PYTEST := python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .PHONY: all release finished-report site test fast-test test-cluster smoke bench bench-encoder bench-decoder bench-methods bench-driver bench-published bench-style schema docs clean

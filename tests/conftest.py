@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,8 +80,8 @@ def _resting_on_times(findings: Any) -> set[str]:
             row.id
             for row in findings.itertuples()
             for part in row.evidence.split("; ")
-            if (named := re.search(r"^findings: kind=(\w+)(?:, id=(\w+))?$", part))
-            and (named[2] in timed if named[2] else named[1] in kinds)
+            if (named := re.search(r"^findings: kind=(\w+)(?:, id=(\w+(?: and \w+)*))?$", part))
+            and (timed & set(named[2].split(" and ")) if named[2] else named[1] in kinds)
         }
         if through <= timed:
             return timed
@@ -138,6 +139,8 @@ class Project:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # Tests that run in the background of a script ignore Ctrl-C, and so would what they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def unlock(self) -> None:

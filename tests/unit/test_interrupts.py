@@ -14,6 +14,8 @@ PROGRAM = """
 import os, signal
 from peft_atlas.snakemake_support.interrupts import stop_in_order
 
+# A process in the background of a script ignores Ctrl-C, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 stop_in_order()
 press = lambda: os.kill(os.getpid(), signal.SIGINT)
 try:
@@ -38,6 +40,15 @@ def test_the_second_ctrl_c_is_one_line(root):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.fixture
+def _heeding():
+    """Have this process heed Ctrl-C, also where it runs in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heeding")
 def test_an_interrupted_job_is_one_line_in_its_log(tmp_path, capsys):
     log = tmp_path / "logs/train.log"
     with pytest.raises(SystemExit) as ended, job(str(log)):
