@@ -45,7 +45,8 @@ def loss_of(model, prompt, answer):
 @pytest.mark.parametrize("at_once", [1, 20, 200])
 @pytest.mark.parametrize("method", [LOW, FULL, TOP], ids=["LoRA", "full", "LoRA on the last layer"])
 def test_training_is_that_of_a_plain_loop(method, at_once, monkeypatch):
-    monkeypatch.setattr(language_model, "_TOKENS_AT_ONCE", at_once)
+    for name in ("_TOKENS_AT_ONCE", "_TOKENS_AT_ONCE_IN_FULL"):
+        monkeypatch.setattr(language_model, name, at_once)
     run, plain = tuned(method), attach(random_llama(SMALL, 0), method, Members(seeds=(3,)))
     optimizer = ScheduledAdamW(plain.trainable(), plain.rate_factors(), PLAN.learning_rate, 12, 1)
     train, expected = rows(22), []

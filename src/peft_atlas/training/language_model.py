@@ -29,8 +29,8 @@ from peft_atlas.training.history import Adapted
 # Positions whose logits are computed at once without training: 100 MB of a vocabulary of 49,152.
 _EVALUATION_POSITIONS = 512
 # Tokens, with padding, of which a processor keeps what the backward pass needs: about 1.3 MB each at 135 million
-# weights. It is no faster with more.
-_TOKENS_AT_ONCE = 128
+# weights. More at once are faster, but where most weights learn, their gradients and moments take the room.
+_TOKENS_AT_ONCE, _TOKENS_AT_ONCE_IN_FULL = 400, 128
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,8 @@ class LanguageTuning(EpochTraining[Prompted, Answering]):
         frozen = self.model.frozen_stages()
         # To look up embeddings again costs less than to keep them.
         self._frozen = 0 if frozen == 1 else min(frozen, len(self.model.layers) + 1)
+        learning = sum(parameter.numel() for parameter in attached.trainable().values())
+        self._in_full = 2 * learning > sum(parameter.numel() for parameter in self.model.layers.parameters())
         super().__init__(attached, train, plan, seed, checkpoint)
 
     def _precision(self) -> AbstractContextManager[Any]:
@@ -187,7 +189,8 @@ class LanguageTuning(EpochTraining[Prompted, Answering]):
         A processor takes so many rows at once as it is fast with, and adds the parts' gradients.
         """
         padded, total = len(rows) * int(self._train.rows.lengths[rows].max()), 0.0
-        parts = -(-padded // _TOKENS_AT_ONCE) if self.model.device.type == "cpu" else 1
+        at_once = _TOKENS_AT_ONCE_IN_FULL if self._in_full else _TOKENS_AT_ONCE
+        parts = -(-padded // at_once) if self.model.device.type == "cpu" else 1
         answers = int(self._train.answers.lengths[rows].sum())
         for part in rows.tensor_split(min(parts, len(rows))):
             with self._precision():
