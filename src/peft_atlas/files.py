@@ -113,7 +113,7 @@ def require_temporary_room(needed: int) -> None:
 
 @contextmanager
 def temporary_folder(needed: int) -> Iterator[Path]:
-    """Give a folder that is deleted afterwards, with room for so many bytes.
+    """Create a temporary folder with room for a number of bytes, and delete it afterwards.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Ctrl-C twice: the first ends a run in order, the second is answered by a line, the third breaks that off."""
+"""Ctrl-C: the first press shuts a run down cleanly, the second prints a line, the third stops at once."""
 
 import os
 import signal
@@ -26,17 +26,17 @@ except KeyboardInterrupt:
     print("cleaned up", flush=True)
     try:
         press()
-        print("not broken off")
+        print("not stopped")
     except KeyboardInterrupt:
-        print("broken off")
+        print("stopped")
 """
 
 
 def test_the_second_ctrl_c_is_one_line(root):
     environment = {**os.environ, "PYTHONPATH": str(root / "src")}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, text=True, capture_output=True, check=True)
-    assert done.stdout.split("\n") == ["cleaned up", "broken off", ""]
-    assert done.stderr.startswith("Stopping already: ")
+    assert done.stdout.split("\n") == ["cleaned up", "stopped", ""]
+    assert done.stderr.startswith("Already stopping: ")
     assert done.stderr.count("\n") == 1
 
 

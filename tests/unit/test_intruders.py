@@ -105,7 +105,7 @@ SEEDS = range(8)
 
 
 def simulated_counts(more):
-    """Return counts of full fine-tuning and LoRA on a path of rates; LoRA has so many more at every accuracy."""
+    """Return counts of full fine-tuning and LoRA on a path of rates; LoRA has that many more at every accuracy."""
     rows = []
     for seed in SEEDS:
         noise = seed % 2

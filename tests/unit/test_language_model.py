@@ -112,7 +112,7 @@ def test_a_paused_and_a_killed_run_go_on_bit_for_bit(method, tmp_path):
 
 
 def greedy(model, prompt, count):
-    """Generate tokens greedily after a prompt, one at a time, and return them."""
+    """Return tokens generated greedily after a prompt, one at a time."""
     written = []
     with torch.no_grad():
         for _ in range(count):

@@ -54,7 +54,7 @@ COLUMNS = (
 
 
 def predicted_against_measured(path: Path | None = None) -> pd.DataFrame:
-    """Return one row for every published run that can be predicted, of the shipped table or of another like it.
+    """Return one row for every measured run that can be predicted, of the shipped table or of another like it.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def _setting_of(run: Run) -> tuple[object, ...]:
 
 
 def excluded_runs(path: Path | None = None) -> pd.DataFrame:
-    """Return the published runs that cannot be predicted: what they are, measured_gb, reason and origin."""
+    """Return the measured runs that cannot be predicted: what they are, measured_gb, reason and origin."""
     runs = [run for run in measured_runs(path) if run.excluded]
     rows = [(run.source, run.record, run.model, run.method, run.measured_gb, run.excluded, run.origin) for run in runs]
     return pd.DataFrame(rows, columns=["source", "record", "model", "method", "measured_gb", "reason", "origin"])

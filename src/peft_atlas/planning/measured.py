@@ -33,10 +33,10 @@ OBSERVED_ON = frozenset({"litgpt resource tables"})
 
 @dataclass(frozen=True)
 class Run:
-    """One published run: settings, what it peaked at (GB of 10^9 bytes), and where that is printed.
+    """One measured run: settings, what it peaked at (GB of 10^9 bytes), and where that comes from.
 
     ``excluded`` says why it cannot be predicted, and is empty where it can. ``assumed`` says which setting the source
-    leaves open and how it was set. ``measured_gb`` is None where the peak is not printed or the run ran out of memory.
+    leaves open and how it was set. ``measured_gb`` is None where the peak is not known or the run ran out of memory.
     """
 
     record: str

@@ -1,4 +1,4 @@
-"""Ctrl-C: the first one ends a run in order, the second does not break that off."""
+"""Handle Ctrl-C: the first press shuts a run down cleanly, and a second does not cut the shutdown short."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 from itertools import count
 from types import FrameType
 
-_WAITING = "Stopping already: jobs are ending, and what is finished is kept. Ctrl-C once more breaks that off.\n"
+_WAITING = "Already stopping: jobs are ending, and finished results are kept. Press Ctrl-C again to stop at once.\n"
 
 
 def stop_in_order() -> None:
-    """Have this process answer its second Ctrl-C by a line in place of an exception.
+    """Answer the second Ctrl-C of this process with one line instead of an exception.
 
     The first one makes Snakemake end its jobs and unlock the folder, which takes a moment. An exception meanwhile would
     leave both undone behind a screen of tracebacks. From the third one on Python does what it always does.

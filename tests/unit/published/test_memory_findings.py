@@ -73,6 +73,8 @@ def test_peaks_are_predicted_where_the_method_is_modelled_and_hold_what_stays(ta
 def test_a_printed_peak_below_its_own_states_is_a_fault_of_its_source(tables, found):
     failing = {name for name, one in found.items() if name.startswith("printed_peaks_") and one.verdict == "fail"}
     assert failing == {"printed_peaks_litgpt_config_hub"}
+    # Peaks that we measured are no check of what somebody printed.
+    assert not [name for name in found if "peft_atlas" in name]
     # 8 bytes for each of the 3,821,079,552 parameters of Phi-3-mini.
     assert "printed 17.01 GB; weights, gradients and moments as stated take 30.57 GB" in (
         found["check_printed_peaks_litgpt_config_hub"].detail

@@ -82,7 +82,7 @@ def in_short(effect: Effect) -> str:
     """Return an effect with its interval, in points."""
     if effect.size is None:
         return "?"
-    # The unit comes behind the interval, or before the words that stand for one.
+    # The unit follows the interval, or precedes the words used instead of one.
     return effect.in_words(unit="points") if effect.low == effect.high else f"{effect.in_words(unit='')} points"
 
 

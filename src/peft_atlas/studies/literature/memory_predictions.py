@@ -10,11 +10,11 @@ from peft_atlas.tables.schemas import PREDICTIONS
 
 
 def predictions_step(step: Step) -> None:
-    """Predict the peak of every published run."""
+    """Predict the peak of every measured run."""
     step.write("predictions", predictions())
 
 
 def predictions() -> pd.DataFrame:
-    """Return every published run, rows of the contract ``predictions``; those that are not predicted say why."""
+    """Return every measured run, rows of the contract ``predictions``; those that are not predicted say why."""
     rows = pd.concat([predicted_against_measured(), excluded_runs().rename(columns={"reason": "excluded"})])
     return rows.reindex(columns=PREDICTIONS.schema().names).reset_index(drop=True).replace("", None)

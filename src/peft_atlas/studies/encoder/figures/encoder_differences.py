@@ -71,7 +71,7 @@ def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _one_task_once(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows without the prespecified one of a task that is the only one, whose mean over tasks has its name."""
+    """Drop the row of a study's only task, which repeats the mean over tasks, and give the mean that task's name."""
     mean = (rows["question"] == "encoder_primary") & (rows["task"] == _MEAN)
     task = (rows["question"] == "encoder_primary") & (rows["task"] != _MEAN)
     if not mean.any() or task.sum() != 1:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SPEC = FigureSpec(
     name="laboratory_intruders",
-    title="What shrinking intruder dimensions does to both tasks, beside shrinking the whole update",
+    title="What shrinking intruder dimensions does to both tasks, compared with shrinking the whole update",
     section="measured",
     study="laboratory",
     order=41,

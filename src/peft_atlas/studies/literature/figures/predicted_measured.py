@@ -27,11 +27,10 @@ SPEC = FigureSpec(
     narrow_height=2.1,
 )
 _BAND, _FAR = 0.1, 0.2
-# Colours that stay apart in common colour-vision deficiencies (Okabe and Ito), with a marker each.
-_MARKS = (
-    ("#0072b2", "o"), ("#e69f00", "s"), ("#009e73", "^"), ("#cc79a7", "D"), ("#56b4e9", "v"), ("#d55e00", "P"),
-    ("#999999", "h"),
-)  # fmt: skip
+# Colours that stay apart in common colour-vision deficiencies (Okabe and Ito). One marker more than colours, so that a
+# source beyond them has a colour again but another marker.
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "h", "<")
 _OUT_OF_MEMORY, _IMPOSSIBLE = "ran out of memory, at the card's memory", "a printed peak that cannot hold"
 
 
@@ -53,8 +52,7 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     """Draw peaks against the identity line with its 10 % band, and the errors of each source."""
     peaks = plotted[plotted["kind"] == "peak"]
     sources = list(dict.fromkeys(peaks["source"]))
-    chosen = zip(sources, cycle(_MARKS), strict=False)
-    marks = {name: (_colour(colour, style), marker) for name, (colour, marker) in chosen}
+    marks = marks_of(sources, style)
     _draw_peaks(axes[0], plotted, marks)
     _draw_errors(axes[1], peaks, marks)
     axes[0].figure.legend(
@@ -63,8 +61,10 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
     label_panels(axes)
 
 
-def _colour(colour: str, style: FigureStyle) -> str:
-    return as_grey(colour) if style.palette == "grey" else colour
+def marks_of(sources: Sequence[str], style: FigureStyle) -> dict[str, tuple[str, str]]:
+    """Return a colour and a marker for each source, in the order of the sources."""
+    chosen = zip(sources, cycle(_COLOURS), cycle(_MARKERS), strict=False)
+    return {name: (as_grey(colour) if style.palette == "grey" else colour, marker) for name, colour, marker in chosen}
 
 
 def _draw_peaks(axis: Axes, plotted: pd.DataFrame, marks: Mapping[str, tuple[str, str]]) -> None:
@@ -129,7 +129,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     lost = plotted[plotted["kind"] == "out of memory"]
     wrong = int((lost["verdict"] == "fits").sum())
     finding = (
-        f"The median error of the predicted peak is {100 * errors.median():.1f} % over {len(peaks)} published runs of "
+        f"The median error of the predicted peak is {100 * errors.median():.1f} % over {len(peaks)} measured runs of "
         f"{peaks['source'].nunique()} sources, and {100 * (errors <= _FAR).mean():.1f} % of them are within "
         f"{100 * _FAR:.0f} %; of {len(lost)} runs that ran out of memory on a known card, {wrong or 'none'} "
         f"{'are' if wrong > 1 else 'is'} said to fit."
@@ -137,7 +137,7 @@ def describe(plotted: pd.DataFrame) -> Description:
     impossible = int((plotted["kind"] == "impossible").sum())
     caption = (
         f"Line: equal; band: {100 * _BAND:.0f} %. Thin lines: 90 % interval from the errors on all other sources. "
-        "Nothing was fitted to the source that is predicted. Each mark is one run, printed without an interval. "
+        "Nothing was fitted to the source that is predicted. Each mark is one run, without an interval of its own. "
         f"{impossible} printed peaks are below weights, gradients and moments of the "
         "setting that their source states; they are in no number here."
     )
