@@ -48,7 +48,7 @@ def main() -> None:
         count, run, cell, mean = largest_difference(left, right)
         devices = f"{'/'.join(sorted(set(left['device'])))} and {'/'.join(sorted(set(right['device'])))}"
         print(
-            f"{study}: {len(shared)} runs on {devices}, the same rate chosen in {same:.1%}; of {count} tested, accuracy "
+            f"{study}: {len(shared)} runs on {devices}, the same rate chosen in {same:.1%}; accuracy of {count} tested "
             f"differs by at most {run:.4f}, a cell's mean by at most {cell:.4f}, on average by {mean:+.5f}"
         )
         worst = max(worst, cell)
