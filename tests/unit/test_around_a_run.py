@@ -9,7 +9,7 @@ import pytest
 from peft_atlas.errors import AtlasError
 from peft_atlas.snakemake_support import own_command
 from peft_atlas.snakemake_support.gpu_resources import gpu_request, share_gpus
-from peft_atlas.snakemake_support.leftovers import left_over_figures
+from peft_atlas.snakemake_support.leftovers import figures_asked_for, left_over_figures
 from peft_atlas.snakemake_support.stale_slurm_jobs import cancel_orphans
 from snakemake_logger_plugin_atlas import handler
 
@@ -70,6 +70,13 @@ def test_figures_of_another_configuration_are_named(tmp_path):
         f"{tmp_path}: 1 figure is of another configuration and not of this run: e"
     )
     assert left_over_figures(tmp_path, "a").endswith("not of this run: b, c, d and 1 more")
+
+
+def test_a_study_that_the_command_names_has_its_figures(monkeypatch):
+    monkeypatch.setenv("PEFT_ATLAS_ASKED_FOR", "laboratory --cores 2")
+    assert figures_asked_for() == {"laboratory_rates", "laboratory_intruders"}
+    monkeypatch.setenv("PEFT_ATLAS_ASKED_FOR", "--cores 2")
+    assert figures_asked_for() == set()
 
 
 def test_options_of_another_call_come_before_the_command_line(monkeypatch):

@@ -8,7 +8,10 @@ import time
 
 from peft_atlas.studies.encoder.preflight import check_device
 from peft_atlas.snakemake_support.interrupts import stop_in_order
-from peft_atlas.snakemake_support.leftovers import left_over_figures
+from peft_atlas.snakemake_support.leftovers import (
+    figures_asked_for,
+    left_over_figures,
+)
 from peft_atlas.snakemake_support.mtimes import bring_to_the_present
 from peft_atlas.snakemake_support.records import keep_records
 from peft_atlas.snakemake_support.own_command import unfinished_outputs
@@ -106,7 +109,7 @@ onsuccess:
     keep_what_is_known()
     for file in INCOMPLETE.parent.glob(f"{INCOMPLETE.name}*"):
         file.unlink()
-    if left := left_over_figures(Path("figures"), FIGURES):
+    if left := left_over_figures(Path("figures"), {*FIGURES, *figures_asked_for()}):
         print(left, file=sys.stderr)
     # Only what this run reported: another target must not repeat an older report's findings.
     if HEADLINES.is_file() and HEADLINES.stat().st_mtime >= STARTED:

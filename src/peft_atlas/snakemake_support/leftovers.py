@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from peft_atlas.figures.spec import all_figures
+from peft_atlas.snakemake_support.own_command import is_asked_for
+
 _SHOWN = 3
+
+
+def figures_asked_for() -> set[str]:
+    """Return the figures of studies that the command names as targets, also where the configuration leaves them out."""
+    return {spec.name for spec in all_figures() if is_asked_for(spec.study)}
 
 
 def left_over_figures(folder: Path, made: Collection[str]) -> str | None:
