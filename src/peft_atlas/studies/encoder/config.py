@@ -98,7 +98,7 @@ class PrimaryConfig(Section):
     """The prespecified question: whether one setting is as good as full fine-tuning, on every task that trains it."""
 
     method: EncoderSetting = Field(PRIMARY, description="what is compared with full fine-tuning")
-    seeds: Seeds = Field(8, validate_default=True, description="number of seeds, or a list of them")
+    seeds: Seeds = Field(10, validate_default=True, description="number of seeds, or a list of them")
     search_seeds: Annotated[int, Field(ge=1, le=100)] = Field(2, description="seeds that rates are chosen with")
     margin: float = Field(0.015, gt=0, lt=1, description="difference in accuracy that does not matter")
 
