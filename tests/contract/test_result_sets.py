@@ -19,7 +19,8 @@ from peft_atlas.export import export_tables
 from peft_atlas.result_sets import changed_findings, tables_in
 from peft_atlas.tables.contract import write_table
 from peft_atlas.tables.data_dictionary import data_dictionary
-from peft_atlas.tables.schemas import CONTRACTS, FINDINGS, REFERENCES
+from peft_atlas.tables.literature_schemas import REFERENCES
+from peft_atlas.tables.schemas import CONTRACTS, FINDINGS
 
 
 def finding(name, verdict="pass", effect=None):

@@ -27,7 +27,7 @@ from peft_atlas.accounting.parameters import (
 )
 from peft_atlas.studies.literature.data import load_published
 from peft_atlas.tables.contract import read_table
-from peft_atlas.tables.schemas import PARAMETERS
+from peft_atlas.tables.literature_schemas import PARAMETERS
 
 # Left out of `make fast-test`: together these files take most of the time of the unit tests.
 pytestmark = pytest.mark.slow
@@ -211,7 +211,7 @@ socket.socket.connect = socket.socket.connect_ex = refuse
 
 from peft_atlas.accounting.attached import parameter_table
 from peft_atlas.tables.contract import write_table
-from peft_atlas.tables.schemas import PARAMETERS
+from peft_atlas.tables.literature_schemas import PARAMETERS
 
 write_table(PARAMETERS, parameter_table(), Path(sys.argv[1]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1))

@@ -25,11 +25,11 @@ from peft_atlas.studies.laboratory.contrasts import contrasts
 from peft_atlas.studies.laboratory.directions import intruders, shrink_intruders
 from peft_atlas.studies.laboratory.figures import laboratory_intruders
 from peft_atlas.studies.laboratory.intruder_claims import intruder_claims
-from peft_atlas.studies.laboratory.intruder_counts import COUNTS, read_counts, write_counts
 from peft_atlas.studies.laboratory.intruders import Bench, measure
 from peft_atlas.studies.laboratory.section import blocks
 from peft_atlas.studies.laboratory.train import part_of, train_part
 from peft_atlas.tables.contract import read_table, write_table
+from peft_atlas.tables.laboratory_schemas import INTRUDERS
 from peft_atlas.tables.schemas import CONTRASTS, RUNS
 
 
@@ -116,7 +116,7 @@ def simulated_counts(more):
                 # Learns more than full fine-tuning by the last rate.
                 reached = 0.5 + 0.1 * step if step == 1 else 0.8
                 rows.append(("LoRA", rank, rate, seed, rate == 1e-2, reached, 2 * step + more * step))
-    return [dict(zip((column.name for column in COUNTS.columns), row, strict=True)) for row in rows]
+    return [dict(zip((column.name for column in INTRUDERS.columns), row, strict=True)) for row in rows]
 
 
 def simulated_runs(gain, loss, update_gain):
@@ -142,11 +142,13 @@ def simulated_runs(gain, loss, update_gain):
 def judged(tmp_path, more=2, gain=0.02, loss=-0.002, update_gain=0.01):
     levels = Levels(0.95, 0.01)
     write_table(RUNS, simulated_runs(gain, loss, update_gain), tmp_path / "runs.parquet")
-    write_counts(simulated_counts(more), tmp_path / "counts.parquet")
+    write_table(INTRUDERS, simulated_counts(more), tmp_path / "counts.parquet")
     rows = contrasts(read_table(RUNS, tmp_path / "runs.parquet"), pd.DataFrame(), levels)
     write_table(CONTRASTS, rows, tmp_path / "contrasts.parquet")
     found = intruder_claims(
-        read_table(CONTRASTS, tmp_path / "contrasts.parquet"), read_counts(tmp_path / "counts.parquet"), levels
+        read_table(CONTRASTS, tmp_path / "contrasts.parquet"),
+        read_table(INTRUDERS, tmp_path / "counts.parquet"),
+        levels,
     )
     return {claim.id.removeprefix("laboratory_intruders_"): claim for claim in found}
 
@@ -214,7 +216,7 @@ def test_what_is_shrunk_are_the_networks_of_the_runs(root, tmp_path):
     write_table(RUNS, rows, tmp_path / "runs.parquet")
     runs = read_table(RUNS, tmp_path / "runs.parquet")
     counts, shrunk = measure(Bench.of(own, networks, seeds, base, "cpu"), runs)
-    write_counts(counts, tmp_path / "counts.parquet")
+    write_table(INTRUDERS, counts, tmp_path / "counts.parquet")
     write_table(RUNS, shrunk, tmp_path / "shrunk.parquet")
     trained = runs[(runs["setting"] == "alpha = 2r") & (runs["experiment"] == "scaling") & runs["selected"]]
     same = pd.DataFrame(shrunk).query("setting == 'intruders times 1'").set_index(["rank", "seed"])
@@ -223,7 +225,7 @@ def test_what_is_shrunk_are_the_networks_of_the_runs(root, tmp_path):
         assert same[name].astype(float).tolist() == expected.astype(float).tolist()
     bare = pd.DataFrame(shrunk).query("setting == 'update times 0'")
     assert (bare["source_accuracy"] == bare["source_accuracy_before"]).all()
-    counted, levels = read_counts(tmp_path / "counts.parquet"), Levels(0.95, 0.01)
+    counted, levels = read_table(INTRUDERS, tmp_path / "counts.parquet"), Levels(0.95, 0.01)
     every = pd.concat([runs, read_table(RUNS, tmp_path / "shrunk.parquet")])
     write_table(CONTRASTS, contrasts(every, pd.DataFrame(), levels), tmp_path / "contrasts.parquet")
     tables = {"runs": every, "contrasts": read_table(CONTRASTS, tmp_path / "contrasts.parquet")}

@@ -10,7 +10,7 @@ from peft_atlas.planning.methods import METHODS
 from peft_atlas.planning.verdict import CANNOT_TELL, FITS
 from peft_atlas.report.memory_section import accuracy_in_words, memory_section
 from peft_atlas.report.planner_panel import METHOD_NAMES, PART_NAMES, WAYS, opening, planner
-from peft_atlas.tables.schemas import PREDICTIONS
+from peft_atlas.tables.literature_schemas import PREDICTIONS
 
 
 def row(record, predicted, measured, **more):

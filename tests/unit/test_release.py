@@ -13,7 +13,7 @@ from peft_atlas import __version__
 from peft_atlas.errors import AtlasError
 from peft_atlas.report.release import MANIFEST, main, write_release
 from peft_atlas.tables.contract import write_table
-from peft_atlas.tables.schemas import REFERENCES
+from peft_atlas.tables.literature_schemas import REFERENCES
 
 DOCS = Path(__file__).parents[2] / "docs"
 

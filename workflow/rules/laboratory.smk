@@ -39,7 +39,7 @@ use rule _heavy_step as measure_intruders with:
         ),
     output:
         runs=laboratory_jobs.SHRUNK,
-        counts=laboratory_jobs.COUNTS,
+        laboratory_intruders=laboratory_jobs.COUNTS,
     log:
         "logs/measure_intruders.log",
     benchmark:
@@ -60,7 +60,7 @@ use rule _heavy_step as measure_intruders with:
 use rule _light_step as judge_laboratory with:
     input:
         runs=OUTPUTS["laboratory"].runs,
-        counts=laboratory_jobs.COUNTS,
+        laboratory_intruders=laboratory_jobs.COUNTS,
     output:
         **results("best_rates"),
         findings=laboratory_jobs.FINDINGS,

@@ -9,6 +9,8 @@ from peft_atlas.tables.columns import number as _number
 from peft_atlas.tables.columns import text as _text
 from peft_atlas.tables.contract import FLAG, Column, Contract
 from peft_atlas.tables.decoder_schemas import DECODER_CONTRACTS
+from peft_atlas.tables.laboratory_schemas import INTRUDERS
+from peft_atlas.tables.literature_schemas import LITERATURE_CONTRACTS
 from peft_atlas.tables.record_schemas import RECORD_CONTRACTS
 
 # stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares;
@@ -188,166 +190,6 @@ CONTRASTS = Contract(
         Column("indistinguishable", FLAG, "the adjusted test does not reject; detectable says what it could find"),
     ),
 )
-PUBLISHED = Contract(
-    "published",
-    3,
-    ("table", "line"),
-    (
-        _text("table", "file in data/published"),
-        _integer("line", "line in that file, counted from 1", required=True),
-        _text("base_model", "model the number refers to"),
-        _text("method", "method, spelled as printed"),
-        _text("task", "task, domain or table"),
-        _text("family", "family of tasks: the row's own, else that of its file"),
-        _text("metric", "what the number is"),
-        _text("printed", "the cell as printed"),
-        _number("value", "the cell as a number; the bound if it is one"),
-        _text("qualifier", "how to read value", allowed=("exact", "less_than", "greater_than", "about")),
-        _integer("decimals", "number of decimals printed"),
-        _text("unit", "unit of the cell"),
-        _integer("rank", "rank r, if the table has one"),
-        _number("spread", "number printed after ±, in the unit of value; null if none"),
-        _text("source", "id in sources.yaml"),
-        _text("source_title", "title of the source"),
-        _text("source_authors", "authors of the source, shortened"),
-        _text("source_identifier", "arXiv id, DOI or repository of the source"),
-        _text("source_version", "version or date of the source", required=False),
-        _text("locator", "where in the source"),
-        _text("seen", "how we saw the number"),
-        _text("note", "remark", required=False),
-    ),
-)
-APPLICATION_VERDICTS = Contract(
-    "application_verdicts",
-    1,
-    ("task",),
-    (
-        _text("task", "application domain of the seed notebook"),
-        _text("status", "verdict on its percentage", allowed=("supported", "bound", "unsupported")),
-        _text("reason", "why"),
-        _text("evidence", "ids of the sources"),
-    ),
-)
-REFERENCES = Contract(
-    "references",
-    1,
-    ("number",),
-    (
-        _text("number", "number of the reference in the seed notebook"),
-        _text("authors", "authors, as cited"),
-        _text("title", "title, as cited"),
-        _text("claimed_arxiv_id", "arXiv id, as cited"),
-        _text("true_arxiv_id", "arXiv id of the work with that title"),
-        _text("verdict", "whether the reference is correct"),
-        _text("source", "id in sources.yaml"),
-        _text("note", "remark", required=False),
-    ),
-)
-PARAMETERS = Contract(
-    "parameters",
-    1,
-    ("base_model", "method", "setting", "way"),
-    (
-        _text("base_model", "model whose parameters are counted"),
-        _text("method", "fine-tuning method"),
-        _text("setting", "configuration that is counted"),
-        _text("way", "how it was counted: in closed form, or from a model"),
-        _integer("trainable_params", "parameters that are trained", required=True),
-        _integer("base_params", "parameters of the model without the adapter", required=True),
-        _number("percent_with_adapter", "trainable parameters relative to base plus adapter", "percent", required=True),
-        _number("percent_without_adapter", "trainable parameters relative to the base", "percent", required=True),
-        _text("configuration_source", "where the configuration is documented"),
-    ),
-)
-MEMORY = Contract(
-    "memory",
-    2,
-    ("base_model", "method", "setting", "precision"),
-    (
-        _text("base_model", "model that is trained"),
-        _text("method", "fine-tuning method; full means full fine-tuning"),
-        _text("setting", "configuration that is counted"),
-        _text("precision", "precision of training", allowed=("fp32", "bf16_mixed")),
-        _integer("trainable_params", "parameters that are trained", required=True),
-        _integer("base_params", "parameters of the model without the adapter", required=True),
-        _integer("weights_bytes", "all weights, including the adapter's", "bytes", required=True),
-        _integer("master_weights_bytes", "fp32 copies of the trained weights", "bytes", required=True),
-        _integer("gradients_bytes", "gradients of the trained weights", "bytes", required=True),
-        _integer("optimizer_bytes", "both moments of AdamW", "bytes", required=True),
-        _integer("total_bytes", "sum of the above; excludes activations", "bytes", required=True),
-        *(
-            Column(f"fits_{size}gb", FLAG, f"whether the total is at most {size} * 10^9 bytes", required=True)
-            for size in (24, 40, 80)
-        ),
-        _integer("micro_batch", "sequences of the step whose peak is predicted; null if the method is not modelled"),
-        _integer("sequence", "tokens of each of them", "tokens"),
-        _integer("peak_bytes", "predicted peak of that step, activations included", "bytes"),
-        _integer("peak_low_bytes", "lower end of its 90 % interval from measured runs", "bytes"),
-        _integer("peak_high_bytes", "upper end of its 90 % interval from measured runs", "bytes"),
-    ),
-)
-_GB = "10^9 bytes"
-PREDICTIONS = Contract(
-    "predictions",
-    1,
-    ("source", "record", "origin"),
-    (
-        _text("source", "whose run it is"),
-        _text("record", "the run, as the source or our table names it"),
-        _text("model", "model that was trained", required=False),
-        _text("method", "fine-tuning method; full means full fine-tuning; null if not modelled", required=False),
-        _text("setting", "how the model was trained; null if the run is not predicted", required=False),
-        _number("predicted_gb", "predicted peak; null if it cannot be predicted", _GB),
-        _number("low_gb", "lower end of the 90 % interval from the errors on all other sources", _GB),
-        _number("high_gb", "upper end of that interval", _GB),
-        _number("measured_gb", "printed peak; null if the run ran out of memory or prints none", _GB),
-        Column("out_of_memory", FLAG, "whether the run did not fit its card"),
-        _text("verdict", "prediction for the card; null if the card is not known", required=False),
-        _text("fitted_without_source", "what the interval rests on", required=False),
-        _number("relative_error", "predicted / measured - 1", "fraction"),
-        _number("card_gb", "memory of the card as on its label", "GB"),
-        _text("measure", "what the source measured: allocated, reserved, or unstated", required=False),
-        _text("moment", "moment of the step at which the peak is predicted", required=False),
-        _number("predicted_with_all_rules_gb", "the same with the rules read off the same source's peaks", _GB),
-        _number("floor_gb", "weights, gradients and moments by the stated setting, where the peak is below it", _GB),
-        _text("finding", "why a printed peak cannot hold; null if it can", required=False),
-        _number("full_gb", "of LoRA: measured peak of full fine-tuning at the same setting of the source", _GB),
-        _text("assumed", "what the source leaves open, and how it was set", required=False),
-        _text("excluded", "why the run cannot be predicted; null if it can", required=False),
-        _text("origin", "repository, commit, file and line"),
-    ),
-)
-CONFLICTS = Contract(
-    "conflicts",
-    1,
-    ("scope", "metric", "base_model", "method", "task", "rank", "sources"),
-    (
-        _text("scope", "what disagrees", allowed=("between sources", "between tasks of a source")),
-        _text("family", "family of tasks"),
-        _text("base_model", "model the numbers refer to"),
-        _text("method", "method, spelled as printed"),
-        _text("task", "task; for an average, with the family of tasks it covers"),
-        _text("metric", "what the number is"),
-        _integer("rank", "rank r; null if not printed"),
-        _text("sources", "ids in sources.yaml"),
-        _text("unit", "unit of lowest, highest and difference"),
-        _text("readings", "each printed number with the sources that print it"),
-        _text("places", "files in data/published, with line numbers"),
-        _number("lowest", "lowest reading", required=True),
-        _number("highest", "highest reading", required=True),
-        _number("difference", "highest minus lowest", required=True, limits=(0.0, float("inf"))),
-        _integer("n_cells", "number of cells that print the value", required=True),
-        _text(
-            "explained_by",
-            "what accounts for all the differences",
-            allowed=("rounding", "padding zeros", "order of rounding", "nothing"),
-        ),
-        _text("verdict", "state of the conflict", allowed=("explained", "settled", "open")),
-        _text("resolution", "reason for the verdict"),
-        _text("remarks", "remarks recorded with the cells", required=False),
-        _text("evidence", "supporting records: table, then the conditions that select rows"),
-    ),
-)
 COMPARISON = Contract(
     "comparison",
     2,
@@ -415,7 +257,7 @@ COSTS = Contract(
 CONTRACTS = {
     contract.name: contract
     for contract in (
-        RUNS, CURVES, SUMMARY, CONTRASTS, PUBLISHED, APPLICATION_VERDICTS, REFERENCES, PARAMETERS, MEMORY, PREDICTIONS,
-        CONFLICTS, COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES, *DECODER_CONTRACTS, *RECORD_CONTRACTS, ADDED_RUNS,
+        RUNS, CURVES, SUMMARY, CONTRASTS, *LITERATURE_CONTRACTS, COMPARISON, FINDINGS, COSTS, ITEMS, BEST_RATES,
+        *DECODER_CONTRACTS, *RECORD_CONTRACTS, ADDED_RUNS, INTRUDERS,
     )
 }  # fmt: skip

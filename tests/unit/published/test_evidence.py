@@ -15,7 +15,8 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.studies.literature.conflicts import conflicts
 from peft_atlas.studies.literature.memory_table import PEAK_COLUMNS, memory_with_peaks
 from peft_atlas.tables.contract import read_table, write_table
-from peft_atlas.tables.schemas import CONFLICTS, CONTRACTS, FINDINGS, MEMORY
+from peft_atlas.tables.literature_schemas import CONFLICTS, MEMORY
+from peft_atlas.tables.schemas import CONTRACTS, FINDINGS
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from peft_atlas.accounting.parameters import SETTINGS, LowRank, Prefix
 from peft_atlas.studies.literature.memory_findings import Saving
 from peft_atlas.studies.literature.memory_predictions import predictions
 from peft_atlas.tables.contract import read_table, write_table
-from peft_atlas.tables.schemas import PREDICTIONS
+from peft_atlas.tables.literature_schemas import PREDICTIONS
 
 # Left out of `make fast-test`: together these files take most of the time of the unit tests.
 pytestmark = pytest.mark.slow

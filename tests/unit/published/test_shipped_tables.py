@@ -17,7 +17,7 @@ from peft_atlas.studies.literature.data import (
     parse_printed,
 )
 from peft_atlas.tables.contract import read_table, write_table
-from peft_atlas.tables.schemas import PUBLISHED
+from peft_atlas.tables.literature_schemas import PUBLISHED
 
 
 def test_every_table_is_whole(published):

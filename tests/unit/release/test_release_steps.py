@@ -13,7 +13,7 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.release.check import check_release
 from peft_atlas.release.prepare import main, prepare
 from peft_atlas.tables.contract import write_table
-from peft_atlas.tables.schemas import REFERENCES
+from peft_atlas.tables.literature_schemas import REFERENCES
 from peft_atlas.version import __version__
 
 FILES = {

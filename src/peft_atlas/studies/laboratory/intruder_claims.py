@@ -12,8 +12,7 @@ from peft_atlas.studies.adaptation.equal_learning import kept_at_equal_learning
 from peft_atlas.studies.adaptation.jobs import NO_ADAPTATION
 from peft_atlas.studies.laboratory.claims import Source, claim
 from peft_atlas.studies.laboratory.contrasts import AGAINST_UPDATE, SHRUNK_SOURCE, SHRUNK_TARGET
-from peft_atlas.studies.laboratory.intruder_counts import EXACT
-from peft_atlas.studies.laboratory.jobs import INTRUDERS, NAME, RULES, SCALING, VARIANTS
+from peft_atlas.studies.laboratory.jobs import EXACT, INTRUDERS, NAME, RULES, SCALING, VARIANTS
 from peft_atlas.tables.schemas import CONTRASTS
 
 # Nothing is quoted: the statements are the abstract's in our words.
@@ -29,7 +28,7 @@ def intruder_claims(contrasts: pd.DataFrame, counts: pd.DataFrame, levels: Level
     contrasts
         The laboratory's table of that contract.
     counts
-        Intruders of each network, of `intruder_counts.COUNTS`.
+        Intruders of each network, of the contract ``laboratory_intruders``.
     levels
         Confidence level of the intervals, and the margin within which accuracy is kept.
     """

@@ -24,8 +24,7 @@ from peft_atlas.studies.adaptation.data import source_task
 from peft_atlas.studies.adaptation.jobs import NO_ADAPTATION
 from peft_atlas.studies.laboratory.config import LaboratoryConfig
 from peft_atlas.studies.laboratory.directions import intruders, shrink_intruders
-from peft_atlas.studies.laboratory.intruder_counts import EXACT, write_counts
-from peft_atlas.studies.laboratory.jobs import INTRUDERS, NAME, RULES, SCALING, SHRUNK_PARTS, VARIANTS
+from peft_atlas.studies.laboratory.jobs import EXACT, INTRUDERS, NAME, RULES, SCALING, SHRUNK_PARTS, VARIANTS
 from peft_atlas.training.population import TrainingPlan, evaluate, resolve_device, train_population
 from peft_atlas.training.rows import Row
 from peft_atlas.training.task import Task
@@ -131,7 +130,7 @@ def measure(bench: Bench, runs: pd.DataFrame) -> tuple[list[Row], list[Row]]:
     Returns
     -------
     tuple of lists
-        Rows of `intruder_counts.COUNTS`, and rows of the contract ``runs``.
+        Rows of the contract ``laboratory_intruders``, and rows of the contract ``runs``.
     """
     counts, shrunk = _references(bench), list[Row]()
     for method, mine in _cells(runs, bench.own):
@@ -211,5 +210,5 @@ def intruders_step(step: Step) -> None:
     own, networks = LaboratoryConfig.model_validate(config["own"]), AdaptationConfig.model_validate(config["networks"])
     bench = Bench.of(own, networks, step.params["seeds"], load_file(step.path("base")), step.params["device"])
     counts, runs = measure(bench, step.read_all("runs"))
-    write_counts(counts, step.output("counts"))
+    step.write("laboratory_intruders", counts)
     step.write("runs", runs)

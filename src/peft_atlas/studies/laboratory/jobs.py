@@ -17,6 +17,8 @@ RULES = {"fixed": "alpha fixed", "one": "alpha = r", "two": "alpha = 2r", "root"
 SCALING, VARIANTS, BATCH, CAPACITY = "scaling", "variants", "batch", "capacity"
 # Their networks with what is shrunk: the intruders, or the whole update.
 INTRUDERS = "intruders"
+# The weights that solve the task, as a method among others.
+EXACT = "exact solution"
 SHRUNK_PARTS = ("intruders", "update")
 SHRUNK = "results/runs/laboratory/intruders.runs.parquet"
 COUNTS = "results/runs/laboratory/intruders.counts.parquet"

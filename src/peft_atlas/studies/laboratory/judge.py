@@ -12,7 +12,6 @@ from peft_atlas.studies.laboratory.best_rates import best_rates, mean_rates
 from peft_atlas.studies.laboratory.claims import laboratory_claims
 from peft_atlas.studies.laboratory.contrasts import contrasts
 from peft_atlas.studies.laboratory.intruder_claims import intruder_claims
-from peft_atlas.studies.laboratory.intruder_counts import read_counts
 from peft_atlas.studies.laboratory.jobs import SCALING, VARIANTS
 from peft_atlas.tables.schemas import CONTRASTS
 
@@ -32,7 +31,7 @@ def judge_step(step: Step) -> None:
     levels = Levels(step.params["confidence"], step.params["margin"])
     compared = pd.DataFrame(contrasts(runs, pd.DataFrame(), levels), columns=CONTRASTS.schema().names)
     findings = laboratory_claims(runs, compared, levels)
-    findings += intruder_claims(compared, read_counts(step.path("counts")), levels)
+    findings += intruder_claims(compared, step.read("laboratory_intruders"), levels)
     rates = best_rates(runs[runs["experiment"].isin((SCALING, VARIANTS))])
     step.write("best_rates", mean_rates(rates, levels.confidence))
     step.write("findings", as_rows(findings))

@@ -6,7 +6,7 @@ import pandas as pd
 
 from peft_atlas.planning.accuracy import excluded_runs, predicted_against_measured
 from peft_atlas.step import Step
-from peft_atlas.tables.schemas import PREDICTIONS
+from peft_atlas.tables.literature_schemas import PREDICTIONS
 
 
 def predictions_step(step: Step) -> None:

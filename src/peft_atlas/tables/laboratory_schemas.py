@@ -1,19 +1,11 @@
-"""How many intruder dimensions each of the laboratory's networks has, as a table."""
+"""Contract of the laboratory's own table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
-import pandas as pd
-
 from peft_atlas.tables.columns import flag, integer, number, text
-from peft_atlas.tables.contract import Contract, read_table, write_table
-from peft_atlas.training.rows import Row
+from peft_atlas.tables.contract import Contract
 
-# The weights that solve the task, as a method among others.
-EXACT = "exact solution"
-COUNTS = Contract(
+INTRUDERS = Contract(
     "laboratory_intruders",
     1,
     ("method", "rank", "learning_rate", "seed"),
@@ -27,13 +19,3 @@ COUNTS = Contract(
         integer("intruders", "intruders among the first left singular vectors of the first layer", required=True),
     ),
 )
-
-
-def write_counts(rows: Sequence[Row], path: Path) -> None:
-    """Write the counts."""
-    write_table(COUNTS, rows, path)
-
-
-def read_counts(path: Path) -> pd.DataFrame:
-    """Read the counts."""
-    return read_table(COUNTS, path)
