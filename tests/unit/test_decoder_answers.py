@@ -108,10 +108,10 @@ def test_an_order_is_given_only_where_it_is_reliable(tables, cells):
 def test_costs_are_means_over_the_tested_runs(tables, cells):
     rows = pd.DataFrame(cost_rows(tables["runs"], tables["costs"], "this run"))
     assert rows.set_index("method")["cpu_seconds"].to_dict() == {key[0]: cell[3] for key, cell in CELLS.items()}
-    (found,) = cost_answers(rows, cells)
+    (found,) = cost_answers(rows)
     assert "LoRA (all linear modules) 40 s (0.80 times full)" in found.detail
     larger = rows[rows["method"] == "LoRA"].assign(rank=64)
-    (found,) = cost_answers(pd.concat([rows, larger], ignore_index=True), cells)
+    (found,) = cost_answers(pd.concat([rows, larger], ignore_index=True))
     assert "LoRA (all linear modules), rank 64 40 s" in found.detail
 
 

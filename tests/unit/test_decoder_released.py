@@ -16,7 +16,8 @@ from peft_atlas.studies.decoder.released import main, read_released, released_fi
 from peft_atlas.studies.decoder.tabulate import tabulate_step
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.decoder_schemas import DECODER, DECODER_COSTS
-from peft_atlas.tables.schemas import COSTS, FINDINGS, ITEMS, PUBLISHED, RUNS
+from peft_atlas.tables.literature_schemas import PUBLISHED
+from peft_atlas.tables.schemas import COSTS, FINDINGS, ITEMS, RUNS
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_a_released_run_is_read_as_it_was_written_with_version_machine_and_date(
     write_released(finished, tmp_path / "decoder", root, "a machine")
     facts = json.loads((tmp_path / "decoder/release.json").read_text())
     found = read_released(tmp_path / "decoder")
-    assert len(released_files(tmp_path / "decoder")) == 5
+    assert len(released_files(tmp_path)) == 5
     assert len(found.runs) == len(read_table(RUNS, finished / "runs/decoder/commonsense/all.runs.parquet"))
     assert found.origin.startswith("released run, not made on this machine: version ")
     assert all(facts[name] in found.origin for name in ("version", "code", "machine", "date"))
@@ -57,7 +58,7 @@ def tabulated(folder, **inputs):
 
 def test_a_run_without_the_study_has_the_released_numbers_and_says_so(finished, tmp_path, root):
     write_released(finished, tmp_path / "decoder", root, "a machine")
-    cells, costs, findings = tabulated(tmp_path, released=released_files(tmp_path / "decoder"))
+    cells, costs, findings = tabulated(tmp_path, released=released_files(tmp_path))
     place = finished / "runs/decoder/commonsense"
     own = {"runs": [place / "all.runs.parquet"], "per_item": [place / "all.items.parquet"]}
     here, _, _ = tabulated(tmp_path, **own, costs=[place / "all.costs.parquet"])
@@ -69,16 +70,34 @@ def test_a_run_without_the_study_has_the_released_numbers_and_says_so(finished, 
     assert findings.loc[findings["kind"] == "check", "statement"].str.contains("not made on this machine").all()
 
 
+def test_of_two_released_runs_the_larger_answers_and_both_say_what_they_cost(finished, tmp_path, root):
+    write_released(finished, tmp_path / "decoder", root, "a machine")
+    write_released(finished, tmp_path / "decoder_full", root, "a shared GPU", times=False)
+    cells, costs, _ = tabulated(tmp_path, released=released_files(tmp_path))
+    assert cells["origin"].str.contains("a shared GPU").all()
+    shared = costs["origin"].str.contains("a shared GPU")
+    assert 0 < shared.sum() < len(costs)
+    assert costs.loc[shared, "cpu_seconds"].isna().all()
+    assert costs.loc[shared, "peak_memory_mb"].notna().any()
+    assert costs.loc[~shared, "cpu_seconds"].notna().any()
+    answers = read_table(FINDINGS, tmp_path / "cost_answers.parquet")
+    assert set(answers["unit"]) == {"s", "MB"}
+    assert answers["id"].is_unique
+
+
 def test_a_run_without_any_has_empty_tables(tmp_path):
     assert [len(each) for each in tabulated(tmp_path)] == [0, 0, 0]
 
 
 def test_the_command_says_in_one_line_what_is_missing(tmp_path, capsys):
-    assert main([str(tmp_path), str(tmp_path)]) == 2
+    assert main([str(tmp_path), str(tmp_path / "decoder")]) == 2
     assert (
         capsys.readouterr().err == f"{tmp_path}: no finished runs of the study decoder; run snakemake decoder first\n"
     )
-    assert main([]) == 2
+    assert main([str(tmp_path), str(tmp_path / "mine")]) == 2
+    assert capsys.readouterr().err == f"folder {tmp_path / 'mine'}: allowed names: decoder_full, decoder\n"
+    with pytest.raises(SystemExit, match="2"):
+        main([])
     assert "usage" in capsys.readouterr().err
 
 
@@ -99,15 +118,16 @@ def test_the_section_says_where_its_numbers_are_from(finished, tmp_path, root):
     from peft_atlas.studies.decoder.section import available, blocks
 
     write_released(finished, tmp_path / "decoder", root, "a machine")
-    released, costs, _ = tabulated(tmp_path, released=released_files(tmp_path / "decoder"))
+    released, costs, _ = tabulated(tmp_path, released=released_files(tmp_path))
     material = SimpleNamespace(
         tables={"decoder_cells": released, "decoder_costs": costs},
         figures_of=lambda **_: [],
         findings=lambda *_, **__: [],
     )
     assert available(material)
-    intro, table = blocks(material)
+    intro, table, spent = blocks(material)
     assert intro.text.startswith("Released run, not made on this machine: version ")
+    assert spent.caption.startswith("What a run costs")
     first, *others = (row[0] for row in table.rows)
     assert first == "full"
     assert {"LoRA (all linear modules)", "(IA)3", "counts of words"} < set(others)

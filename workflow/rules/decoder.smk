@@ -1,6 +1,6 @@
 """The decoder study: methods on a language model; one setting with all its seeds per job. Opt-in.
 
-Where a run does not train it, its tables are those of the released run in data/released/decoder.
+Where a run does not train it, its tables are those of the released runs in data/released.
 """
 
 from peft_atlas.files import slug
@@ -21,11 +21,11 @@ DECODER_FILES = model_files(DECODER.model)
 if DECODER_CONTENT:
     DECODER_FILES = [ancient(file) for file in DECODER_FILES]
 DECODER_SETTINGS = {slug(name): name for each in DECODER.tasks for name in each.methods}
-# The study's own tables come from this run where it is part of it or asked for by name; else from the released one.
+# The study's own tables come from this run where it is part of it or asked for by name; else from the released ones.
 DECODER_HERE = decoder_jobs.NAME in STUDIES or is_asked_for(decoder_jobs.NAME)
 
 
-# What the released run says, which a run of the study says itself.
+# What the released runs say, which a run of the study says itself.
 RELEASED_CHECKS = (
     []
     if decoder_jobs.NAME in STUDIES
@@ -215,7 +215,7 @@ use rule _light_step as tabulate_decoder with:
             []
             if DECODER_HERE
             else [
-                source(file) for file in released_files(ROOT / "data/released/decoder")
+                source(file) for file in released_files(ROOT / "data/released")
             ]
         ),
     output:

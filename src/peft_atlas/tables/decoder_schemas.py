@@ -50,14 +50,20 @@ DECODER = Contract(
 )
 DECODER_COSTS = Contract(
     "decoder_costs",
-    1,
-    ("task", "method", "setting", "rank"),
+    2,
+    ("origin", "task", "method", "setting", "rank"),
     (
         *_DECODER_CELL,
-        _number("cpu_seconds", "processor time for training a run, mean over seeds", "s"),
-        _number("evaluation_seconds", "time for evaluating a run, mean over seeds", "s"),
+        _text("model", "language model"),
+        _integer("train_examples", "training rows of a seed", required=True),
+        _integer("epochs", "passes over them", required=True),
+        _text("device", "where the runs trained: cpu or cuda"),
+        _number("cpu_seconds", "processor time for training a run, mean over seeds; null where jobs shared it", "s"),
+        _number("evaluation_seconds", "time for evaluating a run, mean over seeds; null likewise", "s"),
         _number("examples_per_second", "training rows divided by training time, mean over seeds", "examples/s"),
-        _number("peak_memory_mb", "peak memory of a run, mean over seeds", "MB"),
+        _number(
+            "peak_memory_mb", "peak memory of a run, mean over seeds: of the process, or what torch allocated", "MB"
+        ),
         _integer("adapter_bytes", "size of the saved adapter", "bytes"),
         _integer("n", "seeds", required=True),
         _ORIGIN,

@@ -51,7 +51,7 @@ def _metric(own: pd.DataFrame, metric: str, *roles: str) -> pd.DataFrame:
 
 def scope(own: pd.DataFrame) -> str:
     """Return where a task's numbers are from: model, task, and whether another machine made them."""
-    first = own[own["role"] == "method"].iloc[0]
+    first = own[own["method"] == "full"].iloc[0]
     # Version, machine and date are in the section's first sentence.
     origin = "" if first["origin"] == "this run" else f" ({first['origin'].partition(':')[0]})"
     return f"On {first['model']} and {task_in_words(first['task'])}{origin}"
@@ -242,34 +242,45 @@ def _published_in_words(task: str, rows: pd.DataFrame, published: pd.DataFrame, 
     )
 
 
-def cost_answers(costs: pd.DataFrame, table: pd.DataFrame) -> list[Finding]:
-    """Return what a run of each method costs in processor time and memory, task by task."""
-    found = []
-    for task, own in costs.groupby("task", sort=True):
+def cost_answers(costs: pd.DataFrame) -> list[Finding]:
+    """Return what a run of each method costs, by task and by where it was measured.
+
+    Processor time with memory, or memory alone where times were not kept. Of two measurements on the same kind of
+    device the first is reported.
+    """
+    found: dict[str, Finding] = {}
+    for (_, task), own in costs.groupby(["origin", "task"], sort=False):
         rows = own.assign(name=[row_name(row) for _, row in own.iterrows()])
-        rows = rows[rows["cpu_seconds"].notna() & (rows["method"] != SHUFFLED)]
-        full = rows[rows["method"] == "full"]
-        if full.empty:
-            continue
-        seconds = float(full["cpu_seconds"].iloc[0])
-        listed = "; ".join(
-            f"{row.name_} {row.cpu_seconds:.0f} s ({row.cpu_seconds / seconds:.2f} times full), "
-            f"{row.peak_memory_mb:,.0f} MB"
-            for row in rows.rename(columns={"name": "name_"}).itertuples()
-        )
-        cells_ = table[(table["task"] == task) & (table["stratum"] == ALL_ROWS)]
-        found.append(
-            Finding(
-                "answer",
-                f"decoder_cost_{task}",
-                NAME,
-                f"What does a run cost on {task}?",
-                ATLAS,
-                "measured",
-                f"decoder_costs: task={task}",
-                f"{scope(cells_)}, training takes, in processor time and peak memory of the process, means over "
-                f"{int(full['n'].iloc[0])} seeds: {listed}.",
-                effect=Effect(seconds, "s", n=int(full["n"].iloc[0])),
-            )
-        )
-    return found
+        rows = rows[rows["peak_memory_mb"].notna() & (rows["method"] != SHUFFLED)]
+        if (rows["method"] == "full").any():
+            answer = _cost_answer(str(task), rows)
+            found.setdefault(answer.id, answer)
+    return list(found.values())
+
+
+def _cost_answer(task: str, rows: pd.DataFrame) -> Finding:
+    """Return the answer of one task and one device, all numbers relative to full fine-tuning."""
+    full = rows[rows["method"] == "full"].iloc[0]
+    timed = rows["cpu_seconds"].notna().all()
+    column, form, unit = ("cpu_seconds", ".0f", "s") if timed else ("peak_memory_mb", ",.0f", "MB")
+    listed = "; ".join(
+        f"{row['name']} {row[column]:{form}} {unit} ({row[column] / full[column]:.2f} times full)"
+        + (f", {row['peak_memory_mb']:,.0f} MB" if timed else "")
+        for _, row in rows.iterrows()
+    )
+    what = "training takes, in processor time and" if timed else "training takes, in"
+    kind, question = ("cost", "What does a run cost") if timed else ("memory", "How much memory does a run take")
+    device = "GPU" if full["device"] == "cuda" else "processor"
+    memory = "peak memory that torch allocated on the GPU" if device == "GPU" else "peak memory of the process"
+    sizes = f"{int(full['train_examples']):,} training rows, {int(full['epochs'])} epochs"
+    return Finding(
+        "answer",
+        f"decoder_{kind}_{task}_{device.lower()}",
+        NAME,
+        f"{question} on {task}?",
+        ATLAS,
+        "measured",
+        f"decoder_costs: task={task}, device={full['device']}",
+        f"{scope(rows)}, {sizes}, on a {device}, {what} {memory}, means over {int(full['n'])} seeds: {listed}.",
+        effect=Effect(float(full[column]), unit, n=int(full["n"])),
+    )

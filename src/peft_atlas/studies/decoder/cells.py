@@ -134,11 +134,12 @@ def _measured(part: pd.DataFrame, items: pd.DataFrame) -> Iterator[tuple[str, st
 
 
 def _estimated(values: pd.Series[float], rows: int | None, confidence: float, *, fraction: bool) -> Row:
-    """Return the mean over seeds with its interval; over the rows where there is one run of a fraction."""
+    """Return the mean over seeds with its interval; that of a fraction is over the rows where no two seeds differ."""
     found = mean_interval(values.to_numpy(dtype=float, na_value=np.nan), confidence)
     found = found.within(0, 1) if fraction else found
     low, high, name = found.low, found.high, interval_name(confidence)
-    if found.n == 1 and rows is not None and found.mean is not None and fraction:
+    # One seed, or several with one value, say nothing of how far the fraction of other rows may be.
+    if (values == values.iloc[0]).all() and rows is not None and found.mean is not None and fraction:
         low, high = proportion_interval(found.mean, rows, confidence)
         name = f"{100 * confidence:g} % Wilson over test rows"
     return {"value": found.mean, "low": low, "high": high, "interval": None if low is None else name, "n": found.n}

@@ -1,10 +1,11 @@
-"""The released run of the decoder study: its tables, which a run that does not train it shows as what they are.
+"""Released runs of the decoder study: their tables, which a run that does not train it shows as what they are.
 
-``python -m peft_atlas.studies.decoder.released results data/released`` puts the tables of a finished run there.
+``python -m peft_atlas.studies.decoder.released results data/released/decoder`` puts the tables of a finished run there.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -24,10 +25,14 @@ from peft_atlas.tables.contract import read_table, read_tables, write_table
 from peft_atlas.tables.schemas import CONTRACTS, FINDINGS
 from peft_atlas.version import __version__
 
+# Folders of released runs. The first one that is there answers the questions; what runs cost is reported of all.
+FOLDERS = ("decoder_full", "decoder")
 MANIFEST = "release.json"
 # Contracts of the tables by their names in the folder.
 TABLES = {"runs": "runs", "items": "items", "costs": "costs", "checks": "findings"}
 _FACTS = ("version", "code", "machine", "date")
+# Columns of costs that say nothing of a method where jobs shared a processor or a GPU.
+_TIMES = ("wall_seconds", "cpu_seconds", "train_seconds", "evaluation_seconds", "examples_per_second")
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,22 @@ class Released:
     origin: str
 
 
-def released_files(folder: Path) -> list[Path]:
-    """Return the files of a released run, none where a folder holds none."""
+def released_files(place: Path) -> list[Path]:
+    """Return the files of all released runs in a folder, in the order of `FOLDERS`."""
     names = [MANIFEST, *(f"{name}.parquet" for name in TABLES)]
-    return [folder / name for name in names] if (folder / MANIFEST).is_file() else []
+    found = [place / folder for folder in FOLDERS if (place / folder / MANIFEST).is_file()]
+    return [folder / name for folder in found for name in names]
+
+
+def read_all_released(files: Sequence[Path]) -> list[Released]:
+    """Return the released runs that files belong to, in their order.
+
+    Raises
+    ------
+    AtlasError
+        As `read_released`.
+    """
+    return [read_released(folder) for folder in dict.fromkeys(file.parent for file in files)]
 
 
 def read_released(folder: Path) -> Released:
@@ -73,7 +90,7 @@ def origin_in_words(facts: Mapping[str, str]) -> str:
     )
 
 
-def write_released(results: Path, folder: Path, root: Path, on: str | None = None) -> Path:
+def write_released(results: Path, folder: Path, root: Path, on: str | None = None, *, times: bool = True) -> Path:
     """Copy the study's finished tables into a folder and return the manifest's path.
 
     Parameters
@@ -86,6 +103,8 @@ def write_released(results: Path, folder: Path, root: Path, on: str | None = Non
         The repository, whose commit the manifest states.
     on
         The machine in words; this one's kind and number of processors where None.
+    times
+        False where jobs shared a processor or a GPU: their times are left out, and memory stays.
 
     Raises
     ------
@@ -99,7 +118,10 @@ def write_released(results: Path, folder: Path, root: Path, on: str | None = Non
     day = datetime.fromtimestamp(max(path.stat().st_mtime for path in found["runs"]), UTC).date().isoformat()
     facts = {"version": __version__, "code": code_version(root), "machine": on or _this_machine(), "date": day}
     for name, paths in found.items():
-        write_table(CONTRACTS[name], read_tables(CONTRACTS[name], paths), folder / f"{name}.parquet")
+        rows = read_tables(CONTRACTS[name], paths)
+        if name == "costs" and not times:
+            rows = rows.assign(**dict.fromkeys(_TIMES))
+        write_table(CONTRACTS[name], rows, folder / f"{name}.parquet")
     write_table(FINDINGS, _checks(checks), folder / "checks.parquet")
     write_text(folder / MANIFEST, json.dumps(facts, indent=2) + "\n")
     return folder / MANIFEST
@@ -123,12 +145,17 @@ def _this_machine() -> str:
 
 
 def main(words: Sequence[str]) -> int:
-    """Write the released run from the command line: results, the folder of released runs, and perhaps the machine."""
-    if len(words) not in (2, 3):
-        sys.stderr.write("usage: python -m peft_atlas.studies.decoder.released RESULTS DATA_RELEASED [MACHINE]\n")
-        return 2
+    """Write a released run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m peft_atlas.studies.decoder.released", description=main.__doc__)
+    parser.add_argument("results", type=Path, help="results of a finished run of the study")
+    parser.add_argument("folder", type=Path, help=f"where to write: data/released/{' or '.join(FOLDERS)}")
+    parser.add_argument("machine", nargs="?", help="the machine in words; by default this one's")
+    parser.add_argument("--without-times", action="store_true", help="for jobs that shared a processor or a GPU")
+    given = parser.parse_args(words)
     try:
-        path = write_released(Path(words[0]), Path(words[1]) / NAME, Path.cwd(), *words[2:])
+        if given.folder.name not in FOLDERS:
+            raise AtlasError(f"folder {given.folder}: allowed names: {', '.join(FOLDERS)}")
+        path = write_released(given.results, given.folder, Path.cwd(), given.machine, times=not given.without_times)
     except AtlasError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -38,8 +39,7 @@ def blocks(material: Material) -> list[Block]:
     cells = cells.sort_values(["role", "method"], key=lambda names: names.map(lambda each: _place(order, each)))
     for task in sorted(cells["task"].unique()):
         own = cells[cells["task"] == task]
-        found.append(_methods(own, material.tables["decoder_costs"]))
-        found += _strata(own)
+        found += [_methods(own), *_strata(own), *_costs(task, material.tables["decoder_costs"], order)]
     return found
 
 
@@ -65,8 +65,8 @@ def _intro(cells: pd.DataFrame) -> Paragraph:
     )
 
 
-def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
-    """Return the table of a task: every cell with accuracy, difference, losses, rate and costs."""
+def _methods(own: pd.DataFrame) -> Any:
+    """Return the table of a task: every cell with accuracy, difference, losses and rate."""
     first = own.iloc[0]
     whole = own[own["stratum"] == ALL_ROWS]
     accuracy = whole[whole["metric"] == ACCURACY]
@@ -79,12 +79,15 @@ def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
         rows = whole[whole["metric"] == metric]
         values = [_interval(row, "value", "low", "high", 1, ".3f") for _, row in rows.iterrows()]
         shown = shown.merge(rows[keys].assign(**{name: values}), on=keys, how="left")
-    spent = costs[costs["task"] == first["task"]][[*keys, "cpu_seconds", "peak_memory_mb"]]
-    shown = shown.merge(spent, on=keys, how="left")
     shown.insert(0, "name", [row_name(row) for _, row in shown.iterrows()])
     shown["learning_rate"] = [_rate(row) for _, row in shown.iterrows()]
-    names = {"params_percent": "% trained", "n": "seeds", "learning_rate": "rate", "cpu_seconds": "CPU s"}
-    names |= {"peak_memory_mb": "MB", "rows": "test rows", "name": "method"}
+    names = {
+        "name": "method",
+        "params_percent": "% trained",
+        "learning_rate": "rate",
+        "n": "seeds",
+        "rows": "test rows",
+    }
     intervals = dict.fromkeys(accuracy["interval"].dropna())
     differences = dict.fromkeys(accuracy["difference_interval"].dropna())
     caption = (
@@ -94,9 +97,29 @@ def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
         "token; forgotten is the rise of the loss on plain text."
     )
     columns = ["name", "accuracy (%)", "difference from full (points)", "answer loss", "forgotten", "params_percent"]
-    columns += ["learning_rate", "n", "rows", "cpu_seconds", "peak_memory_mb"]
-    formats = {"% trained": ".3g", "CPU s": ".0f", "MB": ",.0f"}
-    return table(caption, shown[columns].rename(columns=names), formats)
+    columns += ["learning_rate", "n", "rows"]
+    return table(caption, shown[columns].rename(columns=names), {"% trained": ".3g"})
+
+
+def _costs(task: str, costs: pd.DataFrame, order: dict[str, int]) -> Iterator[Block]:
+    """Yield a table of what a run of a task costs for each place where it was measured."""
+    own = costs[(costs["task"] == task) & costs["peak_memory_mb"].notna()]
+    for origin, rows in own.groupby("origin", sort=False):
+        first = rows.iloc[0]
+        on_gpu = first["device"] == "cuda"
+        shown = rows.sort_values("method", key=lambda names: names.map(lambda each: _place(order, each)))
+        shown = shown.assign(method=[row_name(row) for _, row in shown.iterrows()])
+        names = {"cpu_seconds": "training, CPU s", "evaluation_seconds": "evaluation, s", "peak_memory_mb": "MB"}
+        known = [name for name in names if shown[name].notna().any()]
+        caption = (
+            f"What a run costs, {task_in_words(task)}, {int(first['train_examples']):,} training rows, "
+            f"{int(first['epochs'])} epochs, means over {int(first['n'])} seeds ({origin}). Memory is the peak "
+            f"{'that torch allocated on the GPU' if on_gpu else 'of the process'}."
+        )
+        if "cpu_seconds" not in known:
+            caption += " Times are left out, since jobs shared the GPU."
+        formats = {names[name]: ",.0f" for name in known}
+        yield table(caption, shown[["method", *known]].rename(columns=names), formats)
 
 
 def _rate(row: pd.Series[Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""The study's own tables and answers, from the runs of this run or from the released ones."""
+"""The study's own tables and answers, from this run or from the released ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from peft_atlas.analysis.finding import Finding, as_rows
 from peft_atlas.step import Step
 from peft_atlas.studies.decoder.answers import cost_answers, decoder_answers
 from peft_atlas.studies.decoder.cells import decoder_cells
-from peft_atlas.studies.decoder.released import read_released
+from peft_atlas.studies.decoder.released import read_all_released
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import CONTRACTS, FINDINGS
 
@@ -27,6 +27,7 @@ def cost_rows(runs: pd.DataFrame, costs: pd.DataFrame, origin: str) -> Iterator[
     joined = tested.merge(costs, on="run_id", how="inner")
     for key, part in joined.groupby(_KEYS, dropna=False, sort=True):
         names = dict(zip(_KEYS, (None if pd.isna(value) else value for value in key), strict=True))
+        names |= {name: part[name].iloc[0] for name in ("model", "train_examples", "epochs", "device")}
         means = {name: _mean(part[name]) for name in _COSTS}
         if all(value is None for value in means.values()):
             continue
@@ -51,11 +52,12 @@ def tabulate_step(step: Step) -> None:
     confidence, checks = step.params["confidence"], list[Finding]()
     if step.paths("runs"):
         runs, items = step.read_all("runs"), step.read_all("per_item", "items")
-        costs, origin = step.read_all("costs"), HERE
+        spent, origin = list(cost_rows(runs, step.read_all("costs"), HERE)), HERE
     elif step.paths("released"):
-        found = read_released(step.path("released").parent)
-        runs, items, costs, origin = found.runs, found.items, found.costs, found.origin
-        checks = _as_released(found.checks, origin)
+        released = read_all_released(step.paths("released"))
+        runs, items, origin = released[0].runs, released[0].items, released[0].origin
+        spent = [row for each in released for row in cost_rows(each.runs, each.costs, each.origin)]
+        checks = _as_released(released[0].checks, origin)
     else:
         for name in ("decoder_cells", "decoder_costs"):
             step.write(name, [])
@@ -63,11 +65,11 @@ def tabulate_step(step: Step) -> None:
         _write(step, "cost_answers", [])
         return
     step.write("decoder_cells", decoder_cells(runs, items, confidence, origin))
-    step.write("decoder_costs", list(cost_rows(runs, costs, origin)))
-    table, spent = (read_table(CONTRACTS[name], step.output(name)) for name in ("decoder_cells", "decoder_costs"))
-    answers = decoder_answers(table, runs, step.read("published"), 1 - confidence)
+    step.write("decoder_costs", spent)
+    cells, costs = (read_table(CONTRACTS[name], step.output(name)) for name in ("decoder_cells", "decoder_costs"))
+    answers = decoder_answers(cells, runs, step.read("published"), 1 - confidence)
     _write(step, "answers", [*answers, *checks])
-    _write(step, "cost_answers", cost_answers(spent, table))
+    _write(step, "cost_answers", cost_answers(costs))
 
 
 def _write(step: Step, name: str, findings: list[Finding]) -> None:
