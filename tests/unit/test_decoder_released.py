@@ -1,6 +1,7 @@
 """The decoder study: the released run in place of one, and what is refused before the first job."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import pandas as pd
@@ -11,8 +12,10 @@ from peft_atlas.config import load_config
 from peft_atlas.errors import AtlasError
 from peft_atlas.step import Step
 from peft_atlas.studies.decoder.config import DecoderTaskConfig
+from peft_atlas.studies.decoder.jobs import run_files
 from peft_atlas.studies.decoder.preflight import preflight
-from peft_atlas.studies.decoder.released import main, read_released, released_files, write_released
+from peft_atlas.studies.decoder.release import main, write_released
+from peft_atlas.studies.decoder.released import read_released, released_files
 from peft_atlas.studies.decoder.tabulate import tabulate_step
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.decoder_schemas import DECODER, DECODER_COSTS
@@ -91,14 +94,32 @@ def test_a_run_without_any_has_empty_tables(tmp_path):
 
 def test_the_command_says_in_one_line_what_is_missing(tmp_path, capsys):
     assert main([str(tmp_path), str(tmp_path / "decoder")]) == 2
-    assert (
-        capsys.readouterr().err == f"{tmp_path}: no finished runs of the study decoder; run snakemake decoder first\n"
-    )
+    error = capsys.readouterr().err
+    assert error.startswith(f"{tmp_path}: no finished run of the study decoder with ")
+    assert error.endswith("/commonsense/full/rank=8.runs.parquet; run snakemake decoder first\n")
     assert main([str(tmp_path), str(tmp_path / "mine")]) == 2
     assert capsys.readouterr().err == f"folder {tmp_path / 'mine'}: allowed names: decoder_full, decoder\n"
     with pytest.raises(SystemExit, match="2"):
         main([])
     assert "usage" in capsys.readouterr().err
+
+
+def test_a_release_holds_the_tables_of_its_configuration_alone(finished, tmp_path, root):
+    """A part that another configuration left in the folder is not taken, and none may be missing."""
+    results = shutil.copytree(finished, tmp_path / "results")
+    config = load_config({"decoder": {"tasks": [{"name": "commonsense", "methods": ["full"]}]}}).decoder
+    contracts = {"runs": RUNS, "items": ITEMS, "costs": COSTS}
+    for kind, contract in contracts.items():
+        for path in map(tmp_path.joinpath, run_files(config, kind)):
+            write_table(contract, [], path)
+    taken = tmp_path / run_files(config, "runs")[0]
+    whole = read_table(RUNS, results / "runs/decoder/commonsense/all.runs.parquet")
+    write_table(RUNS, whole[whole["method"] == "full"], taken)
+    write_released(results, tmp_path / "decoder", root, "a machine", config=config)
+    assert set(read_released(tmp_path / "decoder").runs["method"]) == {"full"}
+    taken.unlink()
+    with pytest.raises(AtlasError, match=r"no finished run of the study decoder with .*full/rank=8.runs.parquet"):
+        write_released(results, tmp_path / "decoder", root, config=config)
 
 
 def test_a_broken_manifest_is_one_line(tmp_path):

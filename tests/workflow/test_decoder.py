@@ -3,9 +3,10 @@
 import shutil
 
 import pytest
+import yaml
 from decoder_tables import decoder_tables
 
-from peft_atlas.studies.decoder.released import write_released
+from peft_atlas.studies.decoder.release import write_released
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.decoder_schemas import DECODER
 from peft_atlas.tables.schemas import COSTS, FINDINGS, ITEMS, RUNS
@@ -33,6 +34,14 @@ def test_the_smoke_run_leaves_cells_findings_and_a_figure_and_has_nothing_more_t
     assert all((table["verdict"] == "pass").all() for table in checks)
     assert (ended.folder / "figures/decoder_published.png").is_file()
     assert ended.jobs("decoder", base=SMOKE) == {}
+
+
+def test_examples_before_a_prompt_concern_the_untrained_model_alone(ended, tmp_path):
+    other = yaml.safe_load((ended.folder / SMOKE).read_text(encoding="utf-8"))
+    other["decoder"]["few_shots"] = 1
+    changed = tmp_path / "one_shot.yaml"
+    changed.write_text(yaml.safe_dump(other), encoding="utf-8")
+    assert TRAINING & set(ended.jobs("decoder", base=changed)) == {"read_decoder"}
 
 
 def test_a_run_without_the_study_shows_the_released_one_and_trains_nothing(fresh, tmp_path, root):

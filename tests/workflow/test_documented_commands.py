@@ -20,7 +20,7 @@ ELSEWHERE = {
     "pre-commit": "writes a hook into the clone; test_static.py runs the same checks",
     "pip": "needs a fresh environment; test_installed.py builds the wheel and installs it",
     "peft-atlas refresh": "needs a clone of huggingface/peft; tests/unit/record/test_refresh.py makes one",
-    "python -m peft_atlas.studies.decoder.released": "needs a run of the decoder; tests/unit/test_decoder_released.py",
+    "python -m peft_atlas.studies.decoder.release": "needs a run of the decoder; tests/unit/test_decoder_released.py",
     "python benchmarks/device_agreement.py": "needs a run on a GPU",
     "snakemake --workflow-profile slurm": "needs Slurm; tests/cluster/test_slurm.py runs it where that is installed",
 }

@@ -152,6 +152,9 @@ use rule train_decoder as read_decoder with:
         decoder_jobs.BENCHMARKS["read_decoder"]
     params:
         **step("studies.decoder.train:references_step", "methods/*.py"),
+        config=lambda wildcards: decoder_jobs.reference_config(
+            DECODER, DECODER_TASKS[wildcards.decoder_task]
+        ),
         plan=None,
         setting=None,
         rank=None,
@@ -214,9 +217,7 @@ use rule _light_step as tabulate_decoder with:
         released=(
             []
             if DECODER_HERE
-            else [
-                source(file) for file in released_files(ROOT / "data/released")
-            ]
+            else [source(file) for file in released_files(ROOT / "data/released")]
         ),
     output:
         **results("decoder_cells", "decoder_costs"),

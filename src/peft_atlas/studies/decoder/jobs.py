@@ -48,12 +48,19 @@ def task_content(task: DecoderTaskConfig) -> str | None:
 
 
 _NO_PART_OF_A_RUN = {"tasks", "seeds", "search_seeds", "keep", "extensions", "rates", "ranks", "shuffled_seeds"}
+_OF_REFERENCES = {"few_shots", "few_shot_examples"}
+
+
+def reference_config(config: DecoderConfig, task: DecoderTaskConfig) -> dict[str, Any]:
+    """Return what reading with the untrained model depends on: settings of the study and of its task."""
+    whole = config.model_dump(mode="json", exclude=_NO_PART_OF_A_RUN)
+    return {**whole, "tasks": [task.model_dump(mode="json", exclude={"methods"})]}
 
 
 def run_config(config: DecoderConfig, task: DecoderTaskConfig) -> dict[str, Any]:
-    """Return what a run depends on: the study's settings and those of its task, without where the task's rows are."""
-    whole = config.model_dump(mode="json", exclude=_NO_PART_OF_A_RUN)
-    return {**whole, "tasks": [task.model_dump(mode="json", exclude={"methods"})]}
+    """Return what a training run depends on: the same, without the examples that go before a prompt."""
+    whole = reference_config(config, task)
+    return {name: value for name, value in whole.items() if name not in _OF_REFERENCES}
 
 
 def setting_plan(config: DecoderConfig, setting: str) -> dict[str, Any]:
@@ -107,7 +114,7 @@ def outputs(config: StudyConfig) -> Outputs:
     own = config.decoder
     tasks = [task.name for task in own.tasks]
     return Outputs(
-        configurations=tuple(run_config(own, task) for task in own.tasks),
+        configurations=tuple(each(own, task) for task in own.tasks for each in (run_config, reference_config)),
         runs=tuple(run_files(own, "runs")),
         curves=tuple(run_files(own, "curves")),
         checks=(*(ROW_CHECKS.format(decoder_task=task) for task in tasks), ANSWERS, COST_ANSWERS),
