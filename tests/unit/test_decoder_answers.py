@@ -129,7 +129,14 @@ def test_the_figure_has_intervals_and_room_for_both_tasks(root, tmp_path, preset
         assert marks_without_interval(figure, module.SPEC.exact_panels) == []
     measured = plotted[(plotted["panel"] == "Measured") & (plotted["role"] == "method")]
     assert set(measured["task"]) == {"commonsense", "arithmetic"}
-    assert "on commonsense the 3 methods end between" in module.describe(plotted).finding
+    known = known["decoder_cells"].query("role == 'method' and stratum == 'all' and metric == 'test_accuracy'")
+    for task, part in known.groupby("task"):
+        level = 100 * part.set_index("method")["value"].astype(float)
+        own = measured[measured["task"] == task].set_index("method")["mean"]
+        assert own.to_dict() == pytest.approx((level - level["full"]).drop("full").to_dict())
+        assert f"on {task}, full fine-tuning reaches {level['full']:.1f} % and 2 methods" in (
+            module.describe(plotted).finding[:1].lower() + module.describe(plotted).finding[1:]
+        )
 
 
 def test_without_a_run_the_figure_has_the_published_averages_alone(root, tmp_path):

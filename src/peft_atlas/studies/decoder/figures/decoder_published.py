@@ -1,4 +1,4 @@
-"""The published averages next to what was measured: accuracy, and what is forgotten, with intervals."""
+"""The published averages next to what was measured: differences from full fine-tuning, and what is forgotten."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peft_atlas.figures.spec import Description, FigureSpec
-from peft_atlas.figures.style import METHODS, REFERENCE_COLOUR, label_panels, method_mark
+from peft_atlas.figures.style import METHODS, label_panels, method_mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,36 +26,38 @@ SPEC = FigureSpec(
     panels=(1, 3),
     exact_panels=(0,),
 )
-_PUBLISHED, _ACCURACY, _FORGOTTEN = "Published", "Measured", "Forgotten"
+_PUBLISHED, _DIFFERENCE, _FORGOTTEN = "Published", "Measured", "Forgotten"
 _SOURCE, _BASE_MODEL = "reft_v3", "LLaMA-7B"
 _TABLES = {"commonsense": "commonsense", "arithmetic": "arithmetic"}
-# Markers of the tasks, the same in all panels; what is not one of the published tables comes last.
+# Markers of the tasks, the same in all panels.
 _MARKERS = ("o", "s", "^", "D", "v")
 _SHORT = {"query, value": "q v", "query, key, value": "q k v", "all linear modules": "all linear"}
 
 
 def select(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the published averages and the measured cells by panel, accuracies in percent."""
+    """Return the published averages and the measured cells by panel, accuracies in percent.
+
+    ``level`` is the accuracy itself, of which ``mean`` is the difference from full fine-tuning.
+    """
     import pandas as pd
 
     cells = tables["decoder_cells"]
-    cells = cells[(cells["stratum"] == "all") & cells["role"].isin(["method", "reference", "control"])]
-    cells = cells[(cells["method"] != "shuffled labels") & (cells["method"] != "majority class")]
-    panels = {"test_accuracy": _ACCURACY, "text_loss_change": _FORGOTTEN}
-    cells = cells[cells["metric"].isin(list(panels))].rename(columns={"value": "mean"})
-    scale = cells["metric"].map({"test_accuracy": 100.0, "text_loss_change": 1.0}).astype(float)
-    for column in ("mean", "low", "high"):
-        cells[column] = cells[column].astype(float) * scale
-    cells = cells.assign(
-        panel=cells["metric"].map(panels),
-        unit=cells["metric"].map({"test_accuracy": "percent", "text_loss_change": "nats per token"}),
-        name=[_name(row) for row in cells.itertuples()],
-        detectable=cells["detectable"].astype(float) * scale,
+    cells = cells[(cells["stratum"] == "all") & (cells["role"] == "method")]
+    cells = cells.assign(name=[_name(row) for row in cells.itertuples()])
+    accuracy = cells[cells["metric"] == "test_accuracy"]
+    differences = accuracy[accuracy["difference"].notna()].assign(panel=_DIFFERENCE, unit="percentage points")
+    differences = differences.assign(level=100 * differences["value"].astype(float))
+    for column, own in (("mean", ""), ("low", "_low"), ("high", "_high")):
+        differences[column] = 100 * differences[f"difference{own}"].astype(float)
+    differences = differences.assign(
+        interval=differences["difference_interval"], detectable=100 * differences["detectable"].astype(float)
     )
+    forgotten = cells[cells["metric"] == "text_loss_change"].rename(columns={"value": "mean"})
+    forgotten = forgotten.assign(panel=_FORGOTTEN, unit="nats per token", level=float("nan"))
     wanted = ["panel", "task", "name", "method", "role", "mean", "low", "high", "interval", "n", "rows", "unit"]
-    wanted += ["detectable", "model", "origin"]
+    wanted += ["level", "detectable", "model", "origin"]
     printed = _published(tables["published"])
-    return pd.concat([printed, cells[wanted]], ignore_index=True)
+    return pd.concat([printed, differences[wanted], forgotten[wanted]], ignore_index=True)
 
 
 def _name(row: Any) -> str:
@@ -74,14 +76,14 @@ def _published(published: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> None:
-    """Draw a row per method and a marker per task; lines for the untrained model and for counts of words."""
+    """Draw a row per method and a marker per task; a line where nothing differs and nothing is forgotten."""
     tasks = list(dict.fromkeys(plotted["task"]))
-    for axis, panel in zip(axes, (_PUBLISHED, _ACCURACY, _FORGOTTEN), strict=True):
-        rows = plotted[(plotted["panel"] == panel) & plotted["role"].isin(["method", "published"])]
+    for axis, panel in zip(axes, (_PUBLISHED, _DIFFERENCE, _FORGOTTEN), strict=True):
+        rows = plotted[plotted["panel"] == panel]
         names = _in_order(rows)
         for place, task in enumerate(tasks):
             own = rows[rows["task"] == task]
-            shift = 0.16 * (place - (len(tasks) - 1) / 2)
+            shift = 0.3 * (place - (len(tasks) - 1) / 2)
             for row in own.itertuples():
                 mark = method_mark(str(row.method), style)
                 face = mark.colour if place == 0 else "white"
@@ -95,33 +97,17 @@ def draw(plotted: pd.DataFrame, axes: Sequence[Axes], style: FigureStyle) -> Non
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.margins(x=0.12)
-    _lines(plotted, axes[1], tasks)
     axes[0].set(title=f"Published, {_BASE_MODEL}", xlabel="Average accuracy (%)")
-    axes[1].set(title=_ACCURACY, xlabel="Test accuracy (%)")
+    axes[1].set(title=_DIFFERENCE, xlabel="Difference from full (points)")
     axes[2].set(title=_FORGOTTEN, xlabel="Rise of text loss (nats)")
-    axes[2].axvline(0, color="0.5", linewidth=0.8, linestyle="--")
+    for axis in axes[1:]:
+        axis.axvline(0, color="0.5", linewidth=0.8, linestyle="--")
+        axis.locator_params(axis="x", nbins=5)
     for place, task in enumerate(tasks):
         face = "0.3" if place == 0 else "white"
         axes[0].plot([], [], _MARKERS[place % len(_MARKERS)], color="0.3", markerfacecolor=face, label=task)
-    handles = [pair for axis in axes[:2] for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
-    columns = 1 if style.narrow else 4
-    axes[0].figure.legend(*zip(*handles, strict=True), loc="outside lower center", ncols=columns)
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(tasks))
     label_panels(axes)
-
-
-def _lines(plotted: pd.DataFrame, axis: Axes, tasks: Sequence[str]) -> None:
-    """Draw what needs no training or no model as vertical lines, of the first measured task."""
-    measured = plotted[plotted["panel"] == _ACCURACY]
-    shown = [task for task in tasks if task in set(measured["task"])]
-    if not shown:
-        return
-    own = measured[(measured["task"] == shown[0]) & measured["role"].isin(["reference", "control"])]
-    for style, row in zip(("--", ":", "-."), own.itertuples(), strict=False):
-        axis.axvline(row.mean, color=REFERENCE_COLOUR, linestyle=style, linewidth=1, label=_line_name(row))
-
-
-def _line_name(row: Any) -> str:
-    return str(row.name).replace("no adaptation ", "untrained, ").replace(" examples in the prompt", "-shot")
 
 
 def _in_order(rows: pd.DataFrame) -> list[str]:
@@ -133,34 +119,38 @@ def _in_order(rows: pd.DataFrame) -> list[str]:
 
 def describe(plotted: pd.DataFrame) -> Description:
     """Return caption and finding."""
-    measured = plotted[(plotted["panel"] == _ACCURACY) & (plotted["role"] == "method")]
+    measured = plotted[plotted["panel"] == _DIFFERENCE]
     if measured.empty:
         return Description("Published averages alone: no run of the study ended.", "Nothing was measured.")
     first = measured.iloc[0]
     origin = "" if first["origin"] == "this run" else f" {str(first['origin'])[:1].upper()}{first['origin'][1:]}."
-    bars = " or ".join(dict.fromkeys(measured["interval"].dropna())) or "none"
+    drawn = plotted[plotted["panel"] != _PUBLISHED]
+    bars = "; ".join(
+        f"{panel}, {' or '.join(dict.fromkeys(part['interval'].dropna())) or 'none'}"
+        for panel, part in zip("bc", (part for _, part in drawn.groupby("panel", sort=False)), strict=False)
+    )
     counts = "; ".join(
-        f"{task}: {int(part['n'].max())} seeds, {int(part['rows'].max())} test rows"
+        f"{task}: {int(part['n'].max())} seeds, {int(part['rows'].max()):,} test rows"
         for task, part in measured.groupby("task", sort=False)
     )
     caption = (
-        f"a: averages over tasks as ReFT (v3) prints them for {_BASE_MODEL}, without intervals. b: accuracy of "
-        f"{first['model']} after training; lines ({first['task']}): the untrained model, and counts of words. c: rise "
-        f"of its loss on plain text that is not trained on. Bars: {bars} ({counts}).{origin} Levels of a and b are not "
+        f"a: averages over tasks as ReFT (v3) prints them for {_BASE_MODEL}, without intervals. b: test accuracy of "
+        f"{first['model']} after training, less that of full fine-tuning on the same seeds and rows. c: rise of its "
+        f"loss on plain text that is not trained on. Bars: {bars} ({counts}).{origin} Levels of a and b are not "
         "comparable: models, tasks and amounts of training differ."
     )
     return Description(caption, _finding(measured))
 
 
 def _finding(measured: pd.DataFrame) -> str:
-    """Return the spread of the methods on each task, against what would have been detected."""
+    """Return how far the methods are from full fine-tuning on each task, against what would have been detected."""
     parts = []
     for task, rows in measured.groupby("task", sort=False):
-        low, high = rows["mean"].min(), rows["mean"].max()
+        low, high, full = rows["mean"].min(), rows["mean"].max(), (rows["level"] - rows["mean"]).mean()
         could = rows["detectable"].max()
-        words = "" if could != could else f"; {could:.1f} points from full fine-tuning are detectable with 80 % power"
-        ends = f"between {low:.1f} and {high:.1f} %" if f"{low:.1f}" != f"{high:.1f}" else f"at {low:.1f} %"
-        who = f"the {len(rows)} methods end" if len(rows) > 1 else f"{rows['name'].iloc[0]} ends"
-        parts.append(f"on {task} {who} {ends}{words}")
+        words = "" if could != could else f"; {could:.1f} points are detectable with 80 % power"
+        ends = f"{low:+.1f} to {high:+.1f}" if f"{low:.1f}" != f"{high:.1f}" else f"{low:+.1f}"
+        who = f"{len(rows)} methods" if len(rows) > 1 else rows["name"].iloc[0]
+        parts.append(f"on {task}, full fine-tuning reaches {full:.1f} % and {who} {ends} points from it{words}")
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."
