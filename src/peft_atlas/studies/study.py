@@ -48,7 +48,7 @@ QUESTIONS: dict[QuestionId, str] = {
 }
 assert tuple(QUESTIONS) == get_args(QuestionId)
 # What the first page advises on, in the order of its cards; each topic has at most one.
-TopicId = Literal["method", "rate", "rank", "cost", "literature"]
+TopicId = Literal["method", "rate", "rank", "language_model", "cost", "literature"]
 TOPICS: tuple[TopicId, ...] = get_args(TopicId)
 
 

@@ -19,9 +19,7 @@ from peft_atlas.studies.decoder.description import STUDY
 from peft_atlas.studies.decoder.packaged import PACKAGED_MODEL, task_in_words
 from peft_atlas.studies.decoder.tabulate import HERE
 
-_FROM_4_BITS = (
-    f" {PACKAGED_MODEL} is an instruction-tuned model whose weights were stored in 4 bits and are used in float32 here."
-)
+_FROM_4_BITS = f" {PACKAGED_MODEL} is an instruction-tuned model whose weights were stored in 4 bits."
 
 
 def available(material: Material) -> bool:
