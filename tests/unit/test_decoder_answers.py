@@ -10,6 +10,7 @@ from figure_checks import faults_of_text, marks_without_interval
 from peft_atlas.config import FigureStyle
 from peft_atlas.figures.render import draw_figure, settings
 from peft_atlas.figures.spec import load_figure
+from peft_atlas.studies.decoder.advice import decoder_advice
 from peft_atlas.studies.decoder.answers import cost_answers, decoder_answers
 from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, decoder_cells
 from peft_atlas.studies.decoder.item_contrasts import contrasts
@@ -103,6 +104,23 @@ def test_an_order_is_given_only_where_it_is_reliable(tables, cells):
     alike = tables["runs"].assign(test_accuracy=[0.5 + 0.01 * (seed % 3) for seed in tables["runs"]["seed"]])
     chance = {each.id: each for each in decoder_answers(cells, alike, published_rows({"LoRA": 1.0}), 0.05)}
     assert "not reliable enough to rank them" in chance["decoder_order_commonsense"].detail
+
+
+def test_the_advice_is_the_most_accurate_setting_that_no_test_tells_apart(cells):
+    (found,) = decoder_advice(cells, 0.05)
+    assert found.statement == "On a language model, start with LoRA (all linear modules) at r = 8."
+    assert found.effect.size == pytest.approx(100 * cell(cells, "LoRA")["difference"])
+    assert "Different from full fine-tuning on at least one task: (IA)3." in found.detail
+    worse = cells.assign(p_adjusted=cells["p_adjusted"].where(cells["p_adjusted"].isna(), 0.001))
+    (found,) = decoder_advice(worse, 0.05)
+    assert found.statement.endswith("at r = 8 only where full fine-tuning does not fit.")
+
+
+def test_no_advice_rests_on_two_seeds_or_on_a_setting_that_a_task_lacks(cells):
+    assert list(decoder_advice(cells.assign(n=2), 0.05)) == []
+    other = cells[cells["method"] != "LoRA"].assign(task="arithmetic", p_adjusted=0.9)
+    (found,) = decoder_advice(pd.concat([cells, other], ignore_index=True), 0.01)
+    assert "(IA)3" in found.statement
 
 
 def test_costs_are_means_over_the_tested_runs(tables, cells):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from peft_atlas.analysis.finding import Finding, as_rows
 from peft_atlas.step import Step
+from peft_atlas.studies.decoder.advice import decoder_advice
 from peft_atlas.studies.decoder.answers import cost_answers, decoder_answers
 from peft_atlas.studies.decoder.cells import decoder_cells
 from peft_atlas.studies.decoder.released import read_all_released
@@ -68,7 +69,7 @@ def tabulate_step(step: Step) -> None:
     step.write("decoder_costs", spent)
     cells, costs = (read_table(CONTRACTS[name], step.output(name)) for name in ("decoder_cells", "decoder_costs"))
     answers = decoder_answers(cells, runs, step.read("published"), 1 - confidence)
-    _write(step, "answers", [*answers, *checks])
+    _write(step, "answers", [*answers, *decoder_advice(cells, 1 - confidence), *checks])
     _write(step, "cost_answers", cost_answers(costs))
 
 

@@ -1,0 +1,88 @@
+"""What the decoder study advises: which method to start with on a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
+from peft_atlas.studies.decoder.cells import ACCURACY, row_name
+from peft_atlas.studies.decoder.data.items import ALL_ROWS
+from peft_atlas.studies.decoder.jobs import NAME
+from peft_atlas.studies.decoder.packaged import task_in_words
+
+# Fewer seeds are a hint, no result.
+_LEAST_SEEDS = 3
+
+
+def decoder_advice(table: pd.DataFrame, level: float) -> Iterator[Finding]:
+    """Yield the setting to start with: of those that no task tells apart from full fine-tuning, the most accurate.
+
+    The most accurate of all where each differs from full fine-tuning on a task.
+
+    Parameters
+    ----------
+    table
+        Cells, of the contract ``decoder_cells``.
+    level
+        Level of the tests, of p-values that are adjusted over all methods and tasks.
+    """
+    rows = table[(table["metric"] == ACCURACY) & (table["role"] == "method") & (table["stratum"] == ALL_ROWS)]
+    rows = rows.assign(name=[row_name(row) for _, row in rows.iterrows()])
+    tested = rows[rows["p_adjusted"].notna()]
+    # A setting that not every task has cannot be compared over tasks.
+    whole = tested.groupby("name")["task"].nunique() == rows["task"].nunique()
+    tested = tested[tested["name"].isin(whole[whole].index)]
+    if tested.empty or int(tested["n"].min()) < _LEAST_SEEDS:
+        return
+    apart = sorted(tested.loc[tested["p_adjusted"] < level, "name"].unique())
+    means = tested.groupby("name")["difference"].mean().sort_values(ascending=False, kind="stable")
+    alike = means.drop(apart)
+    name = str((alike if len(alike) else means).index[0])
+    yield _advice(rows, tested[tested["name"] == name], len(alike), apart)
+
+
+def _advice(rows: pd.DataFrame, own: pd.DataFrame, alike: int, apart: Sequence[str]) -> Finding:
+    """Return the advice for one setting, with its difference from full fine-tuning task by task."""
+    first = own.loc[own["rows"].astype(int).idxmax()]
+    rank = "" if pd.isna(first["rank"]) else f" at r = {int(first['rank'])}"
+    only = "" if alike else " only where full fine-tuning does not fit"
+    chosen = f" The most accurate of {alike} that no test tells apart from it, which flatters it." if alike > 1 else ""
+    seeds = f"{int(own['n'].min())} seeds"
+    tasks = [str(task) for task in own["task"]]
+    parts = [
+        f"{_difference(row).in_words(unit='')} points on {task_in_words(str(row['task']))}" for _, row in own.iterrows()
+    ]
+    full = rows[rows["method"] == "full"].set_index("task")["learning_rate"]
+    rates = [" and ".join(f"{rate:g}" for rate in each) for each in (own["learning_rate"], full[tasks])]
+    others = f" Different from full fine-tuning on at least one task: {', '.join(apart)}." if apart else ""
+    return Finding(
+        "advice",
+        "decoder_advice_method",
+        NAME,
+        f"On a language model, start with {first['name']}{rank}{only}.",
+        ATLAS,
+        "measured",
+        f"decoder_cells: metric={ACCURACY}, role=method, stratum={ALL_ROWS}",
+        f"Accuracy less that of full fine-tuning is {' and '.join(parts)}; {_detectable(own)}. Learning rate "
+        f"{rates[0]}; full fine-tuning {rates[1]}.{chosen}{others} {first['model']}, {seeds}{_origin(first)}.",
+        _difference(first),
+    )
+
+
+def _difference(row: pd.Series[float]) -> Effect:
+    names = ("difference", "difference_low", "difference_high", "detectable")
+    size, low, high, detectable = (None if pd.isna(row[name]) else 100 * float(row[name]) for name in names)
+    return Effect(size, POINTS, low, high, str(row["difference_interval"]), int(row["n"]), detectable)
+
+
+def _detectable(own: pd.DataFrame) -> str:
+    known = own["detectable"].dropna()
+    if known.empty:
+        return "detectable difference unknown"
+    return f"{' and '.join(f'{100 * value:.1f}' for value in known)} points are detectable with 80 % power"
+
+
+def _origin(row: pd.Series[str]) -> str:
+    return "" if row["origin"] == "this run" else f", {row['origin'].partition(',')[0]}"
