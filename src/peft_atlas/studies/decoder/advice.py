@@ -17,7 +17,7 @@ _LEAST_SEEDS = 3
 
 
 def decoder_advice(table: pd.DataFrame, level: float) -> Iterator[Finding]:
-    """Yield the setting to start with: of those that no task tells apart from full fine-tuning, the most accurate.
+    """Yield the setting to start with: the most accurate that differs from full fine-tuning on no task.
 
     The most accurate of all where each differs from full fine-tuning on a task.
 
@@ -48,7 +48,8 @@ def _advice(rows: pd.DataFrame, own: pd.DataFrame, alike: int, apart: Sequence[s
     first = own.loc[own["rows"].astype(int).idxmax()]
     rank = "" if pd.isna(first["rank"]) else f" at r = {int(first['rank'])}"
     only = "" if alike else " only where full fine-tuning does not fit"
-    chosen = f" The most accurate of {alike} that no test tells apart from it, which flatters it." if alike > 1 else ""
+    chosen = f" It is the most accurate of {alike} that are statistically indistinguishable from full fine-tuning"
+    chosen = f"{chosen}, and picking the best flatters it." if alike > 1 else ""
     seeds = f"{int(own['n'].min())} seeds"
     tasks = [str(task) for task in own["task"]]
     parts = [
