@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# cluster.sh start|stop DIR: a throwaway one-node Slurm in DIR, on loopback, without systemd. Everything of it is in
+# cluster.sh start|stop|stop-controller|start-controller|start-new-controller DIR: a throwaway one-node Slurm in DIR, on loopback, without systemd. Everything of it is in
 # DIR and its ports are free ones, so that clusters run side by side and a killed one is in nobody's way.
 # Use it with SLURM_CONF=DIR/slurm.conf and with DIR/bin first on PATH.
 set -euo pipefail
-command=${1:?start or stop}
+command=${1:?what to do}
 dir=$(realpath -m "${2:?directory}")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export SLURM_CONF=$dir/slurm.conf
@@ -52,25 +52,35 @@ start() {
   exit 1
 }
 
+# end FILE: ends the daemon whose process id is in FILE.
+end() {
+  [ -s "$dir/$1" ] || return 0
+  local pid
+  pid=$(cat "$dir/$1")
+  kill "$pid" 2>/dev/null || return 0
+  for _ in $(seq 50); do
+    kill -0 "$pid" 2>/dev/null || return 0
+    sleep 0.1
+  done
+}
+
 stop() {
   # Only this cluster's jobs and the daemons whose process ids it wrote down.
   for job in $(timeout 5 squeue -h -o %A -t PENDING,RUNNING 2>/dev/null || true); do
     timeout 5 scancel --signal=KILL "$job" 2>/dev/null || timeout 5 scancel "$job" 2>/dev/null || true
   done
   for file in slurmd.pid slurmctld.pid munge/munged.pid; do
-    [ -s "$dir/$file" ] || continue
-    local pid
-    pid=$(cat "$dir/$file")
-    kill "$pid" 2>/dev/null || continue
-    for _ in $(seq 50); do
-      kill -0 "$pid" 2>/dev/null || break
-      sleep 0.1
-    done
+    end "$file"
   done
 }
 
 case $command in
 start) start ;;
 stop) stop ;;
-*) echo "usage: cluster.sh start|stop DIR" >&2 && exit 2 ;;
+stop-controller) end slurmctld.pid ;;
+# With what it knew of jobs.
+start-controller) slurmctld -f "$SLURM_CONF" ;;
+# With nothing.
+start-new-controller) slurmctld -c -f "$SLURM_CONF" ;;
+*) echo "usage: cluster.sh start|stop|stop-controller|start-controller|start-new-controller DIR" >&2 && exit 2 ;;
 esac

@@ -99,6 +99,13 @@ class Cluster:
             time.sleep(0.2)
         raise AssertionError(f"no job of {rule} became {state}: {self.jobs(folder)}")
 
+    def control(self, command: str) -> None:
+        """Stop the controller, start it again, or start one that knows nothing of earlier jobs."""
+        folder = Path(os.environ["SLURM_CONF"]).parent
+        # A daemon keeps what it inherits, so no pipe.
+        done = subprocess.run([HERE / "cluster.sh", f"{command}-controller", folder], timeout=60)
+        assert done.returncode == 0
+
 
 @contextmanager
 def running_cluster(folder: Path) -> Iterator[dict[str, str]]:
@@ -131,6 +138,14 @@ def second_cluster(cluster, tmp_path):
     """Return the environment of another cluster, which runs beside the first."""
     with running_cluster(tmp_path) as environment:
         yield environment
+
+
+@pytest.fixture
+def own_cluster(second_cluster, monkeypatch):
+    """Return a cluster for one test, whose controller it may stop."""
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, second_cluster[name])
+    return Cluster()
 
 
 @pytest.fixture(scope="session")

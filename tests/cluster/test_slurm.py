@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -15,6 +16,8 @@ from peft_atlas.snakemake_support.stale_slurm_jobs import Orphan, cancel_orphans
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 GPU_RULES = {"train_baseline", "train_sweep", "train_tuned", "check_notebook"}
+# Made by one short job, after light ones.
+COUNTS = "results/parameters.parquet"
 CPU_RULES = {"count_parameters", "check_rounding"}
 
 
@@ -34,6 +37,14 @@ def requests(project, words, config):
         asked = (numbers.get("threads: ", 1), numbers["mem_mb="], numbers["runtime="], numbers.get("gpu=", 0))
         assert found.setdefault(rule, asked) == asked
     return found
+
+
+def wait_for(condition, seconds=60):
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never held"
+        time.sleep(0.2)
 
 
 def test_each_job_asked_for_what_its_rule_says(on_slurm, cluster, slurm_words, tmp_path):
@@ -118,6 +129,33 @@ def test_the_job_of_a_killed_driver_never_writes_while_its_successor_runs(
     assert first.end <= second.start
     assert half_done.data_files() == undisturbed.data_files()
     assert half_done.unfinished() == []
+
+
+def test_a_run_outlives_its_controller(fresh, own_cluster, slurm_words):
+    driver = fresh.start(COUNTS, *slurm_words)
+    job = own_cluster.wait(fresh.folder, "count_parameters", "RUNNING")
+    # Held where it is, so that it is not over before the driver has asked in vain.
+    own_cluster.run("scontrol", "suspend", job.number)
+    own_cluster.control("stop")
+    wait_for(lambda: "Slurm does not answer" in fresh.printed())
+    own_cluster.control("start")
+    own_cluster.run("scontrol", "resume", job.number)
+    assert driver.wait(timeout=100) == 0, fresh.printed()
+    assert [job.state for job in own_cluster.jobs(fresh.folder)] == ["COMPLETED"]
+    assert fresh.printed().count("Slurm does not answer") == 1
+    assert (fresh.folder / COUNTS).is_file()
+
+
+def test_a_job_that_slurm_has_forgotten_is_sent_again(fresh, own_cluster, slurm_words):
+    driver = fresh.start(COUNTS, *slurm_words)
+    job = own_cluster.wait(fresh.folder, "count_parameters", "RUNNING")
+    own_cluster.run("scontrol", "suspend", job.number)
+    own_cluster.control("stop")
+    own_cluster.control("start-new")
+    assert driver.wait(timeout=100) == 0, fresh.printed()
+    assert f"Slurm no longer lists job {job.number} (count_parameters)" in fresh.printed()
+    assert [job.state for job in own_cluster.jobs(fresh.folder)] == ["COMPLETED"]
+    assert (fresh.folder / COUNTS).is_file()
 
 
 def test_only_this_folders_jobs_of_snakemake_are_orphans(cluster, tmp_path):

@@ -65,6 +65,25 @@ def test_a_closed_stream_of_errors_stops_nothing(fresh):
     assert (fresh.folder / "results/memory.parquet").is_file()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        # Without the profile, of which Snakemake itself says where it is, and fails where it cannot.
+        "--workflow-profile none --logger atlas 2> /dev/full",
+        "2> >(head -c 150 > /dev/null)",
+    ],
+    ids=["a full device", "a reader that has gone"],
+)
+def test_errors_that_cannot_be_written_stop_nothing(fresh, words):
+    # A message at the end of the run, when no reader is left.
+    (fresh.folder / "figures").mkdir()
+    (fresh.folder / "figures/old.json").touch()
+    command = f"{shlex.quote(sys.executable)} -m snakemake --cores 1 results/memory.parquet {words}"
+    done = subprocess.run(["bash", "-c", command], cwd=fresh.folder, stdout=subprocess.DEVNULL)
+    assert done.returncode == 0
+    assert (fresh.folder / "results/memory.parquet").is_file()
+
+
 def test_profiles_as_a_plain_file_is_named_in_one_line(fresh):
     link = fresh.folder / "profiles"
     # The copy of the project has a folder there.

@@ -1,6 +1,7 @@
 """What the rules share: the checked configuration, the steps and their code, and resources."""
 
 import sys
+from contextlib import suppress
 
 import peft_atlas
 from peft_atlas.config import load_config
@@ -14,11 +15,17 @@ from peft_atlas.snakemake_support.source_dependencies import (
 from peft_atlas.studies.study import all_studies, studies_of
 from peft_atlas.tables.names import ADDED, RECORD
 
+
+def say(text):
+    """Print to the terminal; a run does not fail because nobody reads there any more."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 if (ROOT / "profiles").is_file():
-    print(
+    say(
         "profiles is a plain file, not the link to workflow/profiles that Snakemake needs:"
-        " rm profiles && ln -s workflow/profiles profiles",
-        file=sys.stderr,
+        " rm profiles && ln -s workflow/profiles profiles"
     )
 
 # Results that came without Snakemake's records bring them along; a job has nothing to restore.
@@ -30,9 +37,9 @@ if workflow.is_main_process:
             listed = (
                 "; this dry run changes nothing, so it lists their jobs all the same"
             )
-            print(same + listed * dry_run, file=sys.stderr)
+            say(same + listed * dry_run)
     except AtlasError as error:
-        print(error, file=sys.stderr)
+        say(error)
 
 LIMITS = {name: limit.value for name, limit in workflow.global_resources.items()}
 DEFAULTS = workflow.resource_settings.default_resources or {}

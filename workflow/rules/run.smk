@@ -6,6 +6,8 @@ What is printed while it runs is the work of the logger plugin `snakemake_logger
 import threading
 import time
 
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
+
 from peft_atlas.studies.encoder.preflight import check_device
 from peft_atlas.snakemake_support.interrupts import stop_in_order
 from peft_atlas.snakemake_support.leftovers import (
@@ -39,7 +41,7 @@ def correct_the_clock():
         if file.is_file()
     )
     if late:
-        print(f"{late} files were made after now; is the clock right?", file=sys.stderr)
+        say(f"{late} files were made after now; is the clock right?")
 
 
 def free_from_orphans():
@@ -49,10 +51,17 @@ def free_from_orphans():
     except AtlasError as error:
         sys.exit(str(error))
     for orphan in orphans:
-        print(
-            f"Cancelled Slurm job {orphan.number} of a killed run: {orphan.task}",
-            file=sys.stderr,
-        )
+        say(f"Cancelled Slurm job {orphan.number} of a killed run: {orphan.task}")
+
+
+def be_patient_with_slurm():
+    """Let the plugin for Slurm keep its jobs while Slurm does not answer; before Snakemake makes its executor."""
+    plugins = ExecutorPluginRegistry()
+    if plugins.is_installed("slurm"):
+        # Imported here, since the plugin may not be installed.
+        from peft_atlas.snakemake_support.slurm_executor import PatientExecutor
+
+        plugins.get_plugin("slurm").executor = PatientExecutor
 
 
 def report_what_there_is():
@@ -83,7 +92,7 @@ def keep_what_is_known():
     try:
         keep_records(Path.cwd())
     except (AtlasError, OSError) as error:
-        print(f"results/records.json.gz: not kept ({error})", file=sys.stderr)
+        say(f"results/records.json.gz: not kept ({error})")
 
 
 def check_device_here():
@@ -93,6 +102,9 @@ def check_device_here():
             check_device(CONFIG)
         except AtlasError as error:
             sys.exit(str(error))
+
+
+be_patient_with_slurm()
 
 
 onstart:
@@ -110,16 +122,14 @@ onsuccess:
     for file in INCOMPLETE.parent.glob(f"{INCOMPLETE.name}*"):
         file.unlink()
     if left := left_over_figures(Path("figures"), {*FIGURES, *figures_asked_for()}):
-        print(left, file=sys.stderr)
+        say(left)
     # Only what this run reported: another target must not repeat an older report's findings.
     if HEADLINES.is_file() and HEADLINES.stat().st_mtime >= STARTED:
-        print(HEADLINES.read_text(encoding="utf-8"), file=sys.stderr)
+        say(HEADLINES.read_text(encoding="utf-8"))
 
 
 onerror:
     stop_timers()
     keep_what_is_known()
-    print(
-        "A job failed: its rule, the reason and its log are above.", file=sys.stderr
-    )
-    print(report_what_there_is(), file=sys.stderr)
+    say("A job failed: its rule, the reason and its log are above.")
+    say(report_what_there_is())

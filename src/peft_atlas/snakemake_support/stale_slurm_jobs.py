@@ -47,6 +47,17 @@ def find_orphans(folder: Path) -> list[Orphan]:
     ]
 
 
+def listed_jobs() -> set[str]:
+    """Return the numbers of the user's jobs that Slurm lists in any state, the latest ended ones among them.
+
+    Raises
+    ------
+    AtlasError
+        If Slurm does not answer.
+    """
+    return set(_run(["squeue", "--me", "--noheader", "--array", "--states=all", "-o", "%i"]).split())
+
+
 def cancel_orphans(folder: Path) -> list[Orphan]:
     """Cancel what `find_orphans` finds, wait until it is gone, and return it.
 
