@@ -21,6 +21,7 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
+from forked_snakemake import run_snakemake
 from hypothesis import settings
 
 from peft_atlas.figures.spec import all_figures
@@ -119,9 +120,12 @@ class Project:
     def snakemake(
         self, *words: str, timeout: int = 600, prefix: Sequence[str] = (), **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Return what `snakemake` did here, its output and errors as one text."""
+        """Return what `snakemake` did here, its output and errors as one text; a ``prefix`` is a program to run it."""
+        command = self.command(*words, **options)
+        if not prefix:
+            return run_snakemake(command[3:], self.folder, timeout)
         return subprocess.run(
-            [*prefix, *self.command(*words, **options)],
+            [*prefix, *command],
             cwd=self.folder,
             text=True,
             stdout=subprocess.PIPE,
