@@ -165,12 +165,13 @@ class Project:
         """Return a digest of every data file; times stand in costs, in figures of them and in benchmarks alone."""
         files = [*self.folder.glob("results/**/*.parquet"), *self.folder.glob("figures/*.[!R]*")]
         timed = {spec.name for spec in all_figures() if "costs" in spec.tables}
+        # What the smoke rule makes is a project of its own.
         kept = [
-            file
-            for file in files
-            if not file.name.endswith("costs.parquet") and file.stem not in timed and "smoke" not in file.parts
+            name
+            for name in (file.relative_to(self.folder) for file in files)
+            if not name.name.endswith("costs.parquet") and name.stem not in timed and "smoke" not in name.parts
         ]
-        return {str(file.relative_to(self.folder)): _digest(file) for file in kept}
+        return {str(name): _digest(self.folder / name) for name in kept}
 
     def jobs(self, *words: str, **options: Any) -> dict[str, int]:
         """Return the rules that a dry run would run, and how many jobs of each; the targets are left out."""
