@@ -34,6 +34,8 @@ settings.load_profile("atlas")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+FROZEN_MODULES = pytest.StashKey[int]()
+
 # Fixtures in which `snakemake` runs or is about to.
 WORKFLOWS = {"smoked", "undisturbed", "fresh", "fresh_session_project", "elsewhere", "half_done", "project"}
 
@@ -46,10 +48,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Leave what the imports made out of garbage collection: each run collects, which took longer than it trains."""
+    _freeze(session.config.stash)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Do the same where a test has imported another large package since, as `transformers`."""
+    if len(sys.modules) > item.config.stash[FROZEN_MODULES] + 100:
+        _freeze(item.config.stash)
+
+
+def _freeze(stash: pytest.Stash) -> None:
     gc.collect()
     gc.freeze()
+    stash[FROZEN_MODULES] = len(sys.modules)
 
 
 @pytest.fixture(scope="session")
