@@ -21,6 +21,7 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
+from forked_snakemake import run_snakemake
 from hypothesis import settings
 
 from peft_atlas.figures.spec import all_figures
@@ -32,6 +33,8 @@ settings.load_profile("atlas")
 
 ROOT = Path(__file__).resolve().parents[1]
 
+
+FROZEN_MODULES = pytest.StashKey[int]()
 
 # Fixtures in which `snakemake` runs or is about to.
 WORKFLOWS = {"smoked", "undisturbed", "fresh", "fresh_session_project", "elsewhere", "half_done", "project"}
@@ -45,10 +48,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Leave what the imports made out of garbage collection: each run collects, which took longer than it trains."""
+    _freeze(session.config.stash)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Do the same where a test has imported another large package since, as `transformers`."""
+    if len(sys.modules) > item.config.stash[FROZEN_MODULES] + 100:
+        _freeze(item.config.stash)
+
+
+def _freeze(stash: pytest.Stash) -> None:
     gc.collect()
     gc.freeze()
+    stash[FROZEN_MODULES] = len(sys.modules)
 
 
 @pytest.fixture(scope="session")
@@ -119,9 +133,12 @@ class Project:
     def snakemake(
         self, *words: str, timeout: int = 600, prefix: Sequence[str] = (), **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Return what `snakemake` did here, its output and errors as one text."""
+        """Return what `snakemake` did here, its output and errors as one text; a ``prefix`` is a program to run it."""
+        command = self.command(*words, **options)
+        if not prefix:
+            return run_snakemake(command[3:], self.folder, timeout)
         return subprocess.run(
-            [*prefix, *self.command(*words, **options)],
+            [*prefix, *command],
             cwd=self.folder,
             text=True,
             stdout=subprocess.PIPE,
@@ -161,12 +178,13 @@ class Project:
         """Return a digest of every data file; times stand in costs, in figures of them and in benchmarks alone."""
         files = [*self.folder.glob("results/**/*.parquet"), *self.folder.glob("figures/*.[!R]*")]
         timed = {spec.name for spec in all_figures() if "costs" in spec.tables}
+        # What the smoke rule makes is a project of its own.
         kept = [
-            file
-            for file in files
-            if not file.name.endswith("costs.parquet") and file.stem not in timed and "smoke" not in file.parts
+            name
+            for name in (file.relative_to(self.folder) for file in files)
+            if not name.name.endswith("costs.parquet") and name.stem not in timed and "smoke" not in name.parts
         ]
-        return {str(file.relative_to(self.folder)): _digest(file) for file in kept}
+        return {str(name): _digest(self.folder / name) for name in kept}
 
     def jobs(self, *words: str, **options: Any) -> dict[str, int]:
         """Return the rules that a dry run would run, and how many jobs of each; the targets are left out."""

@@ -58,7 +58,9 @@ def test_a_screen_reader_and_weak_eyes_can_read_it(open_report, width, scheme):
         "document.querySelectorAll('.rowset:nth-of-type(n+4), tbody tr:nth-child(n+5)').forEach(e => e.remove())"
     )
     page.add_style_tag(content=".rowset { content-visibility: visible !important; }")
-    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+    # Of what passes nothing is described, which takes half of the time.
+    found = Axe().run(page, options={"runOnly": rules, "resultTypes": ["violations"]})
     faults = {fault["id"]: fault["nodes"][0]["html"][:200] for fault in found.response["violations"]}
     assert faults == {}
     levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(e => Number(e.tagName[1]))")
