@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# cluster.sh start|stop|stop-controller|start-controller|start-new-controller DIR: a throwaway one-node Slurm in DIR, on loopback, without systemd. Everything of it is in
-# DIR and its ports are free ones, so that clusters run side by side and a killed one is in nobody's way.
+# cluster.sh COMMAND DIR: a throwaway one-node Slurm in DIR, on loopback, without systemd; COMMAND is start, stop,
+# stop-controller, start-controller or start-new-controller. Everything of it is in DIR and its ports are free ones, so
+# that clusters run side by side and a killed one is in nobody's way.
 # Use it with SLURM_CONF=DIR/slurm.conf and with DIR/bin first on PATH.
 set -euo pipefail
 command=${1:?what to do}
