@@ -39,6 +39,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "rate_means": ("model", "method", "batch_size", "learning_rate", "mean", "sd", "how_read", "path"),
     "rate_sweeps": ("model", "runs_planned", "rows_printed", "runs_diverged", "rates_diverged", "path"),
     "rate_statements": ("source_id", "scaling_rule", "rank", "best_learning_rate", "statement", "repository", "path"),
+    "decoder_cells": ("task", "method", "setting", "rank", "metric", "value", "difference", "p_adjusted", "n", "rows"),
+    "decoder_costs": ("task", "method", "setting", "rank", "device", "cpu_seconds", "peak_memory_mb", "n"),
     "tuning_audit": ("method", "venue", "learning_rate_tuned", "batch_size_tuned", "rank_compared"),
     "training_runs": ("model", "method", "peak_as_printed", "unit_as_printed", "seconds", "repository", "path"),
     "findings": ("kind", "id", "statement", "source", "verdict"),
