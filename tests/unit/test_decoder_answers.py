@@ -110,7 +110,7 @@ def test_the_advice_is_the_most_accurate_setting_that_no_test_tells_apart(cells)
     (found,) = decoder_advice(cells, 0.05)
     assert found.statement == "On a language model, start with LoRA (all linear modules) at r = 8."
     assert found.effect.size == pytest.approx(100 * cell(cells, "LoRA")["difference"])
-    assert "Different from full fine-tuning on at least one task: (IA)3." in found.detail
+    assert "Significantly different on a task: (IA)3." in found.detail
     worse = cells.assign(p_adjusted=cells["p_adjusted"].where(cells["p_adjusted"].isna(), 0.001))
     (found,) = decoder_advice(worse, 0.05)
     assert found.statement.endswith("at r = 8 only where full fine-tuning does not fit.")

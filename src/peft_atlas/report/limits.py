@@ -55,7 +55,7 @@ def _largest_model(runs: pd.DataFrame) -> str:
     largest = runs.loc[runs["total_params"].astype(float).idxmax()]
     size = float(largest["total_params"])
     words = f"{size / 1e6:.0f} million" if size >= 1e6 else f"{size:,.0f}"
-    return f"The largest network trained here has {words} weights ({largest['model']}); nothing larger was trained."
+    return f"The largest network trained in this run has {words} weights ({largest['model']})."
 
 
 def _resolution(material: Material) -> str:

@@ -10,7 +10,6 @@ from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
 from peft_atlas.studies.decoder.cells import ACCURACY, row_name
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
 from peft_atlas.studies.decoder.jobs import NAME
-from peft_atlas.studies.decoder.packaged import task_in_words
 
 # Fewer seeds are a hint, no result.
 _LEAST_SEEDS = 3
@@ -48,16 +47,13 @@ def _advice(rows: pd.DataFrame, own: pd.DataFrame, alike: int, apart: Sequence[s
     first = own.loc[own["rows"].astype(int).idxmax()]
     rank = "" if pd.isna(first["rank"]) else f" at r = {int(first['rank'])}"
     only = "" if alike else " only where full fine-tuning does not fit"
-    chosen = f" It is the most accurate of {alike} that are statistically indistinguishable from full fine-tuning"
-    chosen = f"{chosen}, and picking the best flatters it." if alike > 1 else ""
+    chosen = f" The best of {alike} settings without a significant difference, which flatters it." if alike > 1 else ""
     seeds = f"{int(own['n'].min())} seeds"
     tasks = [str(task) for task in own["task"]]
-    parts = [
-        f"{_difference(row).in_words(unit='')} points on {task_in_words(str(row['task']))}" for _, row in own.iterrows()
-    ]
+    parts = [f"{_difference(row).in_words(unit='')} points on {row['task']}" for _, row in own.iterrows()]
     full = rows[rows["method"] == "full"].set_index("task")["learning_rate"]
     rates = [" and ".join(f"{rate:g}" for rate in each) for each in (own["learning_rate"], full[tasks])]
-    others = f" Different from full fine-tuning on at least one task: {', '.join(apart)}." if apart else ""
+    others = f" Significantly different on a task: {', '.join(apart)}." if apart else ""
     return Finding(
         "advice",
         "decoder_advice_method",
@@ -66,7 +62,7 @@ def _advice(rows: pd.DataFrame, own: pd.DataFrame, alike: int, apart: Sequence[s
         ATLAS,
         "measured",
         f"decoder_cells: metric={ACCURACY}, role=method, stratum={ALL_ROWS}",
-        f"Accuracy less that of full fine-tuning is {' and '.join(parts)}; {_detectable(own)}. Learning rate "
+        f"Accuracy less that of full fine-tuning is {' and '.join(parts)} ({_detectable(own)}). Learning rate "
         f"{rates[0]}; full fine-tuning {rates[1]}.{chosen}{others} {first['model']}, {seeds}{_origin(first)}.",
         _difference(first),
     )
@@ -80,9 +76,8 @@ def _difference(row: pd.Series[float]) -> Effect:
 
 def _detectable(own: pd.DataFrame) -> str:
     known = own["detectable"].dropna()
-    if known.empty:
-        return "detectable difference unknown"
-    return f"{' and '.join(f'{100 * value:.1f}' for value in known)} points are detectable with 80 % power"
+    found = " and ".join(f"{100 * value:.1f}" for value in known) or "unknown"
+    return f"detectable with 80 % power: {found}"
 
 
 def _origin(row: pd.Series[str]) -> str:
