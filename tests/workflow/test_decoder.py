@@ -41,7 +41,7 @@ def test_examples_before_a_prompt_concern_the_untrained_model_alone(ended, tmp_p
     other["decoder"]["few_shots"] = 1
     changed = tmp_path / "one_shot.yaml"
     changed.write_text(yaml.safe_dump(other), encoding="utf-8")
-    assert TRAINING & set(ended.jobs("decoder", base=changed)) == {"read_decoder"}
+    assert TRAINING & set(ended.jobs("decoder", base=str(changed))) == {"read_decoder"}
 
 
 def test_a_run_without_the_study_shows_the_released_one_and_trains_nothing(fresh, tmp_path, root):

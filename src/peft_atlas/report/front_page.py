@@ -18,6 +18,8 @@ from peft_atlas.studies.study import TOPICS, Study
 
 # Findings that a run ends with on the terminal.
 HEADLINES = 3
+# More are not read; the advice that is left is in the section of its study.
+_MOST_CARDS = 5
 DOORS = Doors(
     (
         Door("methods", "Choose", "all methods on one task, with rates and costs"),
@@ -42,7 +44,7 @@ def front_sections(material: Material, studies: Sequence[Study]) -> list[Section
 
 
 def cards(findings: pd.DataFrame, studies: Iterable[Study]) -> list[Card]:
-    """Return one card per topic, in the order of the topics: of all advice on it that with the highest weight.
+    """Return one card per topic, at most five in the order of the topics: of all advice on it the weightiest.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def cards(findings: pd.DataFrame, studies: Iterable[Study]) -> list[Card]:
                 card = Card(row["statement"], row["detail"], row["evidence"], study.label)
                 if part.topic not in found or part.weight > found[part.topic][0]:
                     found[part.topic] = (part.weight, card)
-    return [found[topic][1] for topic in TOPICS if topic in found]
+    return [found[topic][1] for topic in TOPICS if topic in found][:_MOST_CARDS]
 
 
 def headlines(findings: pd.DataFrame, studies: Iterable[Study]) -> list[str]:

@@ -1,6 +1,6 @@
 """What the report says of the decoder study."""
 
-from peft_atlas.studies.study import AdvicePart, AnswerPart, Study
+from peft_atlas.studies.study import AdvicePart, Study
 
 STUDY = Study(
     name="decoder",
@@ -9,10 +9,6 @@ STUDY = Study(
     about="The methods of the published commonsense and arithmetic tables on a small language model of the same "
     "architecture: accuracy, what is forgotten, and what each costs, with rates that validation chose.",
     order=3,
-    answers=(
-        AnswerPart("gain", "decoder_against_full_*", "decoder_published", 1),
-        AnswerPart("choice", "decoder_order_*", "decoder_published", 1),
-    ),
     advice=(AdvicePart("language_model", "decoder_advice_method", 1),),
     opt_in=True,
     released=True,

@@ -16,9 +16,11 @@ from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, LOSS, row_name
 from peft_atlas.studies.decoder.contrasts import AGAINST_FULL, chosen_runs
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
 from peft_atlas.studies.decoder.description import STUDY
+from peft_atlas.studies.decoder.jobs import BASE, COUNTS, PRIOR, SHUFFLED
 from peft_atlas.studies.decoder.packaged import PACKAGED_MODEL, task_in_words
 from peft_atlas.studies.decoder.tabulate import HERE
 
+_NOT_TRAINED = (BASE, COUNTS, PRIOR, SHUFFLED)
 _FROM_4_BITS = f" {PACKAGED_MODEL} is an instruction-tuned model whose weights were stored in 4 bits."
 
 
@@ -37,8 +39,8 @@ def blocks(material: Material) -> list[Block]:
     cells = cells.sort_values(["role", "method"], key=lambda names: names.map(lambda each: _place(order, each)))
     for task in sorted(cells["task"].unique()):
         own = cells[cells["task"] == task]
-        found += [_methods(own), *_strata(own), *_costs(task, material.tables["decoder_costs"], order)]
-    return found
+        found += [_methods(own), *_strata(own)]
+    return [*found, *_costs(material.tables["decoder_costs"], order)]
 
 
 def _place(order: dict[str, int], name: str) -> int:
@@ -99,25 +101,29 @@ def _methods(own: pd.DataFrame) -> Any:
     return table(caption, shown[columns].rename(columns=names), {"% trained": ".3g"})
 
 
-def _costs(task: str, costs: pd.DataFrame, order: dict[str, int]) -> Iterator[Block]:
-    """Yield a table of what a run of a task costs for each place where it was measured."""
-    own = costs[(costs["task"] == task) & costs["peak_memory_mb"].notna()]
-    for origin, rows in own.groupby("origin", sort=False):
-        first = rows.iloc[0]
-        on_gpu = first["device"] == "cuda"
-        shown = rows.sort_values("method", key=lambda names: names.map(lambda each: _place(order, each)))
-        shown = shown.assign(method=[row_name(row) for _, row in shown.iterrows()])
-        names = {"cpu_seconds": "training, CPU s", "evaluation_seconds": "evaluation, s", "peak_memory_mb": "MB"}
-        known = [name for name in names if shown[name].notna().any()]
-        caption = (
-            f"What a run costs, {task_in_words(task)}, {int(first['train_examples']):,} training rows, "
-            f"{int(first['epochs'])} epochs, means over {int(first['n'])} seeds ({origin}). Memory is the peak "
-            f"{'that torch allocated on the GPU' if on_gpu else 'of the process'}."
-        )
-        if "cpu_seconds" not in known:
-            caption += " Times are left out, since jobs shared the GPU."
-        formats = {names[name]: ",.0f" for name in known}
-        yield table(caption, shown[["method", *known]].rename(columns=names), formats)
+def _costs(costs: pd.DataFrame, order: dict[str, int]) -> Iterator[Block]:
+    """Yield a table of what a run costs, with the task and the device on which it was measured."""
+    rows = costs[costs["peak_memory_mb"].notna() & ~costs["method"].isin(_NOT_TRAINED)]
+    if rows.empty:
+        return
+    rows = rows.sort_values("method", key=lambda names: names.map(lambda each: _place(order, each)), kind="stable")
+    rows = rows.sort_values(["origin", "task"], kind="stable")
+    shown = rows.assign(
+        name=[row_name(row) for _, row in rows.iterrows()],
+        device=rows["device"].map({"cuda": "GPU", "cpu": "processor"}),
+        trained=[f"{row.train_examples:,} × {row.epochs}" for row in rows.itertuples()],
+    )
+    names = {"name": "method", "trained": "rows × epochs", "cpu_seconds": "CPU s", "peak_memory_mb": "MB"}
+    origins = "; ".join(
+        f"{'GPU' if part['device'].iloc[0] == 'cuda' else 'processor'}: {origin}"
+        for origin, part in rows.groupby("origin", sort=False)
+    )
+    caption = (
+        f"What a run costs, means over {int(rows['n'].min())} seeds ({origins}). Memory is the peak of the process, or "
+        "that torch allocated on the GPU. A dash for times: jobs shared the device."
+    )
+    columns = ["task", "name", "device", "trained", "cpu_seconds", "peak_memory_mb"]
+    yield table(caption, shown[columns].rename(columns=names), {"CPU s": ",.0f", "MB": ",.0f"})
 
 
 def _rate(row: pd.Series[Any]) -> str | None:
@@ -137,7 +143,7 @@ def _interval(row: pd.Series[Any], name: str, low: str, high: str, scale: float,
 
 def _strata(own: pd.DataFrame) -> list[Block]:
     """Return accuracy by kind of test row, where a task has kinds."""
-    rows = own[(own["stratum"] != ALL_ROWS) & (own["metric"] == ACCURACY)]
+    rows = own[(own["stratum"] != ALL_ROWS) & (own["metric"] == ACCURACY) & own["role"].isin(["method", "rank"])]
     if rows.empty:
         return []
     rows = rows.assign(name=[row_name(row) for _, row in rows.iterrows()], percent=100 * rows["value"])

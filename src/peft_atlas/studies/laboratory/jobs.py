@@ -21,7 +21,7 @@ INTRUDERS = "intruders"
 EXACT = "exact solution"
 SHRUNK_PARTS = ("intruders", "update")
 SHRUNK = "results/runs/laboratory/intruders.runs.parquet"
-COUNTS = "results/runs/laboratory/intruders.counts.parquet"
+COUNTS = "results/laboratory_intruders.parquet"
 FINDINGS = "results/findings/laboratory.parquet"
 PAGE = "results/laboratory.md"
 # The figure that needs no table of all studies.
