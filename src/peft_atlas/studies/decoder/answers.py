@@ -13,7 +13,7 @@ from peft_atlas.analysis.pooled import TwoWay
 from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, row_name
 from peft_atlas.studies.decoder.contrasts import NATS, cells, chosen_runs
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
-from peft_atlas.studies.decoder.jobs import BASE, NAME, SHUFFLED
+from peft_atlas.studies.decoder.jobs import BASE, NAME, NOT_TRAINED
 from peft_atlas.studies.decoder.packaged import ARITHMETIC, COMMONSENSE, task_in_words
 
 # Reliability of the measured order of methods from which an order would be reported.
@@ -251,7 +251,7 @@ def cost_answers(costs: pd.DataFrame) -> list[Finding]:
     found: dict[str, Finding] = {}
     for (_, task), own in costs.groupby(["origin", "task"], sort=False):
         rows = own.assign(name=[row_name(row) for _, row in own.iterrows()])
-        rows = rows[rows["peak_memory_mb"].notna() & (rows["method"] != SHUFFLED)]
+        rows = rows[rows["peak_memory_mb"].notna() & ~rows["method"].isin(NOT_TRAINED)]
         if (rows["method"] == "full").any():
             answer = _cost_answer(str(task), rows)
             found.setdefault(answer.id, answer)

@@ -21,6 +21,8 @@ RANK, ALPHA_PER_RANK = 8, 2.0
 # Parts of the study, as the column `experiment` names them.
 METHODS, RANKS, REFERENCES, CONTROLS_PART = "methods", "ranks", "references", "controls"
 BASE, SHUFFLED, PRIOR, COUNTS = "no adaptation", "shuffled labels", "majority class", "word counts"
+# What trains no weights for a task, or not for the right answers.
+NOT_TRAINED = (BASE, PRIOR, COUNTS, SHUFFLED)
 
 THINGS = f"results/cache/decoder/{COMMONSENSE_FILE}"
 EXAMPLES = "results/cache/decoder/{decoder_task}.parquet"

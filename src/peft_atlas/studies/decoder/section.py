@@ -16,11 +16,10 @@ from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, LOSS, row_name
 from peft_atlas.studies.decoder.contrasts import AGAINST_FULL, chosen_runs
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
 from peft_atlas.studies.decoder.description import STUDY
-from peft_atlas.studies.decoder.jobs import BASE, COUNTS, PRIOR, SHUFFLED
+from peft_atlas.studies.decoder.jobs import NOT_TRAINED
 from peft_atlas.studies.decoder.packaged import PACKAGED_MODEL, task_in_words
 from peft_atlas.studies.decoder.tabulate import HERE
 
-_NOT_TRAINED = (BASE, COUNTS, PRIOR, SHUFFLED)
 _FROM_4_BITS = f" {PACKAGED_MODEL} is an instruction-tuned model whose weights were stored in 4 bits."
 
 
@@ -103,7 +102,7 @@ def _methods(own: pd.DataFrame) -> Any:
 
 def _costs(costs: pd.DataFrame, order: dict[str, int]) -> Iterator[Block]:
     """Yield a table of what a run costs, with the task and the device on which it was measured."""
-    rows = costs[costs["peak_memory_mb"].notna() & ~costs["method"].isin(_NOT_TRAINED)]
+    rows = costs[costs["peak_memory_mb"].notna() & ~costs["method"].isin(NOT_TRAINED)]
     if rows.empty:
         return
     rows = rows.sort_values("method", key=lambda names: names.map(lambda each: _place(order, each)), kind="stable")
