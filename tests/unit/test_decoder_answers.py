@@ -127,10 +127,11 @@ def test_costs_are_means_over_the_tested_runs(tables, cells):
     rows = pd.DataFrame(cost_rows(tables["runs"], tables["costs"], "this run"))
     assert rows.set_index("method")["cpu_seconds"].to_dict() == {key[0]: cell[3] for key, cell in CELLS.items()}
     (found,) = cost_answers(rows)
-    assert "LoRA (all linear modules) 40 s (0.80 times full)" in found.detail
+    assert "full fine-tuning takes 50 s and " in found.detail
+    assert "LoRA (all linear modules) 0.80 (" in found.detail
     larger = rows[rows["method"] == "LoRA"].assign(rank=64)
     (found,) = cost_answers(pd.concat([rows, larger], ignore_index=True))
-    assert "LoRA (all linear modules), rank 64 40 s" in found.detail
+    assert "LoRA (all linear modules), rank 64 0.80" in found.detail
 
 
 @pytest.mark.parametrize("preset", ["two_columns", "one_column", "slide"])

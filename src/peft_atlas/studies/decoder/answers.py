@@ -263,15 +263,16 @@ def _cost_answer(task: str, rows: pd.DataFrame) -> Finding:
     full = rows[rows["method"] == "full"].iloc[0]
     timed = rows["cpu_seconds"].notna().all()
     column, form, unit = ("cpu_seconds", ".0f", "s") if timed else ("peak_memory_mb", ",.0f", "MB")
+    others = rows[rows["method"] != "full"]
     listed = "; ".join(
-        f"{row['name']} {row[column]:{form}} {unit} ({row[column] / full[column]:.2f} times full)"
-        + (f", {row['peak_memory_mb']:,.0f} MB" if timed else "")
-        for _, row in rows.iterrows()
+        f"{row['name']} {row[column] / full[column]:.2f}" + (f" ({row['peak_memory_mb']:,.0f} MB)" if timed else "")
+        for _, row in others.iterrows()
     )
-    what = "training takes, in processor time and" if timed else "training takes, in"
+    spent = f"{full[column]:{form}} {unit}" + (f" and {full['peak_memory_mb']:,.0f} MB" if timed else "")
     kind, question = ("cost", "What does a run cost") if timed else ("memory", "How much memory does a run take")
     device = "GPU" if full["device"] == "cuda" else "processor"
-    memory = "peak memory that torch allocated on the GPU" if device == "GPU" else "peak memory of the process"
+    memory = "what torch allocated at its peak" if device == "GPU" else "peak memory of the process"
+    what = f"processor time in training and {memory}" if timed else memory
     sizes = f"{int(full['train_examples']):,} training rows, {int(full['epochs'])} epochs"
     return Finding(
         "answer",
@@ -281,6 +282,7 @@ def _cost_answer(task: str, rows: pd.DataFrame) -> Finding:
         ATLAS,
         "measured",
         f"decoder_costs: task={task}, device={full['device']}",
-        f"{scope(rows)}, {sizes}, on a {device}, {what} {memory}, means over {int(full['n'])} seeds: {listed}.",
+        f"{scope(rows)}, {sizes}, on a {device}, full fine-tuning takes {spent} ({what}; means over {int(full['n'])} "
+        f"seeds). In times that: {listed}.",
         effect=Effect(float(full[column]), unit, n=int(full["n"])),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,6 @@ from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, LOSS, row_name
 from peft_atlas.studies.decoder.contrasts import AGAINST_FULL, chosen_runs
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
 from peft_atlas.studies.decoder.description import STUDY
-from peft_atlas.studies.decoder.jobs import NOT_TRAINED
 from peft_atlas.studies.decoder.packaged import PACKAGED_MODEL, task_in_words
 from peft_atlas.studies.decoder.tabulate import HERE
 
@@ -38,8 +36,8 @@ def blocks(material: Material) -> list[Block]:
     cells = cells.sort_values(["role", "method"], key=lambda names: names.map(lambda each: _place(order, each)))
     for task in sorted(cells["task"].unique()):
         own = cells[cells["task"] == task]
-        found += [_methods(own), *_strata(own)]
-    return [*found, *_costs(material.tables["decoder_costs"], order)]
+        found += [_methods(own, material.tables["decoder_costs"]), *_strata(own)]
+    return found
 
 
 def _place(order: dict[str, int], name: str) -> int:
@@ -64,8 +62,8 @@ def _intro(cells: pd.DataFrame) -> Paragraph:
     )
 
 
-def _methods(own: pd.DataFrame) -> Any:
-    """Return the table of a task: every cell with accuracy, difference, losses and rate."""
+def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
+    """Return the table of a task: every cell with accuracy, difference, losses, rate and what the same runs cost."""
     first = own.iloc[0]
     whole = own[own["stratum"] == ALL_ROWS]
     accuracy = whole[whole["metric"] == ACCURACY]
@@ -78,6 +76,9 @@ def _methods(own: pd.DataFrame) -> Any:
         rows = whole[whole["metric"] == metric]
         values = [_interval(row, "value", "low", "high", 1, ".3f") for _, row in rows.iterrows()]
         shown = shown.merge(rows[keys].assign(**{name: values}), on=keys, how="left")
+    spent = costs[(costs["task"] == first["task"]) & (costs["origin"] == first["origin"])]
+    known = [name for name in ("cpu_seconds", "peak_memory_mb") if spent[name].notna().any()]
+    shown = shown.merge(spent[[*keys, *known]], on=keys, how="left")
     shown.insert(0, "name", [row_name(row) for _, row in shown.iterrows()])
     shown["learning_rate"] = [_rate(row) for _, row in shown.iterrows()]
     names = {
@@ -86,6 +87,8 @@ def _methods(own: pd.DataFrame) -> Any:
         "learning_rate": "rate",
         "n": "seeds",
         "rows": "test rows",
+        "cpu_seconds": "CPU s",
+        "peak_memory_mb": "MB",
     }
     intervals = dict.fromkeys(accuracy["interval"].dropna())
     differences = dict.fromkeys(accuracy["difference_interval"].dropna())
@@ -93,36 +96,11 @@ def _methods(own: pd.DataFrame) -> Any:
         f"{task_in_words(str(first['task']))[:1].upper()}{task_in_words(str(first['task']))[1:]}, "
         f"{int(first['train_examples'])} training rows, {int(first['epochs'])} epochs. Accuracy with "
         f"{' or '.join(intervals)}; differences with {' or '.join(differences) or 'no interval'}; losses in nats per "
-        "token; forgotten is the rise of the loss on plain text."
+        "token; forgotten is the rise of the loss on plain text; MB of the process, or as torch allocates them on a GPU."
     )
     columns = ["name", "accuracy (%)", "difference from full (points)", "answer loss", "forgotten", "params_percent"]
-    columns += ["learning_rate", "n", "rows"]
-    return table(caption, shown[columns].rename(columns=names), {"% trained": ".3g"})
-
-
-def _costs(costs: pd.DataFrame, order: dict[str, int]) -> Iterator[Block]:
-    """Yield a table of what a run costs, with the task and the device on which it was measured."""
-    rows = costs[costs["peak_memory_mb"].notna() & ~costs["method"].isin(NOT_TRAINED)]
-    if rows.empty:
-        return
-    rows = rows.sort_values("method", key=lambda names: names.map(lambda each: _place(order, each)), kind="stable")
-    rows = rows.sort_values(["origin", "task"], kind="stable")
-    shown = rows.assign(
-        name=[row_name(row) for _, row in rows.iterrows()],
-        device=rows["device"].map({"cuda": "GPU", "cpu": "processor"}),
-        trained=[f"{row.train_examples:,} × {row.epochs}" for row in rows.itertuples()],
-    )
-    names = {"name": "method", "trained": "rows × epochs", "cpu_seconds": "CPU s", "peak_memory_mb": "MB"}
-    origins = "; ".join(
-        f"{'GPU' if part['device'].iloc[0] == 'cuda' else 'processor'}: {origin}"
-        for origin, part in rows.groupby("origin", sort=False)
-    )
-    caption = (
-        f"What a run costs, means over {int(rows['n'].min())} seeds ({origins}). Memory is the peak of the process, or "
-        "that torch allocated on the GPU. A dash for times: jobs shared the device."
-    )
-    columns = ["task", "name", "device", "trained", "cpu_seconds", "peak_memory_mb"]
-    yield table(caption, shown[columns].rename(columns=names), {"CPU s": ",.0f", "MB": ",.0f"})
+    columns += ["learning_rate", "n", "rows", *known]
+    return table(caption, shown[columns].rename(columns=names), {"% trained": ".3g", "CPU s": ".0f", "MB": ",.0f"})
 
 
 def _rate(row: pd.Series[Any]) -> str | None:
