@@ -11,7 +11,7 @@ from peft_atlas.report.content import Block, Paragraph, table
 from peft_atlas.report.material import Material
 from peft_atlas.report.method_rows import ComparedTask, measured_rows
 from peft_atlas.report.tables import costs_of
-from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, LOSS, row_name
+from peft_atlas.studies.decoder.cells import ACCURACY, FORGOTTEN, row_name
 from peft_atlas.studies.decoder.contrasts import AGAINST_FULL, chosen_runs
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
 from peft_atlas.studies.decoder.description import STUDY
@@ -63,7 +63,7 @@ def _intro(cells: pd.DataFrame) -> Paragraph:
 
 
 def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
-    """Return the table of a task: every cell with accuracy, difference, losses, rate and what the same runs cost."""
+    """Return the table of a task: every cell with accuracy, difference, forgetting, rate and what the runs cost."""
     first = own.iloc[0]
     whole = own[own["stratum"] == ALL_ROWS]
     accuracy = whole[whole["metric"] == ACCURACY]
@@ -72,10 +72,9 @@ def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
     shown["accuracy (%)"] = [_interval(row, "value", "low", "high", 100, ".1f") for _, row in accuracy.iterrows()]
     ends = ("difference", "difference_low", "difference_high")
     shown["difference from full (points)"] = [_interval(row, *ends, 100, "+.1f") for _, row in accuracy.iterrows()]
-    for metric, name in ((LOSS, "answer loss"), (FORGOTTEN, "forgotten")):
-        rows = whole[whole["metric"] == metric]
-        values = [_interval(row, "value", "low", "high", 1, ".3f") for _, row in rows.iterrows()]
-        shown = shown.merge(rows[keys].assign(**{name: values}), on=keys, how="left")
+    rows = whole[whole["metric"] == FORGOTTEN]
+    values = [_interval(row, "value", "low", "high", 1, ".2f") for _, row in rows.iterrows()]
+    shown = shown.merge(rows[keys].assign(forgotten=values), on=keys, how="left")
     spent = costs[(costs["task"] == first["task"]) & (costs["origin"] == first["origin"])]
     known = [name for name in ("cpu_seconds", "peak_memory_mb") if spent[name].notna().any()]
     shown = shown.merge(spent[[*keys, *known]], on=keys, how="left")
@@ -95,10 +94,10 @@ def _methods(own: pd.DataFrame, costs: pd.DataFrame) -> Any:
     caption = (
         f"{task_in_words(str(first['task']))[:1].upper()}{task_in_words(str(first['task']))[1:]}, "
         f"{int(first['train_examples'])} training rows, {int(first['epochs'])} epochs. Accuracy with "
-        f"{' or '.join(intervals)}; differences with {' or '.join(differences) or 'no interval'}; losses in nats per "
-        "token; forgotten is the rise of the loss on plain text; MB of the process, or as torch allocates them on a GPU."
+        f"{' or '.join(intervals)}; differences with {' or '.join(differences) or 'no interval'}; forgotten is "
+        "the rise of the loss on plain text in nats per token; MB of the process, or what torch allocated on a GPU."
     )
-    columns = ["name", "accuracy (%)", "difference from full (points)", "answer loss", "forgotten", "params_percent"]
+    columns = ["name", "accuracy (%)", "difference from full (points)", "forgotten", "params_percent"]
     columns += ["learning_rate", "n", "rows", *known]
     return table(caption, shown[columns].rename(columns=names), {"% trained": ".3g", "CPU s": ".0f", "MB": ",.0f"})
 
