@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
 from peft_atlas.analysis.finding import ATLAS, POINTS, Effect, Finding
+from peft_atlas.studies.decoder.answers import difference_effect
 from peft_atlas.studies.decoder.cells import ACCURACY, row_name
 from peft_atlas.studies.decoder.data.items import ALL_ROWS
 from peft_atlas.studies.decoder.jobs import NAME
@@ -50,7 +52,7 @@ def _advice(rows: pd.DataFrame, own: pd.DataFrame, alike: int, apart: Sequence[s
     chosen = f" The best of {alike} settings without a significant difference, which flatters it." if alike > 1 else ""
     seeds = f"{int(own['n'].min())} seeds"
     tasks = [str(task) for task in own["task"]]
-    parts = [f"{_difference(row).in_words(unit='')} points on {row['task']}" for _, row in own.iterrows()]
+    parts = [f"{_points(row).in_words(unit='')} points on {row['task']}" for _, row in own.iterrows()]
     full = rows[rows["method"] == "full"].set_index("task")["learning_rate"]
     rates = [" and ".join(f"{rate:g}" for rate in each) for each in (own["learning_rate"], full[tasks])]
     others = f" Significantly different on a task: {', '.join(apart)}." if apart else ""
@@ -64,14 +66,12 @@ def _advice(rows: pd.DataFrame, own: pd.DataFrame, alike: int, apart: Sequence[s
         f"decoder_cells: metric={ACCURACY}, role=method, stratum={ALL_ROWS}",
         f"Accuracy less that of full fine-tuning is {' and '.join(parts)} ({_detectable(own)}). Learning rate "
         f"{rates[0]}; full fine-tuning {rates[1]}.{chosen}{others} {first['model']}, {seeds}{_origin(first)}.",
-        _difference(first),
+        _points(first),
     )
 
 
-def _difference(row: pd.Series[float]) -> Effect:
-    names = ("difference", "difference_low", "difference_high", "detectable")
-    size, low, high, detectable = (None if pd.isna(row[name]) else 100 * float(row[name]) for name in names)
-    return Effect(size, POINTS, low, high, str(row["difference_interval"]), int(row["n"]), detectable)
+def _points(row: pd.Series[Any]) -> Effect:
+    return difference_effect(row, POINTS, 100.0)
 
 
 def _detectable(own: pd.DataFrame) -> str:

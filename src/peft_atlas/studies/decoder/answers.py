@@ -127,7 +127,7 @@ def _compared(
     unit, form = (POINTS, ".1f") if points else (NATS, ".3f")
     tested = compared[compared["p_adjusted"].notna()]
     sure, alike = tested[tested["p_adjusted"] < level], tested[tested["p_adjusted"] >= level]
-    effects = {str(row["name"]): _effect(row, unit, scale) for _, row in compared.iterrows()}
+    effects = {str(row["name"]): difference_effect(row, unit, scale) for _, row in compared.iterrows()}
     digits = 1 if points else 3
     sentences = [f"{label} {effect.in_words(digits, '')}{_p(compared, label)}" for label, effect in effects.items()]
     full = rows[rows["method"] == "full"].iloc[0]
@@ -161,7 +161,8 @@ def _compared(
     )
 
 
-def _effect(row: pd.Series[Any], unit: str, scale: float) -> Effect:
+def difference_effect(row: pd.Series[Any], unit: str, scale: float) -> Effect:
+    """Return the difference of a cell from full fine-tuning, in a unit of which the cell's is ``1 / scale``."""
     names = ("difference", "difference_low", "difference_high", "detectable")
     size, low, high, detectable = (None if pd.isna(row[name]) else scale * float(row[name]) for name in names)
     return Effect(size, unit, low, high, row["difference_interval"], int(row["n"]), detectable)
