@@ -53,6 +53,9 @@ Alphas = Annotated[tuple[Alpha, ...], BeforeValidator(sorted_unique), Field(min_
 Rate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 Rates = Annotated[tuple[Rate, ...], BeforeValidator(sorted_unique), Field(min_length=1, strict=False)]
 
+# auto: bfloat16 where the device has instructions for it.
+Precision = Literal["float32", "auto"]
+
 
 class Section(BaseModel):
     """Base of all configuration sections: strict types, no unknown keys, immutable."""

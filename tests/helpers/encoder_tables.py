@@ -111,7 +111,7 @@ def _add(rows, cell, seed, correct, generator):
                 **RUNS.blank(), **identity, **measured, "status": "ok", "edge": False if len(cell.rates) > 1 else None,
                 "total_params": 1000, "head_params": 10, "validation_examples": 400, "test_examples": cell.rows,
                 "embedding_similarity": 0.7 if chosen else None, "adapter_bytes": 1000, "device": "cpu",
-                "torch_version": "x",
+                "precision": "float32", "torch_version": "x",
             }
         )  # fmt: skip
         rows["curves"].append({**CURVES.blank(), **identity, **measured, "epoch": 2})

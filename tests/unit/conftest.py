@@ -56,5 +56,6 @@ def tiny_part(tiny_model, tmp_path):
     rows, _ = clean(tiny_rows())
     whole = pd.concat([split(rows, SIZES, "tiny"), drift_texts(rows.head(5), 4)], ignore_index=True)
     table = pd.DataFrame(examples(whole, lambda texts: [found.ids for found in tokenizer.encode_batch(texts)]))
-    config = EncoderConfig(train_examples=24, validation_examples=8, test_examples=12, epochs=2, batch_size=4)
+    sizes = {"train_examples": 24, "validation_examples": 8, "test_examples": 12, "epochs": 2, "batch_size": 4}
+    config = EncoderConfig(**sizes, precision="float32")
     return Part(config, "tiny", Texts(table, ("high", "low")), tiny_model, "cpu", tmp_path / "states")

@@ -1,7 +1,10 @@
 """The encoder study's controls, its check against peft, and what its costs and intervals are made of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from peft_atlas.analysis.evidence import rows_of
 from peft_atlas.analysis.statistics import proportion_interval
@@ -60,6 +63,18 @@ def test_peft_agrees_at_the_first_step_and_at_the_end(tiny_part, tables):
     assert len(found) == 1 + 2 * len(names)
     assert {finding.verdict for finding in found.values()} == {"pass"}
     assert found["encoder_section_5"].effect.size == 443_906
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(0.0, "pass"), (0.5, "fail")])
+def test_runs_in_bfloat16_are_repeated_in_float32_for_the_check(tiny_part, tables, monkeypatch, off, verdict):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    part = replace(tiny_part, config=tiny_part.config.model_copy(update={"precision": "auto"}))
+    rows = trained(part, LORA)
+    assert {row["precision"] for row in rows} == {"bfloat16"}
+    rows = [{**row, "test_accuracy": abs(row["test_accuracy"] - off)} for row in rows]
+    found = {finding.id: finding for finding in encoder_checks(part, tables(RUNS, rows), [LORA], 0)}
+    assert found[f"encoder_peft_end_{LORA}"].verdict == verdict
+    assert "in bfloat16, as the study trains" in found[f"encoder_peft_end_{LORA}"].detail
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A run of the encoder study against a plain loop, killed and resumed, and with what is frozen kept."""
 
 import gc
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,6 +41,25 @@ def attached(part, method, seed=3):
 def start(part, method, checkpoint=None, seed=3):
     train = part.labelled(part.texts.drawn(part.config.train_examples, seed))
     return Finetuning(attached(part, method, seed), train, PLAN, seed, checkpoint)
+
+
+def test_bfloat16_is_near_float32_and_attention_stays_whole(tiny_part, monkeypatch):
+    own, seen = F.scaled_dot_product_attention, set()
+
+    def look(query, key, value, **options):
+        seen.update({query.dtype, key.dtype, value.dtype})
+        return own(query, key, value, **options)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", look)
+    losses = []
+    for bfloat16 in (False, True):
+        run = start(tiny_part, LOW)
+        run.plan = replace(PLAN, bfloat16=bfloat16)
+        losses.append(run.train().train_loss)
+        assert {parameter.dtype for parameter in run.attached.model.parameters()} == {torch.float32}
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert losses[1] != losses[0]
+    assert seen == {torch.float32}
 
 
 def test_batches_hold_every_row_once_and_little_padding():

@@ -61,11 +61,14 @@ class _SelfAttention(nn.Module):
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        # Under autocast the products come in half precision; attention goes on in that of the hidden states, since
+        # its backward pass in bfloat16 costs a processor more than all that its products save.
         query, key, value = (
-            project(hidden).unflatten(-1, (self.num_attention_heads, -1)).transpose(1, 2)
+            project(hidden).to(hidden.dtype).unflatten(-1, (self.num_attention_heads, -1)).transpose(1, 2)
             for project in (self.query, self.key, self.value)
         )
-        read = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        with torch.autocast(hidden.device.type, enabled=False):
+            read = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return read.transpose(1, 2).flatten(2)
 
 

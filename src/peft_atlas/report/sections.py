@@ -175,13 +175,18 @@ def provenance_facts(material: Material) -> Paragraph:
     runs = material.tables["runs"]
     devices, torches = sorted(runs["device"].unique()), sorted(runs["torch_version"].unique())
     seeds = _seed_text(material.seeds)
+    precisions = [
+        f"{precision} ({', '.join(sorted(part['study'].unique()))})"
+        for precision, part in runs.groupby("precision", sort=True)
+    ]
     return Paragraph(
         f"PEFT Atlas {__version__}, code {material.code}. Machine: {material.machine}; trained on {', '.join(devices)} "
-        f"with torch {', '.join(torches)}. Seeds: {seeds}. On the same machine with the same build of torch, data "
-        "files are identical bit for bit, whatever the number of cores or seeds per job and whether or not Slurm ran "
-        "the jobs. Other processors round differently, so results agree only within a tolerance (see the checks "
-        "repeatability and rounding).",
-        "runs: device, torch_version",
+        f"in {' and '.join(precisions)} with torch {', '.join(torches)}. Seeds: {seeds}. On the same machine with the "
+        "same build of torch, data files are identical bit for bit, whatever the number of cores or seeds per job and "
+        "whether or not Slurm ran the jobs. Other processors round differently, and take float32 where they have no "
+        "instructions for bfloat16, so results agree only within a tolerance (see the checks repeatability and "
+        "rounding).",
+        "runs: device, precision, torch_version",
     )
 
 

@@ -16,6 +16,8 @@ from peft_atlas.tables.record_schemas import RECORD_CONTRACTS
 # stopped: a rate that a search left early; collapsed: trained to the end and learnt no more than the classes' shares;
 # refused: a method that cannot be trained on the model, of which nothing was.
 STATUSES = ("ok", "diverged", "collapsed", "stopped", "failed", "missing", "refused")
+# In which matrix products were taken; weights and optimiser states are in float32 in either.
+PRECISIONS = ("float32", "bfloat16")
 VERDICTS = (
     *("supported", "contradicted", "undecided", "not_testable", "pass", "fail", "fixed", "open"),
     *("measured", "printed", "recomputed"),
@@ -51,7 +53,7 @@ _INTERVAL = (
 
 RUNS = Contract(
     "runs",
-    5,
+    6,
     ("run_id",),
     (
         _text("run_id", "identifies the run: study/experiment/task/method/settings/seed"),
@@ -82,6 +84,7 @@ RUNS = Contract(
         _number("text_loss", "the same after training", "nats per token"),
         _integer("adapter_bytes", "size of the saved adapter, without the head", "bytes"),
         _text("device", "device used for training"),
+        _text("precision", "precision of matrix products in training", required=False, allowed=PRECISIONS),
         _text("torch_version", "version of torch used for training"),
     ),
 )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-import torch
 from torch import Tensor
 
 from peft_atlas.rng import generator
@@ -47,11 +46,6 @@ class FinetunePlan:
     learning_rate: float
     warmup: float = 0.1
     bfloat16: bool = False
-
-
-def autocast(device: torch.device, bfloat16: bool) -> AbstractContextManager[Any]:
-    """Return a context in which matrix products are taken in bfloat16, or one that changes nothing."""
-    return torch.autocast(device.type, torch.bfloat16) if bfloat16 else nullcontext()
 
 
 # Rows as they are given, and as they are kept.

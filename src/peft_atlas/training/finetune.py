@@ -13,8 +13,9 @@ from torch import Tensor
 from peft_atlas.models.encoder import TextClassifier
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
-from peft_atlas.training.epochs import EVALUATION_ROWS, EpochTraining, FinetunePlan, autocast
+from peft_atlas.training.epochs import EVALUATION_ROWS, EpochTraining, FinetunePlan
 from peft_atlas.training.history import Adapted
+from peft_atlas.training.precision import autocast
 
 __all__ = ["Evaluated", "FinetunePlan", "Finetuning", "Labelled"]
 

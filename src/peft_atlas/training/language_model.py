@@ -23,8 +23,9 @@ from peft_atlas.methods.texts import asks_for_prompts, prompts
 from peft_atlas.models.llama import Llama
 from peft_atlas.training.batches import Ragged
 from peft_atlas.training.checkpoint import Checkpoint
-from peft_atlas.training.epochs import EVALUATION_ROWS, EpochTraining, FinetunePlan, autocast
+from peft_atlas.training.epochs import EVALUATION_ROWS, EpochTraining, FinetunePlan
 from peft_atlas.training.history import Adapted
+from peft_atlas.training.precision import autocast
 
 # Positions whose logits are computed at once without training: 100 MB of a vocabulary of 49,152.
 _EVALUATION_POSITIONS = 512

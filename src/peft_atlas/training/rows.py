@@ -15,7 +15,14 @@ from peft_atlas.training.population import resolve_device
 Row = dict[str, Any]
 
 
-def run_row(identity: Mapping[str, Any], measured: Mapping[str, Any], *, total_params: int | None, device: str) -> Row:
+def run_row(
+    identity: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    *,
+    total_params: int | None,
+    device: str,
+    precision: str | None = "float32",
+) -> Row:
     """Return a run's row, with null in the columns that neither its identity nor what was measured names.
 
     Parameters
@@ -28,8 +35,10 @@ def run_row(identity: Mapping[str, Any], measured: Mapping[str, Any], *, total_p
         Trainable and frozen parameters; None where they were not counted.
     device
         Device of the configuration, as `resolve_device` takes it.
+    precision
+        In which matrix products were taken; None where a run has none.
     """
-    machine = {"device": resolve_device(device).type, "torch_version": torch.__version__}
+    machine = {"device": resolve_device(device).type, "precision": precision, "torch_version": torch.__version__}
     return {**RUNS.blank(), **identity, "total_params": total_params, **machine, **measured}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from peft_atlas.config_types import Count, Epochs, Ranks, Rates, Section, Seeds
+from peft_atlas.config_types import Count, Epochs, Precision, Ranks, Rates, Section, Seeds
 from peft_atlas.methods.names import setting_names
 from peft_atlas.studies.decoder.packaged import COMMONSENSE, PACKAGED_MODEL, PACKAGED_TASKS
 
@@ -84,7 +84,7 @@ class DecoderConfig(Section):
     shuffled_seeds: Annotated[int, Field(ge=0, le=100)] = Field(
         1, description="seeds of the control that trains on shuffled answers; 0 leaves it out"
     )
-    precision: Literal["float32", "auto"] = Field("float32", description="auto: bfloat16 where the GPU has it")
+    precision: Precision = Field("float32", description="auto: bfloat16 where the device has it")
 
     @model_validator(mode="after")
     def _names_once(self) -> DecoderConfig:

@@ -35,7 +35,7 @@ def rows_of_run(run: Run, selected: Selected) -> Tables:
         "adapter_bytes": run.bytes,
     }
     total, _ = parameter_counts(run.model)
-    row = run_row(identity, ended, total_params=total, device=run.part.device)
+    row = run_row(identity, ended, total_params=total, device=run.part.device, precision=run.part.precision)
     items = [] if run.test is None else items_of(identity["run_id"], run.test_rows(), run.test)
     return Tables(
         [row],
@@ -151,7 +151,7 @@ def rows_of_untrained(task: DecoderTaskConfig, model: str, device: str, each: Un
         "text_loss_before": each.text_loss,
         "text_loss": each.text_loss,
     }
-    run = run_row(identity, ended, total_params=each.total_params, device=device)
+    run = run_row(identity, ended, total_params=each.total_params, device=device, precision=None)
     items = items_of(run_id, each.rows, each.found)
     cost = {**COSTS.blank(), "rule": "finetune", "job": run_id, "run_id": run_id, **spent}
     return Tables([run], [curve_row(identity, 0, known)], [cost], items)

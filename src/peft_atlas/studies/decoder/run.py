@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import torch
@@ -27,6 +28,7 @@ from peft_atlas.training.finetune import FinetunePlan
 from peft_atlas.training.fingerprint import fingerprint
 from peft_atlas.training.language_model import LanguageTuning, Prompted, choice_scores, score, text_loss
 from peft_atlas.training.population import resolve_device
+from peft_atlas.training.precision import resolve_precision
 from peft_atlas.training.resource_usage import forget_peak, release_memory, timed
 from peft_atlas.training.tuning import TunedRun
 
@@ -48,10 +50,14 @@ class Part:
     code: str = ""
 
     @property
-    def half(self) -> bool:
-        """Return whether matrix products are taken in bfloat16."""
-        device = resolve_device(self.device)
-        return self.config.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    def precision(self) -> Literal["float32", "bfloat16"]:
+        """Return the precision in which matrix products are taken."""
+        return resolve_precision(self.config.precision, resolve_device(self.device))
+
+    @property
+    def bfloat16(self) -> bool:
+        """Return whether that is bfloat16."""
+        return self.precision == "bfloat16"
 
 
 @dataclass(frozen=True)
@@ -164,14 +170,14 @@ class Run(TunedRun):
 
     def __init__(self, part: Part, trial: Trial) -> None:
         self.part, self.trial = part, trial
-        self.text_loss_before = plain_loss_before(part.model, part.device, _hashable(part.rows.plain), part.half)
+        self.text_loss_before = plain_loss_before(part.model, part.device, _hashable(part.rows.plain), part.bfloat16)
         release_memory()
         model = load_decoder(part.model).to(resolve_device(part.device))
         forget_peak()
         self.full_params, _ = parameter_counts(model)
         self.attached = attach(model, trial.setting.method, Members(seeds=(trial.seed,)))
         self.bytes = adapter_bytes(self.attached) if self.attached.adapter_params() else 0
-        plan = FinetunePlan(part.task.epochs, part.config.batch_size, trial.rate, part.config.warmup, part.half)
+        plan = FinetunePlan(part.task.epochs, part.config.batch_size, trial.rate, part.config.warmup, part.bfloat16)
         self._training = LanguageTuning(self.attached, self._training_rows(), plan, trial.seed, self._checkpoint())
         self.test: Answered | None = None
         self.text_loss: float | None = None
@@ -198,8 +204,8 @@ class Run(TunedRun):
         """Read the test rows and the plain texts, once, and return itself; of a diverged run nothing is read."""
         if not self.history.diverged:
             with timed() as spent:
-                self.test = answered(self.model, self.test_rows(), bfloat16=self.part.half)
-                self.text_loss = text_loss(self.model, self.part.rows.plain, self.part.half)
+                self.test = answered(self.model, self.test_rows(), bfloat16=self.part.bfloat16)
+                self.text_loss = text_loss(self.model, self.part.rows.plain, self.part.bfloat16)
             self.history.evaluation_seconds += spent.seconds
         return self
 
@@ -218,7 +224,8 @@ class Run(TunedRun):
             return Checkpoint()
         method = str(self.trial.setting.method)
         settings = [part.config.model_dump(mode="json"), part.task.model_dump(mode="json")]
-        facts = [self.trial.run_id(part.task.name), self.trial.shuffled, settings, method, part.device, part.code]
+        facts = [self.trial.run_id(part.task.name), self.trial.shuffled, settings, method, part.device]
+        facts += [part.precision, part.code]
         name = fingerprint(facts, part.rows.frame, part.model)
         return Checkpoint(part.checkpoints / f"{name[:24]}.pt", name)
 

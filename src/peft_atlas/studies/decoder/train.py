@@ -71,13 +71,13 @@ def references(part: Part, seed: int) -> Tables:
     tables, config = Tables(), part.config
     model = load_decoder(part.model).to(resolve_device(part.device))
     total, _ = parameter_counts(model)
-    plain = text_loss(model, part.rows.plain, part.half)
+    plain = text_loss(model, part.rows.plain, part.bfloat16)
     test = part.rows.split("test")
     few = test.head(config.few_shot_examples)
     shots = shots_of(part.rows.drawn(max(config.few_shots, 1), seed))
     for name, rows, before in ((shots_in_words(0), test, []), (shots_in_words(config.few_shots), few, shots)):
         with timed() as spent:
-            found = answered(model, rows, before, part.half)
+            found = answered(model, rows, before, part.bfloat16)
         each = Untrained(REFERENCES, BASE, name, seed, rows, found, total, plain)
         cost = {"evaluation_seconds": spent.seconds, "peak_memory_mb": peak_megabytes()}
         tables.add(rows_of_untrained(part.task, config.model, part.device, each, cost))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from peft_atlas.config_types import Count, Epochs, Ranks, Rates, Section, Seeds
+from peft_atlas.config_types import Count, Epochs, Precision, Ranks, Rates, Section, Seeds
 from peft_atlas.methods.names import setting_names
 from peft_atlas.studies.encoder.packaged import PACKAGED_MODEL, PACKAGED_TASKS
 
@@ -98,7 +98,7 @@ class PrimaryConfig(Section):
     """The prespecified question: whether one setting is as good as full fine-tuning, on every task that trains it."""
 
     method: EncoderSetting = Field(PRIMARY, description="what is compared with full fine-tuning")
-    seeds: Seeds = Field(10, validate_default=True, description="number of seeds, or a list of them")
+    seeds: Seeds = Field(15, validate_default=True, description="number of seeds, or a list of them")
     search_seeds: Annotated[int, Field(ge=1, le=100)] = Field(2, description="seeds that rates are chosen with")
     margin: float = Field(0.015, gt=0, lt=1, description="difference in accuracy that does not matter")
 
@@ -148,7 +148,7 @@ class EncoderConfig(Section):
     rates: RatesConfig = RatesConfig()
     extensions: Annotated[int, Field(ge=0, le=10)] = Field(2, description="how often a grid may grow")
     ranks: Ranks = Field((1, 8, 64), description="ranks of the rank curve of LoRA")
-    precision: Literal["float32", "auto"] = Field("float32", description="auto: bfloat16 where the GPU has it")
+    precision: Precision = Field("auto", description="auto: bfloat16 where the device has it")
 
     @model_validator(mode="after")
     def _names_once(self) -> EncoderConfig:

@@ -118,7 +118,7 @@ def _rows(fitted: Fitted, texts: Texts, task: str, count: int, seed: int) -> tup
         "validation_examples": len(texts.split("validation")),
         "test_examples": len(texts.split("test")),
     }
-    run = run_row(identity, ended, total_params=fitted.params, device="cpu")
+    run = run_row(identity, ended, total_params=fitted.params, device="cpu", precision=None)
     return run, curve_row(identity, 1, measured)
 
 

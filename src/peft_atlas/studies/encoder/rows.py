@@ -27,7 +27,8 @@ def rows_of_run(run: Run, selected: Selected) -> Tables:
         "embedding_similarity": run.similarity() if run.test is not None else None,
         "adapter_bytes": run.bytes,
     }
-    row = run_row(identity, ended, total_params=parameter_count(run.attached.model), device=run.part.device)
+    total = parameter_count(run.attached.model)
+    row = run_row(identity, ended, total_params=total, device=run.part.device, precision=run.part.precision)
     return Tables(
         [row],
         points,
@@ -45,7 +46,7 @@ def rows_of_refusal(part: Part, trial: Trial, reason: str) -> Tables:
         "learning_rate": None,
     }
     ended = {"status": "refused", "reason": reason}
-    row = run_row(identity, ended, total_params=parameter_count(classifier), device=part.device)
+    row = run_row(identity, ended, total_params=parameter_count(classifier), device=part.device, precision=None)
     return Tables([row])
 
 

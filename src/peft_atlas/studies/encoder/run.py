@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 import torch
@@ -30,6 +30,7 @@ from peft_atlas.training.divergence import collapsed_reason
 from peft_atlas.training.finetune import Evaluated, FinetunePlan, Finetuning, Labelled
 from peft_atlas.training.fingerprint import fingerprint
 from peft_atlas.training.population import resolve_device
+from peft_atlas.training.precision import resolve_precision
 from peft_atlas.training.resource_usage import forget_peak, release_memory
 from peft_atlas.training.tuning import TunedRun
 
@@ -59,6 +60,16 @@ class Part:
     device: str
     checkpoints: Path | None = None
     code: str = ""
+
+    @property
+    def precision(self) -> Literal["float32", "bfloat16"]:
+        """Return the precision in which matrix products are taken."""
+        return resolve_precision(self.config.precision, resolve_device(self.device))
+
+    @property
+    def bfloat16(self) -> bool:
+        """Return whether that is bfloat16."""
+        return self.precision == "bfloat16"
 
     def rows(self, split: str) -> pd.DataFrame:
         """Return the rows of validation or test that the job reads, the first ones in the order of digests."""
@@ -117,9 +128,8 @@ def model_width(part: Part) -> int:
 
 def plan_of(part: Part, rate: float) -> FinetunePlan:
     """Return how a run of the study is trained at a rate."""
-    config, device = part.config, resolve_device(part.device)
-    half = config.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return FinetunePlan(config.epochs, config.batch_size, rate, config.warmup, half)
+    config = part.config
+    return FinetunePlan(config.epochs, config.batch_size, rate, config.warmup, part.bfloat16)
 
 
 class Run(TunedRun):
@@ -206,7 +216,8 @@ class Run(TunedRun):
             return Checkpoint()
         config = self.part.config.model_dump(mode="json", exclude=_NOT_OF_A_RUN)
         method = str(self.trial.setting.method)
-        facts = [self.trial.run_id(self.part.task), config, method, self.part.device, self.part.code]
+        trained = [self.part.device, self.part.precision, self.part.code]
+        facts = [self.trial.run_id(self.part.task), config, method, *trained]
         name = fingerprint(facts, self.part.texts.rows[list(_COLUMNS)], self.part.model)
         path = self.part.checkpoints / f"{name[:24]}.pt"
         return Checkpoint(path, name)
