@@ -87,9 +87,12 @@ def test_a_job_is_kept_while_slurm_is_silent_and_its_end_is_then_seen(site, capl
     assert [text for text in caplog.messages if "does not answer" in text] == [
         "Slurm does not answer; waiting up to 60 minutes for the states of job 7 (train_sweep)"
     ]
+    # As often as at the start, so that the run goes on soon after Slurm is back.
+    assert site.executor.next_seconds_between_status_checks == 40
     site.command("scontrol", "echo MinJobAge = 300 sec")
     site.lists("RUNNING")
     assert site.look() == [site.job]
+    assert site.executor.next_seconds_between_status_checks == 50
     site.lists("COMPLETED")
     assert site.look() == []
     assert site.ended == ["success"]

@@ -1,6 +1,7 @@
 """Files, jobs, costs, provenance and random streams."""
 
 import logging
+import os
 import subprocess
 import sys
 
@@ -126,6 +127,17 @@ def test_a_stream_is_the_same_in_every_process():
         for seed in ("0", "1")
     }
     assert keys == {f"{stream_key(7, 'order')}\n"}
+
+
+def test_large_tensors_have_large_pages_unless_the_environment_says_otherwise(root):
+    program = "import os, peft_atlas.snakemake_support.huge_pages; print(os.environ['THP_MEM_ALLOC_ENABLE'])"
+    for given, expected in (({}, "1"), ({"THP_MEM_ALLOC_ENABLE": "0"}, "0")):
+        environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"} | given
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        assert done.stdout.strip() == expected
+    script = (root / "workflow/scripts/run_step.py").read_text(encoding="utf-8")
+    assert "\nimport peft_atlas.snakemake_support.huge_pages" in script
 
 
 def test_a_job_never_searches_for_cycles(root):

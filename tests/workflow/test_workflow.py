@@ -121,16 +121,16 @@ def test_more_seeds_train_only_the_new_blocks(smoked):
 
 def test_a_changed_rate_tunes_its_family_again_and_what_rests_on_it(smoked):
     jobs = smoked.jobs(config={"encoder": {"rates": {"low_rank": [0.001, 0.01]}}})
-    rules = ("train_setting", "train_rank", "train_budget", "train_random_init")
-    # LoRA on two choices of modules, rank 1, and LoRA at the larger budget.
-    assert {rule: jobs.get(rule) for rule in rules} == dict(zip(rules, (2, 1, 1, None), strict=True))
+    rules = ("train_primary", "train_setting", "train_rank", "train_budget", "train_random_init")
+    # LoRA on two choices of modules, one of them primary, rank 1, and LoRA at the larger budget.
+    assert {rule: jobs.get(rule) for rule in rules} == dict(zip(rules, (1, 1, 1, 1, None), strict=True))
     assert not {"fetch_model", "fetch_texts", "prepare_text", "train_sweep"} & set(jobs)
 
 
 def test_one_more_seed_of_the_primary_question_trains_its_two_settings_again(smoked):
     jobs = smoked.jobs(config={"encoder": {"primary": {"seeds": 3}}})
-    assert jobs["train_setting"] == 2
-    assert not {"train_rank", "train_budget", "prepare_text", "train_baseline"} & set(jobs)
+    assert jobs["train_primary"] == 2
+    assert not {"train_setting", "train_rank", "train_budget", "prepare_text", "train_baseline"} & set(jobs)
 
 
 def test_a_changed_style_redraws_figures_and_report_only(smoked):
@@ -294,7 +294,7 @@ def test_training_rules_ask_for_a_gpu_only_when_configured(project):
     assert rules_with_gpu("cuda") == {
         *("train_baseline", "train_sweep", "train_tuned", "check_notebook", "train_laboratory"),
         "measure_intruders",
-        *("train_setting", "train_rank", "train_budget", "train_random_init"),
+        *("train_primary", "train_setting", "train_rank", "train_budget", "train_random_init"),
         *("pretrain_adaptation", "train_adaptation"),
     }
 

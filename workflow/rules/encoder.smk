@@ -138,6 +138,19 @@ use rule _heavy_step as train_setting with:
         "tuning and training {params.setting} on {wildcards.text_task}"
 
 
+# The longest jobs by far. They go first, so that none of them is left at the end with one core at work.
+use rule train_setting as train_primary with:
+    priority: 10
+    wildcard_constraints:
+        setting="|".join(
+            slug(name)
+            for name in encoder_jobs.primary_settings(ENCODER, ENCODER.tasks[0])
+        ),
+
+
+ruleorder: train_primary > train_setting
+
+
 use rule train_setting as train_rank with:
     output:
         **trained_items(encoder_jobs.RANKED),
@@ -158,6 +171,7 @@ use rule train_setting as train_rank with:
 
 
 use rule train_setting as train_budget with:
+    priority: 10
     output:
         **trained_items(encoder_jobs.BUDGET),
     log:

@@ -39,7 +39,10 @@ class _Watch:
 
 
 class PatientExecutor(Executor):  # type: ignore[misc]
-    """Keeps jobs whose state Slurm did not say, for an hour, and settles those that it no longer lists."""
+    """Keeps jobs whose state Slurm did not say, for an hour, and settles those that it no longer lists.
+
+    Until it knows, it looks as often as at the start.
+    """
 
     def __init__(self, workflow: Any, logger: Any) -> None:
         # First, since the plugin starts to look at jobs while it is being made.
@@ -70,6 +73,9 @@ class PatientExecutor(Executor):  # type: ignore[misc]
         for job in [*dropped, *waiting]:
             if job.external_jobid not in self._watch.settled:
                 yield job
+        # The plugin waits longer from look to look, up to three minutes, which suits jobs that just go on.
+        if dropped or self._watch.missing:
+            self.next_seconds_between_status_checks = self.workflow.executor_settings.init_seconds_before_status_checks
 
     def _bound_silence(self, dropped: Sequence[SubmittedJobInfo]) -> None:
         """Say once that Slurm is silent; end the run where it has been for too long."""
