@@ -129,15 +129,15 @@ def test_a_stream_is_the_same_in_every_process():
     assert keys == {f"{stream_key(7, 'order')}\n"}
 
 
-def test_large_tensors_have_large_pages_unless_the_environment_says_otherwise(root):
-    program = "import os, peft_atlas.snakemake_support.huge_pages; print(os.environ['THP_MEM_ALLOC_ENABLE'])"
-    for given, expected in (({}, "1"), ({"THP_MEM_ALLOC_ENABLE": "0"}, "0")):
-        environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"} | given
-        command = [sys.executable, "-c", program]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        assert done.stdout.strip() == expected
+@pytest.mark.parametrize(("given", "expected"), [({}, "1 16"), ({"THP_MEM_ALLOC_ENABLE": "0"}, "0 16")])
+def test_torch_takes_memory_as_a_job_says_unless_the_environment_does(root, given, expected):
+    names = ("THP_MEM_ALLOC_ENABLE", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    program = f"import os, peft_atlas.snakemake_support.torch_memory; print(*map(os.environ.get, {names}))"
+    environment = {name: value for name, value in os.environ.items() if name not in names} | given
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == expected
     script = (root / "workflow/scripts/run_step.py").read_text(encoding="utf-8")
-    assert "\nimport peft_atlas.snakemake_support.huge_pages" in script
+    assert "\nimport peft_atlas.snakemake_support.torch_memory" in script
 
 
 def test_a_job_never_searches_for_cycles(root):

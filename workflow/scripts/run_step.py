@@ -1,7 +1,7 @@
 """Run a rule's step: the function of the library that its parameter ``step`` names."""
 
 import peft_atlas.snakemake_support.disable_gc
-import peft_atlas.snakemake_support.huge_pages  # noqa: F401
+import peft_atlas.snakemake_support.torch_memory  # noqa: F401
 from peft_atlas.snakemake_support.run_step import run_step
 from peft_atlas.step import Step
 
