@@ -140,12 +140,13 @@ use rule _heavy_step as train_setting with:
 
 # The longest jobs by far. They go first, so that none of them is left at the end with one core at work.
 use rule train_setting as train_primary with:
+    log:
+        "logs/train_primary/{text_task}_{setting}.log",
+    benchmark:
+        encoder_jobs.BENCHMARKS["train_primary"]
     priority: 10
     wildcard_constraints:
-        setting="|".join(
-            slug(name)
-            for name in encoder_jobs.primary_settings(ENCODER, ENCODER.tasks[0])
-        ),
+        setting="|".join(map(slug, encoder_jobs.compared(ENCODER))),
 
 
 ruleorder: train_primary > train_setting

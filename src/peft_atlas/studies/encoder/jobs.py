@@ -46,6 +46,7 @@ WITHOUT_MODEL = "results/runs/encoder/controls/{text_task}/without_model"
 
 
 BENCHMARKS = {
+    "train_primary": "results/benchmarks/train_primary/{text_task}_{setting}.tsv",
     "train_setting": "results/benchmarks/train_setting/{text_task}_{setting}.tsv",
     "train_rank": "results/benchmarks/train_rank/{text_task}_rank={rank}.tsv",
     "train_budget": "results/benchmarks/train_budget/{text_task}_{setting}_examples={examples}.tsv",
@@ -126,8 +127,13 @@ def most_examples(config: EncoderConfig) -> int:
 
 def primary_settings(config: EncoderConfig, task: TextTaskConfig) -> list[str]:
     """Return full fine-tuning and the primary method, none where the task does not train both."""
-    both = ["full", config.primary.method]
+    both = compared(config)
     return both if set(both) <= set(task.methods) else []
+
+
+def compared(config: EncoderConfig) -> list[str]:
+    """Return the two settings that the prespecified question compares."""
+    return ["full", config.primary.method]
 
 
 def methods_of(config: EncoderConfig, task: TextTaskConfig) -> list[str]:
@@ -165,8 +171,13 @@ def checked_runs(config: EncoderConfig) -> list[str]:
 
 def _settings(config: EncoderConfig) -> list[Job]:
     """Return the jobs that tune and train a setting."""
+    rules = dict.fromkeys(compared(config), "train_primary")
     return [
-        Job(SETTING, BENCHMARKS["train_setting"], {"text_task": task.name, "setting": slug(name)})
+        Job(
+            SETTING,
+            BENCHMARKS[rules.get(name, "train_setting")],
+            {"text_task": task.name, "setting": slug(name)},
+        )
         for task in config.tasks
         for name in methods_of(config, task)
     ]
