@@ -1,7 +1,8 @@
 """Snakemake's command in a fork of a process that has imported it, which takes half of the time of a short call.
 
 Everything else is as in a new process: arguments, folder, environment, output, exit status, and nothing of the project
-is imported. `tests/workflow/test_ways_to_run.py` and what is sent signals start new processes all the same.
+is imported. Its jobs are forks too; see `job_server`. `tests/workflow/test_ways_to_run.py` and what is sent signals
+start new processes all the same.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from job_server import job_server
+
+PYTHON_OF_JOBS = str(Path(__file__).with_name("python_of_jobs"))
 # Installed packages that every call imports, some of them through Snakemake's plugins.
 IMPORTED = (
     *("snakemake.cli", "snakemake.persistence", "snakemake.report.html_reporter", "snakemake_executor_plugin_slurm"),
@@ -34,7 +38,8 @@ def run_snakemake(words: Sequence[str], folder: Path, timeout: int) -> subproces
     assert server.stdout
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:
         call = {"words": list(words), "folder": str(folder), "output": output.name, "timeout": timeout}
-        server.stdin.write(json.dumps({**call, "environment": dict(os.environ)}) + "\n")
+        jobs = {"PEFT_ATLAS_TEST_JOBS": job_server(), "PEFT_ATLAS_TEST_PYTHON": sys.executable}
+        server.stdin.write(json.dumps({**call, "environment": {**os.environ, **jobs}}) + "\n")
         server.stdin.flush()
         status = int(server.stdout.readline())
         return subprocess.CompletedProcess(["snakemake", *words], status, output.read())
@@ -74,6 +79,7 @@ def _become_snakemake(words: list[str], folder: str, output: str, timeout: int, 
     # Where ``-m`` puts the folder in which Python was started.
     sys.path[0] = folder
     sys.argv[1:] = words
+    sys.executable = PYTHON_OF_JOBS
     runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
     raise SystemExit
 
