@@ -76,6 +76,20 @@ def test_the_prespecified_difference_is_the_mean_over_tasks_seeds_and_items(stud
     assert check["low"] < whole["difference"] < check["high"]
 
 
+def test_the_seeds_that_chose_the_rates_are_left_out_for_a_check(study):
+    # In the simulated study seed 0 ran at every rate.
+    by_task = [
+        right(study, task=task, method="LoRA", setting="query, value", experiment="methods")[1:]
+        - right(study, task=task, method="full", experiment="methods")[1:]
+        for task in ("trec6", "sent_movie")
+    ]
+    row = row_of(study, "encoder_primary_cross_fit")
+    assert row["difference"] == pytest.approx(np.mean([part.mean() for part in by_task]))
+    assert row["n"] == 7
+    said = f"over the 7 seeds that chose no rate it is {100 * row['difference']:+.1f} ["
+    assert said in answers(study)["encoder_gain_primary"].detail
+
+
 def test_exploratory_settings_are_compared_on_the_texts_that_all_have_read(study):
     full = right(study, method="full", task="trec6", experiment="methods")[:3, :800]
     bitfit = right(study, method="BitFit")

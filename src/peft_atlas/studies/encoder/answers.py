@@ -19,6 +19,7 @@ from peft_atlas.studies.encoder.contrasts import (
     BUDGET,
     BUDGET_CHANGE,
     CONTROLS_AGAINST_FULL,
+    CROSS_FIT,
     GROUP,
     MODULES,
     PRIMARY,
@@ -108,7 +109,7 @@ def against_margin(effect: Effect, margin: float, p_equivalence: float | None, l
 
 
 def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Iterator[Finding]:
-    """Return the prespecified question: the mean over tasks, each task, and the bootstrap."""
+    """Return the prespecified question: the mean over tasks, each task, and what checks it."""
     rows = contrasts[contrasts["question"] == PRIMARY]
     whole = rows[rows["task"] == ALL_TASKS]
     if whole.empty:
@@ -122,19 +123,28 @@ def _primary(runs: pd.DataFrame, contrasts: pd.DataFrame, level: float) -> Itera
     names = " and ".join(map(task_in_short, tasks["task"]))
     several = len(tasks) > 1
     by_task = f" By task, not adjusted: {each}." if several else ""
-    check = contrasts[contrasts["question"] == BOOTSTRAP].iloc[0]
-    wide = f"[{100 * check['low']:+.1f}, {100 * check['high']:+.1f}]"
+    used = [name for name in (PRIMARY, BOOTSTRAP, CROSS_FIT) if contrasts["question"].eq(name).any()]
     tested = int(runs.loc[runs["method"] == "full", "test_examples"].max())
     yield _answer(
         "encoder_gain_primary",
         f"Is {named(row)} as good as full fine-tuning?",
-        f"contrasts: question={PRIMARY}; contrasts: question={BOOTSTRAP}",
+        "; ".join(f"contrasts: question={name}" for name in used),
         f"{_scope(runs, int(row['train_examples']))}, the test accuracy of {named(row)} less that of full fine-tuning "
         f"is {in_short(effect)} {'in the mean over' if several else 'on'} {names} ({int(row['n'])} seeds, {tested:,} "
-        f"test texts): {outcome(effect, 'full fine-tuning')}; {margin}.{by_task} A bootstrap over seeds and texts "
-        f"gives {wide}. {_power(row, tasks)}More examples, another model or other tasks could change it.",
+        f"test texts): {outcome(effect, 'full fine-tuning')}; {margin}.{by_task} "
+        f"{_checked(contrasts)}{_power(row, tasks)}More examples, another model or other tasks could change it.",
         effect,
     )
+
+
+def _checked(contrasts: pd.DataFrame) -> str:
+    """Return the interval of the bootstrap, and the same difference over the seeds that chose no rate, where any."""
+    bootstrap = contrasts[contrasts["question"] == BOOTSTRAP].iloc[0]
+    said = f"A bootstrap gives [{100 * bootstrap['low']:+.1f}, {100 * bootstrap['high']:+.1f}]"
+    for _, row in contrasts[contrasts["question"] == CROSS_FIT].iterrows():
+        effect = Effect.of_contrast(row)
+        said += f"; over the {effect.n} seeds that chose no rate it is {effect.in_words(unit='')}"
+    return f"{said}. "
 
 
 def _power(row: pd.Series[Any], tasks: pd.DataFrame) -> str:

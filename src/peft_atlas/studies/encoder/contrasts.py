@@ -16,6 +16,7 @@ from peft_atlas.studies.encoder.jobs import CONTROLS_PART, METHODS, NAME, RANKS
 
 # Names of the comparisons, as the column `question` has them.
 PRIMARY, BOOTSTRAP = "encoder_primary", "encoder_primary_bootstrap"
+CROSS_FIT = "encoder_primary_cross_fit"
 BUDGET, BUDGET_CHANGE = "encoder_budget", "encoder_budget_change"
 AGAINST_FULL, GROUP = "encoder_against_full", "encoder_group_against_full"
 RANK_STEPS, MODULES = "encoder_ranks", "encoder_modules"

@@ -7,7 +7,7 @@ two-way model with one error variance, on the test texts that all of them have r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -28,6 +28,7 @@ from peft_atlas.studies.encoder.contrasts import (
     BOOTSTRAP,
     BUDGET,
     BUDGET_CHANGE,
+    CROSS_FIT,
     FULL,
     GROUP,
     MODULES,
@@ -90,34 +91,52 @@ def _by_seed(basis: Basis, runs: pd.DataFrame) -> dict[int, NDArray[np.float64]]
     }
 
 
-def _paired(basis: Basis, left: pd.DataFrame, right: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the differences of two cells, shape ``(seeds, items)``, over the seeds that both have."""
+def _paired(
+    basis: Basis, left: pd.DataFrame, right: pd.DataFrame, without: Collection[int] = ()
+) -> NDArray[np.float64]:
+    """Return the differences of two cells, shape ``(seeds, items)``, over the seeds that both have, some left out."""
     one, other = _by_seed(basis, left), _by_seed(basis, right)
-    seeds = sorted(set(one) & set(other))
+    seeds = sorted(set(one) & set(other) - set(without))
     count = min((len(one[seed]) for seed in seeds), default=0)
     count = min([count, *(len(other[seed]) for seed in seeds)])
     return np.array([one[seed][:count] - other[seed][:count] for seed in seeds])
 
 
 def _primary(basis: Basis) -> list[Row]:
-    """Return the prespecified question: over all tasks, then task by task, and the bootstrap that checks it."""
+    """Return the prespecified question: over all tasks, then task by task, and what checks it.
+
+    The checks are a bootstrap, and the same over the seeds whose validation did not choose a rate (cross-fitting).
+    """
     chosen = chosen_runs(basis.runs).assign(name=_names(chosen_runs(basis.runs)))
-    tables, cells = {}, {}
+    searched = _search_seeds(basis)
+    tables, cells, others = {}, {}, []
     for task in sorted(set(chosen.loc[chosen["name"] == basis.compared, "task"])):
         own = chosen[chosen["task"] == task]
-        table = _paired(basis, own[own["name"] == basis.compared], own[own["name"] == _FULL])
+        left, right = (own[own["name"] == name] for name in (basis.compared, _FULL))
+        table = _paired(basis, left, right)
         if len(table) >= 2:
-            tables[task], cells[task] = table, own[own["name"] == basis.compared].iloc[0]
+            tables[task], cells[task] = table, left.iloc[0]
+            others.append(_paired(basis, left, right, without=searched))
     if not tables:
         return []
     first = next(iter(cells.values()))
     whole = mean_difference(list(tables.values()), basis.levels.confidence)
     rows = [_of_items(basis, PRIMARY, ALL_TASKS, first, whole, PRIMARY_ROLE)]
     rows.append(_bootstrap(basis, first, list(tables.values()), whole))
+    if searched and all(len(table) >= 2 for table in others):
+        found = mean_difference(others, basis.levels.confidence)
+        rows.append(_of_items(basis, CROSS_FIT, ALL_TASKS, first, found, EXPLORATORY))
     for task, table in tables.items():
         found = mean_difference([table], basis.levels.confidence)
         rows.append(_of_items(basis, PRIMARY, task, cells[task], found, EXPLORATORY))
     return rows
+
+
+def _search_seeds(basis: Basis) -> set[int]:
+    """Return the seeds with which rates of the two compared settings were chosen: those that ran at other rates too."""
+    runs = basis.runs[basis.runs["experiment"] == METHODS]
+    left_out = runs["selected"].notna() & ~runs["selected"].fillna(value=False)
+    return set(runs.loc[left_out & _names(runs).isin([basis.compared, _FULL]), "seed"].astype(int))
 
 
 def _of_items(basis: Basis, question: str, task: str, cell: pd.Series[Any], found: Difference, role: Role) -> Row:
