@@ -144,9 +144,9 @@ use rule train_setting as train_primary with:
         "logs/train_primary/{text_task}_{setting}.log",
     benchmark:
         encoder_jobs.BENCHMARKS["train_primary"]
-    priority: 10
     wildcard_constraints:
         setting="|".join(map(slug, encoder_jobs.compared(ENCODER))),
+    priority: 10
 
 
 ruleorder: train_primary > train_setting
@@ -172,13 +172,13 @@ use rule train_setting as train_rank with:
 
 
 use rule train_setting as train_budget with:
-    priority: 10
     output:
         **trained_items(encoder_jobs.BUDGET),
     log:
         "logs/train_budget/{text_task}_{setting}_examples={examples}.log",
     benchmark:
         encoder_jobs.BENCHMARKS["train_budget"]
+    priority: 10
     params:
         config=lambda wildcards: encoder_jobs.training_config(
             ENCODER,
