@@ -26,7 +26,7 @@ def precision_check(runs: pd.DataFrame) -> Finding:
         ATLAS,
         "pass" if len(counts) < 2 else "fail",
         "runs: study=encoder, precision",
-        f"Runs by precision: {listed}. Weights, optimiser states and attention are in float32. In a cluster whose "
-        "machines differ, encoder.precision = float32 makes all the same.",
+        f"Runs by precision: {listed}. Weights and optimiser states are in float32. In a cluster whose machines "
+        "differ, encoder.precision = float32 makes all the same.",
         effect=Effect(float(len(counts)), "precisions", n=int(counts.sum())),
     )
