@@ -96,7 +96,7 @@ def _fewer_rows(config: EncoderConfig) -> dict[str, int]:
 
 def is_primary(config: EncoderConfig, setting: str) -> bool:
     """Return whether the prespecified question is about a setting."""
-    return setting in ("full", config.primary.method)
+    return setting in compared(config)
 
 
 def setting_plan(config: EncoderConfig, setting: str) -> dict[str, Any]:
@@ -171,16 +171,12 @@ def checked_runs(config: EncoderConfig) -> list[str]:
 
 def _settings(config: EncoderConfig) -> list[Job]:
     """Return the jobs that tune and train a setting."""
-    rules = dict.fromkeys(compared(config), "train_primary")
-    return [
-        Job(
-            SETTING,
-            BENCHMARKS[rules.get(name, "train_setting")],
-            {"text_task": task.name, "setting": slug(name)},
-        )
-        for task in config.tasks
-        for name in methods_of(config, task)
-    ]
+    return [_setting_job(config, task, name) for task in config.tasks for name in methods_of(config, task)]
+
+
+def _setting_job(config: EncoderConfig, task: TextTaskConfig, name: str) -> Job:
+    rule = "train_primary" if is_primary(config, name) else "train_setting"
+    return Job(SETTING, BENCHMARKS[rule], {"text_task": task.name, "setting": slug(name)})
 
 
 def _rank_curve(config: EncoderConfig) -> list[Job]:

@@ -66,11 +66,6 @@ class Part:
         """Return the precision in which matrix products are taken."""
         return resolve_precision(self.config.precision, resolve_device(self.device))
 
-    @property
-    def bfloat16(self) -> bool:
-        """Return whether that is bfloat16."""
-        return self.precision == "bfloat16"
-
     def rows(self, split: str) -> pd.DataFrame:
         """Return the rows of validation or test that the job reads, the first ones in the order of digests."""
         counts = {"validation": self.config.validation_examples, "test": self.config.test_examples}
@@ -128,8 +123,8 @@ def model_width(part: Part) -> int:
 
 def plan_of(part: Part, rate: float) -> FinetunePlan:
     """Return how a run of the study is trained at a rate."""
-    config = part.config
-    return FinetunePlan(config.epochs, config.batch_size, rate, config.warmup, part.bfloat16)
+    config, bfloat16 = part.config, part.precision == "bfloat16"
+    return FinetunePlan(config.epochs, config.batch_size, rate, config.warmup, bfloat16)
 
 
 class Run(TunedRun):
