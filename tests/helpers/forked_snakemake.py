@@ -18,10 +18,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from job_server import job_server
+from job_server import end_after, job_server
 
 PYTHON_OF_JOBS = str(Path(__file__).with_name("python_of_jobs"))
 # Installed packages that every call imports, some of them through Snakemake's plugins.
@@ -62,13 +62,13 @@ def _serve() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            _become_snakemake(**json.loads(line))
+            end_after(partial(_become_snakemake, **json.loads(line)))
         sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
         sys.stdout.flush()
 
 
 def _become_snakemake(words: list[str], folder: str, output: str, timeout: int, environment: dict[str, str]) -> None:
-    """Do what ``python -m snakemake`` does in a process of its own; this ends by `SystemExit`."""
+    """Do what ``python -m snakemake`` does in a process of its own."""
     signal.alarm(timeout)
     os.chdir(folder)
     os.environ.clear()
@@ -81,7 +81,6 @@ def _become_snakemake(words: list[str], folder: str, output: str, timeout: int, 
     sys.argv[1:] = words
     sys.executable = PYTHON_OF_JOBS
     runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
-    raise SystemExit
 
 
 if __name__ == "__main__":

@@ -13,14 +13,18 @@ import importlib
 import json
 import os
 import runpy
-import select
+import selectors
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from functools import cache
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
+from typing import NoReturn
 
 IMPORTED = (
     *("torch", "pandas", "pyarrow.parquet", "pydantic", "scipy.stats", "sklearn.linear_model"),
@@ -41,42 +45,81 @@ def job_server() -> str:
 
 
 def _serve(path: str) -> None:
-    """Import what jobs need, then fork for each connection until standard input ends."""
-    with socket.socket(socket.AF_UNIX) as listening:
+    """Import what jobs need, then run a job for each connection until standard input ends."""
+    with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as events:
         for name in IMPORTED:
             importlib.import_module(name)
         gc.freeze()
-        # Nobody waits for the processes that wait for jobs.
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         listening.bind(f"{path}.new")
         listening.listen()
         # A client that sees the socket can connect.
         Path(f"{path}.new").rename(path)
-        while listening in select.select([listening, sys.stdin], [], [])[0]:
-            connection, _ = listening.accept()
-            if not os.fork():
-                listening.close()
-                _wait_for_job(connection)
-            connection.close()
+        events.register(sys.stdin, selectors.EVENT_READ)
+        events.register(listening, selectors.EVENT_READ, lambda: _start_job(listening.accept()[0], events))
+        # One event at a time, since it can make another void.
+        while (event := events.select()[0][0]).fileobj is not sys.stdin:
+            event.data()
 
 
-def _wait_for_job(connection: socket.socket) -> None:
-    """Fork the job, send its exit status, and kill it where nobody waits for it any more; does not return."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _start_job(connection: socket.socket, events: selectors.BaseSelector) -> None:
+    """Fork a job, and note what is to be done when it ends or nobody waits for it any more."""
     size, streams, _, _ = socket.recv_fds(connection, 4, 3)
     with connection.makefile("rb") as message:
         job = json.loads(message.read(int.from_bytes(size, "big")))
     child = os.fork()
     if not child:
-        connection.close()
-        _become_job(streams, **job)
-        raise SystemExit
+        end_after(partial(_become_job, streams, **job))
+    for stream in streams:
+        os.close(stream)
     ended = os.pidfd_open(child)
-    if ended not in select.select([connection, ended], [], [])[0]:
-        os.kill(child, signal.SIGKILL)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    connection.sendall(str(status).encode())
-    os._exit(0)
+
+    def finish() -> None:
+        events.unregister(ended)
+        os.close(ended)
+        if connection in events.get_map():
+            events.unregister(connection)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        # Jobs that were forked meanwhile hold the connection too, so that closing it alone would not end it.
+        with connection, suppress(OSError):
+            connection.sendall(str(status).encode())
+            connection.shutdown(socket.SHUT_RDWR)
+
+    def kill() -> None:
+        events.unregister(connection)
+        signal.pidfd_send_signal(ended, signal.SIGKILL)
+
+    events.register(ended, selectors.EVENT_READ, finish)
+    events.register(connection, selectors.EVENT_READ, kill)
+
+
+def end_after(work: Callable[[], object]) -> NoReturn:
+    """Do the work and end this process as Python does, but without taking down all modules that it has from the server.
+
+    That takes 0.4 s, several times as long as a small job.
+    """
+    status: object = 1
+    try:
+        status = _exit_status(work)
+        # What libraries registered, such as the removal of temporary folders; there is no public name for it.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status if isinstance(status, int) else 1)
+
+
+def _exit_status(work: Callable[[], object]) -> object:
+    """Return what ``sys.exit`` was called with, and print what Python prints at the end of a program."""
+    try:
+        work()
+    except SystemExit as ending:
+        if isinstance(ending.code, str):
+            sys.stderr.write(f"{ending.code}\n")
+        return ending.code or 0
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def _become_job(streams: list[int], script: str, folder: str, environment: dict[str, str]) -> None:

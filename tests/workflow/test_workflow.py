@@ -1,6 +1,7 @@
 """The workflow end to end on the smoke study: what it makes, what it makes again, and how it fails."""
 
 import re
+import subprocess
 
 import pyarrow.parquet as pq
 import pytest
@@ -96,6 +97,19 @@ def test_the_smoke_rule_with_other_cores_and_blocks_gives_the_same_tables_elsewh
     assert combined >= {name for name in tables if not name.endswith("costs.parquet")}
     assert {name: left[name] for name in combined} == {name: right[name] for name in combined}
     assert fresh.jobs("smoke", base="config.yaml") == {}
+
+
+def test_jobs_in_processes_of_their_own_give_the_bytes_of_forks(smoked, project):
+    """The runs of the tests fork their jobs, to save the imports; a user's do not."""
+    jobs = ("notebook/tuned/held_out", "adaptation/ranks/shift=2_examples=16", "laboratory/variants")
+    jobs = (*jobs, "encoder/methods/trec6/lora_query_value", "encoder/ranks/trec6/rank=1")
+    targets = [f"results/runs/{job}.runs.parquet" for job in jobs]
+    for target in targets:
+        (project.folder / target).unlink()
+    done = subprocess.run(project.command(*targets), cwd=project.folder, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert all(f"train_{rule}: " in done.stderr for rule in ("tuned", "adaptation", "laboratory", "primary", "rank"))
+    assert project.data_files() == smoked.data_files()
 
 
 def test_a_changed_alpha_list_reruns_the_sweep_and_what_follows(smoked):
