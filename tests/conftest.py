@@ -46,22 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if WORKFLOWS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
-    items[:] = _in_order(items)
-
-
-def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Let two processes begin with what waits and with what keeps all cores busy, so that no core is idle.
-
-    pytest-xdist gives each process a stretch of the tests. Those on Slurm wait for most of their time; those of the
-    workflow run two jobs at once, and the browser's need what they made. All others keep one core busy.
-    """
-    groups: dict[str, list[pytest.Item]] = {"cluster": [], "workflow": [], "browser": [], "other": []}
-    for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
-        groups[folder if folder in groups else "other"].append(item)
-    waiting, busy, other = groups["cluster"], [*groups["workflow"], *groups["browser"]], groups["other"]
-    middle = max(0, len(items) // 2 - len(waiting))
-    return [*waiting, *other[:middle], *busy, *other[middle:]]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
