@@ -218,7 +218,8 @@ def lay_project(root: Path, folder: Path) -> Project:
     for name in COPIED:
         source = root / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            # With the bytecode, which is valid for a copy: compiling the library took as long as its first job.
+            shutil.copytree(source, folder / name)
         else:
             shutil.copy2(source, folder / name)
     return Project(folder)

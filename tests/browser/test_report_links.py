@@ -55,7 +55,7 @@ def is_missed(off, left):
 
 
 def links_of(page):
-    """Return the places among the links of every one of the contents and the doors, and of some of those to evidence."""
+    """Return the places of the links in the contents and the doors, and of some of those to evidence."""
     assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "smooth"
     # On a phone the contents start closed.
     page.evaluate("document.querySelector('.contents details').open = true")
