@@ -16,8 +16,8 @@ from peft_atlas.snakemake_support.stale_slurm_jobs import Orphan, cancel_orphans
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 GPU_RULES = {"train_baseline", "train_sweep", "train_tuned", "check_notebook"}
-# Made by one short job, after light ones.
-COUNTS = "results/parameters.parquet"
+# Made by one short job.
+TUNED = "results/runs/notebook/tuned/held_out.runs.parquet"
 CPU_RULES = {"count_parameters", "check_rounding"}
 
 
@@ -131,9 +131,9 @@ def test_the_job_of_a_killed_driver_never_writes_while_its_successor_runs(
     assert half_done.unfinished() == []
 
 
-def test_a_run_outlives_its_controller(fresh, own_cluster, slurm_words):
-    driver = fresh.start(COUNTS, *slurm_words)
-    job = own_cluster.wait(fresh.folder, "count_parameters", "RUNNING")
+def test_a_run_outlives_its_controller(fresh, own_cluster, slurm_words, tiny):
+    driver = fresh.start(TUNED, *slurm_words, config=tiny)
+    job = own_cluster.wait(fresh.folder, "train_tuned", "RUNNING")
     # Held where it is, so that it is not over before the driver has asked in vain.
     own_cluster.run("scontrol", "suspend", job.number)
     own_cluster.control("stop")
@@ -143,19 +143,19 @@ def test_a_run_outlives_its_controller(fresh, own_cluster, slurm_words):
     assert driver.wait(timeout=100) == 0, fresh.printed()
     assert [job.state for job in own_cluster.jobs(fresh.folder)] == ["COMPLETED"]
     assert fresh.printed().count("Slurm does not answer") == 1
-    assert (fresh.folder / COUNTS).is_file()
+    assert (fresh.folder / TUNED).is_file()
 
 
-def test_a_job_that_slurm_has_forgotten_is_sent_again(fresh, own_cluster, slurm_words):
-    driver = fresh.start(COUNTS, *slurm_words)
-    job = own_cluster.wait(fresh.folder, "count_parameters", "RUNNING")
+def test_a_job_that_slurm_has_forgotten_is_sent_again(fresh, own_cluster, slurm_words, tiny):
+    driver = fresh.start(TUNED, *slurm_words, config=tiny)
+    job = own_cluster.wait(fresh.folder, "train_tuned", "RUNNING")
     own_cluster.run("scontrol", "suspend", job.number)
     own_cluster.control("stop")
     own_cluster.control("start-new")
     assert driver.wait(timeout=100) == 0, fresh.printed()
-    assert f"Slurm no longer lists job {job.number} (count_parameters)" in fresh.printed()
+    assert f"Slurm no longer lists job {job.number} (train_tuned)" in fresh.printed()
     assert [job.state for job in own_cluster.jobs(fresh.folder)] == ["COMPLETED"]
-    assert (fresh.folder / COUNTS).is_file()
+    assert (fresh.folder / TUNED).is_file()
 
 
 def test_only_this_folders_jobs_of_snakemake_are_orphans(cluster, tmp_path):
