@@ -65,10 +65,14 @@ def _start_job(connection: socket.socket, events: selectors.BaseSelector) -> Non
     """Fork a job, and note what is to be done when it ends or nobody waits for it any more."""
     size, streams, _, _ = socket.recv_fds(connection, 4, 3)
     with connection.makefile("rb") as message:
-        job = json.loads(message.read(int.from_bytes(size, "big")))
+        job = message.read(int.from_bytes(size, "big"))
+    if not job:
+        # It was killed before it could say what it wants.
+        connection.close()
+        return
     child = os.fork()
     if not child:
-        end_after(partial(_become_job, streams, **job))
+        end_after(partial(_become_job, streams, **json.loads(job)))
     for stream in streams:
         os.close(stream)
     ended = os.pidfd_open(child)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -72,6 +73,13 @@ def test_a_job_that_nobody_waits_for_is_killed(server, tmp_path):
     while Path(f"/proc/{number}").exists():
         assert time.monotonic() < end, "the job goes on"
         time.sleep(0.05)
+
+
+def test_a_job_that_is_killed_before_it_says_what_it_wants_disturbs_no_other(server, tmp_path):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(server)
+    job = start(server, tmp_path, "print('done')")
+    assert job.communicate(timeout=30) == ("done\n", "")
 
 
 def test_everything_else_is_a_new_process(tmp_path):
