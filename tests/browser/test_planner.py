@@ -15,6 +15,8 @@ from peft_atlas.report.content import Section
 from peft_atlas.report.planner_panel import PRECISIONS, opening, planner
 from peft_atlas.report.render import render_html
 
+pytestmark = pytest.mark.slow
+
 INPUTS = 200
 BLOCK = planner()
 

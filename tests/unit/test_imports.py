@@ -132,6 +132,7 @@ def test_a_changed_file_changes_the_digests_of_what_imports_it_and_no_others(roo
 NO_TORCH = ["figures.render", "report.page", "report.gallery", "report.paper", "studies.contrasts", "analysis.combine"]
 
 
+@pytest.mark.slow
 def test_figures_report_and_analysis_import_no_torch(root):
     figures = (root / "src/peft_atlas/studies").glob("*/figures/[a-z]*.py")
     modules = [".".join(file.relative_to(root / "src/peft_atlas").with_suffix("").parts) for file in figures]

@@ -10,6 +10,7 @@ from peft_atlas.studies.notebook import rounding_check as module
 SMALL = load_config({"seeds": 1, "notebook": {"ranks": [1, 8], "alphas": [16], "epochs": 2}}).notebook
 
 
+@pytest.mark.slow
 def test_another_rounding_is_seen_and_within_tolerance():
     finding = module.rounding_check(SMALL, (0, 1, 2))
     assert finding.verdict == "pass"

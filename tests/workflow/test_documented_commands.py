@@ -109,6 +109,7 @@ def user_folder(root, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_light_commands_run(root, user_folder):
     ran = [words for words in here(root) if not begins(words, WORKFLOW)]
     assert {words[1] for words in ran} >= {"plan", "count", "init", "export", "diff", "add"}
