@@ -41,13 +41,6 @@ TOLERANCE = 5
 SAMPLE = 8
 
 
-def go(page, link):
-    """Click a link from the top of the page and return the name of its target."""
-    page.evaluate("window.scrollTo({top: 0, behavior: 'instant'})")
-    link.click()
-    return link.get_attribute("href").removeprefix("#")
-
-
 def is_missed(off, left):
     """Return whether a page came to rest more than 5 px off a target and not at its end."""
     at_end = left < TOLERANCE and off > 0
@@ -93,7 +86,8 @@ def test_a_link_to_what_is_more_than_two_screens_away_jumps(open_report):
     behaviour = "getComputedStyle(document.documentElement).scrollBehavior"
     far, near = page.locator(".contents a[href='#evidence']"), page.locator(".doors a[href='#methods']")
     for link, expected in ((far, "auto"), (near, "smooth"), (far, "auto")):
-        name = go(page, link)
+        page.evaluate("window.scrollTo({top: 0, behavior: 'instant'})")
+        link.click()
         assert page.evaluate(behaviour) == expected
         page.evaluate(SETTLED)
-        assert not is_missed(*page.evaluate(MISSED, name))
+        assert not is_missed(*page.evaluate(MISSED, link.get_attribute("href").removeprefix("#")))

@@ -1,7 +1,6 @@
 """The workflow end to end on the smoke study: what it makes, what it makes again, and how it fails."""
 
 import re
-import subprocess
 
 import pyarrow.parquet as pq
 import pytest
@@ -106,9 +105,9 @@ def test_jobs_in_processes_of_their_own_give_the_bytes_of_forks(smoked, project)
     targets = [f"results/runs/{job}.runs.parquet" for job in jobs]
     for target in targets:
         (project.folder / target).unlink()
-    done = subprocess.run(project.command(*targets), cwd=project.folder, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    assert all(f"train_{rule}: " in done.stderr for rule in ("tuned", "adaptation", "laboratory", "primary", "rank"))
+    done = project.snakemake(*targets, prefix=("env",))
+    assert done.returncode == 0, done.stdout
+    assert all(f"train_{rule}: " in done.stdout for rule in ("tuned", "adaptation", "laboratory", "primary", "rank"))
     assert project.data_files() == smoked.data_files()
 
 
