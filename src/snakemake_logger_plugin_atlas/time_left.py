@@ -128,12 +128,13 @@ class TimeLeft:
         return (trusted * speed + seen.actual) / total if total else speed
 
     def _slowness(self, now: float) -> float:
-        """Return how many times longer than expected all jobs of this run take."""
+        """Return how many times longer than expected all jobs of this run take of which something was expected."""
         actual = expected = _TRUSTED_SECONDS
-        for seen in self.seen.values():
+        known = self.durations.known
+        for seen in (seen for rule, seen in self.seen.items() if rule in known):
             actual += seen.actual
             expected += seen.expected
-        for job in self.running.values():
+        for job in (job for job in self.running.values() if job.rule in known):
             # A job that has not ended shows only that it takes longer than it has taken so far.
             whole = self.durations.of_job(job.rule, job.name)
             if now - job.start > whole:

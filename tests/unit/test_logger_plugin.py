@@ -98,6 +98,15 @@ def test_a_slower_machine_is_noticed_also_in_rules_that_have_not_run():
     assert left.seconds(270.0) == pytest.approx(10 * 30 * 2.8)
 
 
+def test_a_rule_that_is_not_known_says_nothing_of_the_machine():
+    """Or a new rule with long jobs turns minutes into hours."""
+    left = TimeLeft({"new": 1, "train": 4}, Durations({"train": {"all": 60.0}, "draw": {"all": 1.0}}), cores=1)
+    left.start(1, Job("new", "all", 0.0))
+    assert left.seconds(200.0) == pytest.approx(4 * 60.0)
+    left.finish(1, 240.0)
+    assert left.seconds(240.0) == pytest.approx(4 * 60.0)
+
+
 def test_on_many_cores_the_longest_chain_bounds_the_time():
     chain = Chain(["fetch", "train", "report"], [(0, 1), (1, 2)])
     durations = Durations({"fetch": {"all": 3.0}, "train": {"all": 20.0}, "report": {"all": 4.0}})

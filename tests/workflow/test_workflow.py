@@ -13,6 +13,7 @@ from peft_atlas.report.sections import build_sections
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.names import ADDED
 from peft_atlas.tables.schemas import CONTRACTS, COSTS, FINDINGS, RUNS, SUMMARY
+from snakemake_logger_plugin_atlas.durations import reference_durations
 
 pytestmark = pytest.mark.slow
 
@@ -109,6 +110,12 @@ def test_jobs_in_processes_of_their_own_give_the_bytes_of_forks(smoked, project)
     assert done.returncode == 0, done.stdout
     assert all(f"train_{rule}: " in done.stdout for rule in ("tuned", "adaptation", "laboratory", "primary", "rank"))
     assert project.data_files() == smoked.data_files()
+
+
+def test_the_times_that_come_with_the_package_know_every_rule_of_a_default_run(fresh):
+    rules = set(fresh.jobs(base="config.yaml"))
+    assert len(rules) > 60
+    assert rules <= set(reference_durations().known)
 
 
 def test_a_changed_alpha_list_reruns_the_sweep_and_what_follows(smoked):
