@@ -1,11 +1,15 @@
 """PEFT Atlas: trains, recomputes, reconciles and reports what parameter-efficient fine-tuning costs and gives."""
 
+import gc
 import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.18")
+
+# What Snakemake has imported by now lasts until the end; to search it for garbage takes a sixth of a dry run.
+gc.freeze()
 
 # Not `workflow.basedir`, which is the folder of another Snakefile that uses this one as a module. Without symbolic links,
 # as the current folder is, so that files inside it have the same names by whatever path the repository is reached.
