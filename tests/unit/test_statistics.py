@@ -1,13 +1,15 @@
 """Statistics against scipy and closed forms."""
 
+import re
 from itertools import permutations, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
+from peft_atlas.analysis.finding import Effect
 from peft_atlas.analysis.statistics import (
     equivalence_p,
     holm,
@@ -146,3 +148,11 @@ def test_an_interval_of_accuracies_stays_within_possible_values_and_covers_what_
 def test_a_mean_beyond_its_limit_by_rounding_is_in_its_interval():
     cut = mean_interval([1 + 1e-7, 1 + 3e-7], 0.95).within(-1, 1)
     assert cut.low < cut.mean == cut.high
+
+
+@given(st.floats(-20, 20), st.floats(0, 20), st.integers(0, 3))
+def test_the_printed_ends_of_an_interval_contain_zero_as_the_interval_does(low, width, digits):
+    effect = Effect(low + width / 2, low=low, high=low + width)
+    assume(effect.low != effect.high)
+    printed = re.search(r"\[(.*), (.*)\]", effect.in_words(digits))
+    assert (float(printed[1]) <= 0 <= float(printed[2])) == (not effect.excludes_zero)

@@ -83,9 +83,13 @@ class Effect:
         if self.low is not None and self.high is not None:
             # Runs that are all alike, such as two of few test examples, say nothing of how far others would differ.
             alike = self.low == self.high
-            ends = f"[{_signed(self.low, digits)}, {_signed(self.high, digits)}]"
+            ends = f"[{self._end(self.low, digits)}, {self._end(self.high, digits)}]"
             interval = " (no spread between runs)" if alike else f" {ends}"
         return f"{_signed(self.size, digits)}{' ' if unit else ''}{unit}{interval}"
+
+    def _end(self, value: float, digits: int) -> str:
+        """Return an end of the interval; rounding does not give an end of 0 to an interval that excludes 0."""
+        return f"{value:+.1g}" if self.excludes_zero and not round(value, digits) else _signed(value, digits)
 
     def detectable_in_words(self, digits: int = 1, unit: str = "points") -> str:
         """Return what the comparison could have found, for example ``detectable with 80 % power: 1.2 points``."""
