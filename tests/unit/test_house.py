@@ -10,6 +10,7 @@ import pytest
 
 from peft_atlas.report.sections import TRAINING_RULES
 from peft_atlas.snakemake_support.run_step import step_function
+from peft_atlas.snakemake_support.source_dependencies import library_sources
 from peft_atlas.studies.study import all_studies
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +95,12 @@ def test_naming_the_studies_their_configuration_and_jobs_imports_neither_torch_n
 
 
 STEPS = sorted({name for path in RULES.glob("*.smk") for name in re.findall(r'step\(\s*"([\w.:]+)"', path.read_text())})
+
+
+@pytest.mark.parametrize("name", [name for name in STEPS if re.search(r"\.(data|train|tuning|controls)\b", name)])
+def test_neither_training_nor_what_it_reads_depends_on_the_words_of_a_finding(name):
+    module = LIBRARY / f"{name.partition(':')[0].replace('.', '/')}.py"
+    assert LIBRARY / "analysis/finding.py" not in library_sources(module, ROOT / "src")
 
 
 @pytest.mark.parametrize("name", STEPS)

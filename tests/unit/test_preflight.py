@@ -13,6 +13,7 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.studies.encoder import preflight as module
 from peft_atlas.studies.encoder.checks import _end, _pair
 from peft_atlas.studies.encoder.controls import control_runs
+from peft_atlas.studies.encoder.data.account import read_prepared, write_prepared
 from peft_atlas.studies.encoder.data.examples import Texts
 from peft_atlas.studies.encoder.data.near import near_duplicates
 from peft_atlas.studies.encoder.data.prepare import prepare
@@ -20,7 +21,7 @@ from peft_atlas.studies.encoder.data.sources import Source
 from peft_atlas.studies.encoder.data.text import SplitSizes
 from peft_atlas.studies.encoder.jobs import MAJORITY, TFIDF
 from peft_atlas.studies.encoder.preflight import check_device, preflight
-from peft_atlas.studies.encoder.text_checks import rows_check
+from peft_atlas.studies.encoder.text_checks import leakage_check, rows_check
 from peft_atlas.studies.encoder.train import SettingJob, find_setting, train_setting
 from peft_atlas.tables.contract import read_table, write_table
 from peft_atlas.tables.schemas import RUNS
@@ -148,6 +149,11 @@ def test_the_report_has_the_account_of_rows_and_the_classes(tiny_model, tmp_path
     left_out = "1 repeated, 0 contradictory, 1 without text, 1 without label"
     assert f"left out: {left_out}. 3 classes: None 50, pos 50, rare 1." in found.detail
     assert "1 of 3 classes have no row in" in found.detail
+    files = tmp_path / "mine.parquet", tmp_path / "mine.account.json"
+    write_prepared(prepared, *files)
+    again = read_prepared(*files)
+    assert rows_check(again, "mine") == found
+    assert leakage_check(again, "mine") == leakage_check(prepared, "mine")
 
 
 def test_long_texts_are_compared_within_memory(monkeypatch):

@@ -86,7 +86,6 @@ use rule _light_step as prepare_decoder with:
         ],
     output:
         examples=decoder_jobs.EXAMPLES,
-        findings=decoder_jobs.ROW_CHECKS,
     log:
         "logs/prepare_decoder/{decoder_task}.log",
     benchmark:
@@ -97,7 +96,7 @@ use rule _light_step as prepare_decoder with:
         mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
-        **step("studies.decoder.row_checks:prepare_step"),
+        **step("studies.decoder.data.job:prepare_step"),
         task=lambda wildcards: wildcards.decoder_task,
         file=lambda wildcards: DECODER_TASKS[wildcards.decoder_task].file,
         sizes=lambda wildcards: {
@@ -111,6 +110,23 @@ use rule _light_step as prepare_decoder with:
         model_content=DECODER_CONTENT,
     message:
         "splitting and tokenising {wildcards.decoder_task}"
+
+
+# A job of its own, so that a changed wording does not train again.
+use rule _light_step as check_decoder with:
+    input:
+        examples=decoder_jobs.EXAMPLES,
+    output:
+        findings=decoder_jobs.ROW_CHECKS,
+    log:
+        "logs/check_decoder/{decoder_task}.log",
+    benchmark:
+        decoder_jobs.BENCHMARKS["check_decoder"]
+    localrule: True
+    params:
+        **step("studies.decoder.row_checks:check_step"),
+    message:
+        "checking the splits of {wildcards.decoder_task}"
 
 
 use rule _heavy_step as train_decoder with:

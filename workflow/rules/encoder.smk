@@ -70,7 +70,7 @@ use rule _light_step as prepare_text with:
         ],
     output:
         examples=encoder_jobs.EXAMPLES,
-        findings=encoder_jobs.TEXT_CHECKS,
+        account=encoder_jobs.ACCOUNT,
     log:
         "logs/prepare_text/{text_task}.log",
     benchmark:
@@ -81,7 +81,7 @@ use rule _light_step as prepare_text with:
         mem_mb=megabytes(1000),
         runtime=minutes(30),
     params:
-        **step("studies.encoder.text_checks:prepare_step"),
+        **step("studies.encoder.data.job:prepare_step"),
         task=lambda wildcards: TEXT_TASKS[wildcards.text_task].model_dump(
             exclude={"methods", "without"}
         ),
@@ -98,6 +98,28 @@ use rule _light_step as prepare_text with:
         max_length=ENCODER.max_length,
     message:
         "cleaning, splitting and tokenising {wildcards.text_task}"
+
+
+# A job of its own, so that a changed wording does not train again.
+use rule _light_step as check_text with:
+    input:
+        examples=encoder_jobs.EXAMPLES,
+        account=encoder_jobs.ACCOUNT,
+    output:
+        findings=encoder_jobs.TEXT_CHECKS,
+    log:
+        "logs/check_text/{text_task}.log",
+    benchmark:
+        "results/benchmarks/check_text/{text_task}.tsv"
+    localrule: True
+    resources:
+        **LIGHT,
+        mem_mb=megabytes(1000),
+        runtime=minutes(30),
+    params:
+        **step("studies.encoder.text_checks:check_step"),
+    message:
+        "checking the splits of {wildcards.text_task}"
 
 
 use rule _heavy_step as train_setting with:

@@ -41,6 +41,7 @@ BENCHMARKS = {
     "read_decoder": "results/benchmarks/read_decoder/{decoder_task}.tsv",
     "train_counts": "results/benchmarks/train_counts/{decoder_task}.tsv",
     "prepare_decoder": "results/benchmarks/prepare_decoder/{decoder_task}.tsv",
+    "check_decoder": "results/benchmarks/check_decoder/{decoder_task}.tsv",
 }
 
 
@@ -115,18 +116,23 @@ def outputs(config: StudyConfig) -> Outputs:
     """Return the files that the study's jobs write."""
     own = config.decoder
     tasks = [task.name for task in own.tasks]
+    row_checks = [ROW_CHECKS.format(decoder_task=task) for task in tasks]
     return Outputs(
         configurations=tuple(each(own, task) for task in own.tasks for each in (run_config, reference_config)),
         runs=tuple(run_files(own, "runs")),
         curves=tuple(run_files(own, "curves")),
-        checks=(*(ROW_CHECKS.format(decoder_task=task) for task in tasks), ANSWERS, COST_ANSWERS),
+        checks=(*row_checks, ANSWERS, COST_ANSWERS),
         run_costs=tuple(run_files(own, "costs")),
         items=tuple(run_files(own, "items")),
         benchmarks=(
             *(job.benchmark for job in all_jobs(own)),
-            *(BENCHMARKS["prepare_decoder"].format(decoder_task=task) for task in tasks),
+            *(
+                BENCHMARKS[rule].format(decoder_task=task)
+                for rule in ("prepare_decoder", "check_decoder")
+                for task in tasks
+            ),
             *(["results/benchmarks/fetch_decoder/all.tsv"] if is_fetched(own.model) else []),
             "results/benchmarks/fetch_things/all.tsv",
         ),
-        tables=(TABLE, COST_TABLE, *FIGURES),
+        tables=(TABLE, COST_TABLE, *FIGURES, *row_checks),
     )

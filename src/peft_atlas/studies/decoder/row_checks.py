@@ -1,26 +1,16 @@
-"""A task's rows made ready for training, and the check that nothing is in two splits."""
+"""The check of a task's prepared rows: that nothing is in two splits."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from peft_atlas.analysis.finding import ATLAS, Effect, Finding, as_rows
-from peft_atlas.models.llama_shape import read_shape
-from peft_atlas.packages import check_fetched
 from peft_atlas.step import Step
-from peft_atlas.studies.decoder.data.example_contract import DECODER_EXAMPLES
-from peft_atlas.studies.decoder.data.packages import TEXTWORLD
-from peft_atlas.studies.decoder.data.prepare import Sizes, Splits, prepared, shared_groups, split_items
+from peft_atlas.studies.decoder.data.example_contract import DECODER_EXAMPLES, SPLITS
+from peft_atlas.studies.decoder.data.items import Item
+from peft_atlas.studies.decoder.data.prepare import Splits, shared_groups
 from peft_atlas.studies.decoder.jobs import NAME
-from peft_atlas.studies.decoder.packaged import COMMONSENSE
-from peft_atlas.studies.encoder.data.sources import Source, read_source
-from peft_atlas.studies.encoder.data.text import drift_texts
-from peft_atlas.tables.contract import write_table
-
-_LOG = logging.getLogger(__name__)
-# Of the packaged texts those that tell a story in whole sentences.
-_PLAIN_SOURCE = "sent_movie"
+from peft_atlas.tables.contract import read_table
 
 
 def leakage_check(splits: Splits, task: str) -> Finding:
@@ -42,24 +32,17 @@ def leakage_check(splits: Splits, task: str) -> Finding:
     )
 
 
-def plain_texts(packaged: Path, count: int) -> list[str]:
-    """Return the first texts of a packaged set, by digest, which are not trained on."""
-    rows = drift_texts(read_source(Source(_PLAIN_SOURCE, packaged)), count)
-    return [str(text) for text in rows["text"]]
+def read_splits(examples: Path) -> Splits:
+    """Return the rows of a table of the contract ``decoder_examples``, but for plain text."""
+    rows = read_table(DECODER_EXAMPLES, examples)
+    parts = {name: rows[rows["split"] == name] for name in SPLITS}
+    return {
+        name: [Item(row.prompt, row.answer, group=row.group) for row in part.itertuples()]
+        for name, part in parts.items()
+    }
 
 
-def prepare_step(step: Step) -> None:
-    """Split, check and tokenise the rows of one task."""
-    params = step.params
-    task, file = params["task"], params["file"]
-    things, folder = step.path("things"), step.path("model").parent
-    # What was fetched could not be looked at before the first job, and a disk may have changed it since.
-    if file is None and task == COMMONSENSE:
-        check_fetched(TEXTWORLD, things.parent)
-    splits = split_items(task, None if file is None else Path(file), things, Sizes(**params["sizes"]))
-    plain = plain_texts(step.path("packaged").parent, params["plain"])
-    rows = prepared(task, splits, plain, folder, read_shape(folder).context)
-    found = leakage_check(splits, task)
-    _LOG.info("%s: %s", task, found.detail)
-    write_table(DECODER_EXAMPLES, rows, step.output("examples"))
+def check_step(step: Step) -> None:
+    """Check the prepared rows of one task."""
+    found = leakage_check(read_splits(step.path("examples")), step.wildcards["decoder_task"])
     step.write("findings", as_rows([found]))

@@ -34,6 +34,7 @@ TEXTS = (
     "results/cache/texts/sms-spam.csv",
 )
 EXAMPLES = "results/cache/tasks/{text_task}.parquet"
+ACCOUNT = "results/cache/tasks/{text_task}.account.json"
 TEXT_CHECKS = "results/findings/encoder_texts_{text_task}.parquet"
 CHECKS = "results/findings/encoder_checks.parquet"
 # Its name ends as those of all tables with times do.
@@ -230,13 +231,14 @@ def outputs(config: StudyConfig) -> Outputs:
     settings = {"full", RANK_CURVE, *(name for task in own.tasks for name in methods_of(own, task))}
     configurations = [training_config(own, name) for name in sorted(settings)]
     configurations += [training_config(own, "full", budget) for budget in own.larger_budgets]
-    per_task = [f"{rule}/{task}" for rule in ("prepare_text", "train_controls") for task in tasks]
+    text_checks = tuple(TEXT_CHECKS.format(text_task=task) for task in tasks)
+    per_task = [f"{rule}/{task}" for rule in ("prepare_text", "check_text", "train_controls") for task in tasks]
     return Outputs(
         configurations=tuple(configurations),
         runs=tuple(f"{stem}.runs.parquet" for stem in stems),
         curves=tuple(f"{stem}.curves.parquet" for stem in stems),
         checks=(
-            *(TEXT_CHECKS.format(text_task=task) for task in tasks),
+            *text_checks,
             *((CHECKS,) if has_checks(own) else ()),
             COST_ANSWERS,
         ),
@@ -247,4 +249,5 @@ def outputs(config: StudyConfig) -> Outputs:
             *(f"results/benchmarks/{name}.tsv" for name in per_task),
             *(f"results/benchmarks/{rule}/all.tsv" for rule, needs in needed.items() if needs),
         ),
+        tables=text_checks,
     )
