@@ -59,8 +59,8 @@ def cost_answers(runs: pd.DataFrame, costs: pd.DataFrame, method: str, confidenc
             evidence.format("cpu_seconds"),
             f"{scope}, {method} takes {_words(time)} times the processor time of full fine-tuning in training "
             f"({own.cpu_seconds.mean():.1f} against {full.cpu_seconds.mean():.1f} s per run, {time.n} seeds), and "
-            f"trains {own.percent:.2f} % of the parameters. The interval is over the seeds of one run on one machine; "
-            "another processor, a GPU, longer texts or another model can change the ratio by more.",
+            f"trains {own.percent:.2f} % of the parameters. The interval is over the seeds of one run; another run, "
+            "processor or model, a GPU or longer texts can change the ratio by more.",
             time,
         ),
         _finding(
