@@ -58,8 +58,8 @@ def method_table(material: Material, studies: Sequence[Study]) -> MethodTable | 
         "not be the difference of the accuracy column. * The best rate is an end of the rates tried, so that a better "
         "one may lie beyond. Time and memory: full fine-tuning is 100 %, and its own row gives seconds of processor "
         "time per run and peak memory of the process. Times are of one run, next to other jobs; in three default runs "
-        "on two machines a method's share differed by up to 21 points. File: what is saved, apart from the classifier on "
-        "top."
+        "on two machines a method's share differed by up to 21 points. File: what is saved, apart from the classifier "
+        "on top."
     )
     if columns:
         note += (

@@ -110,7 +110,7 @@ def describe(plotted: pd.DataFrame) -> Description:
         f"Means over the seeds of each method at its tuned rate on {task_in_short(plotted['task'].iloc[0])}; bars: "
         f"{plotted['interval'].iloc[0]}. "
         "Processor time of one thread, which other programs on the machine disturb less than elapsed time; the bars "
-        "are over the seeds of one run, and another run can differ by more. Memory is the largest resident set of the process. "
-        "The head alone has no adapter."
+        "are over the seeds of one run, and another run can differ by more. Memory is the largest resident set of the "
+        "process. The head alone has no adapter."
     )
     return Description(caption, finding)
