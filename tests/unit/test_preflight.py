@@ -13,7 +13,8 @@ from peft_atlas.errors import AtlasError
 from peft_atlas.studies.encoder import preflight as module
 from peft_atlas.studies.encoder.checks import _end, _pair
 from peft_atlas.studies.encoder.controls import control_runs
-from peft_atlas.studies.encoder.data.account import read_prepared, write_prepared
+from peft_atlas.studies.encoder.data.account import read_account, write_account
+from peft_atlas.studies.encoder.data.example_contract import EXAMPLES
 from peft_atlas.studies.encoder.data.examples import Texts
 from peft_atlas.studies.encoder.data.near import near_duplicates
 from peft_atlas.studies.encoder.data.prepare import prepare
@@ -143,17 +144,20 @@ def test_the_report_has_the_account_of_rows_and_the_classes(tiny_model, tmp_path
     (tmp_path / "mine.csv").write_text("\n".join(["text,label", *rows]))
     source = Source("mine", file=tmp_path / "mine.csv")
     prepared = prepare(source, SplitSizes(20, 5, 10), 7, tmp_path, tiny_model / "tokenizer.json", 8)
-    found = rows_check(prepared, "mine")
+    found = rows_check(prepared.account, "mine")
     assert found.verdict == "pass"
     assert found.detail.startswith("Of 104 rows 101 are used (")
     left_out = "1 repeated, 0 contradictory, 1 without text, 1 without label"
     assert f"left out: {left_out}. 3 classes: None 50, pos 50, rare 1." in found.detail
     assert "1 of 3 classes have no row in" in found.detail
-    files = tmp_path / "mine.parquet", tmp_path / "mine.account.json"
-    write_prepared(prepared, *files)
-    again = read_prepared(*files)
+    write_table(EXAMPLES, prepared.examples, tmp_path / "mine.parquet")
+    write_account(prepared.account, tmp_path / "mine.json")
+    again = read_account(tmp_path / "mine.json", tmp_path / "mine.parquet")
     assert rows_check(again, "mine") == found
-    assert leakage_check(again, "mine") == leakage_check(prepared, "mine")
+    assert leakage_check(again, "mine") == leakage_check(prepared.account, "mine")
+    (tmp_path / "mine.json").write_text('{"cleaning": {}')
+    with pytest.raises(AtlasError, match=r"mine\.json: damaged"):
+        read_account(tmp_path / "mine.json", tmp_path / "mine.parquet")
 
 
 def test_long_texts_are_compared_within_memory(monkeypatch):

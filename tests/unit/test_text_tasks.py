@@ -138,7 +138,7 @@ def test_own_texts_are_prepared_tokenised_and_checked(tiny_model, tmp_path):
     (tmp_path / "amazon.txt").write_text("id\tsentiment\ttext\n" + lines, encoding="latin-1")
     source = Source("mine", file=tmp_path / "mine.csv")
     prepared = prepare(source, FEW, 7, tmp_path, tiny_model / "tokenizer.json", max_length=4)
-    rows, findings = prepared.examples, [leakage_check(prepared, "mine")]
+    rows, findings = prepared.examples, [leakage_check(prepared.account, "mine")]
     write_table(EXAMPLES, rows, tmp_path / "examples.parquet")
     texts = read_texts(tmp_path / "examples.parquet")
     assert texts.classes == ("a", "b")

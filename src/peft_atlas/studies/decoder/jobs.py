@@ -134,5 +134,6 @@ def outputs(config: StudyConfig) -> Outputs:
             *(["results/benchmarks/fetch_decoder/all.tsv"] if is_fetched(own.model) else []),
             "results/benchmarks/fetch_things/all.tsv",
         ),
+        # The checks, so that a run of this study alone makes them, too.
         tables=(TABLE, COST_TABLE, *FIGURES, *row_checks),
     )

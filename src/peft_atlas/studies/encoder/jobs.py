@@ -249,5 +249,6 @@ def outputs(config: StudyConfig) -> Outputs:
             *(f"results/benchmarks/{name}.tsv" for name in per_task),
             *(f"results/benchmarks/{rule}/all.tsv" for rule, needs in needed.items() if needs),
         ),
+        # So that a run of this study alone checks its texts, too.
         tables=text_checks,
     )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from peft_atlas.errors import AtlasError
 from peft_atlas.models.folder import read_tokenizer
+from peft_atlas.studies.encoder.data.account import Account
 from peft_atlas.studies.encoder.data.sources import Source, load_source, read_source
 from peft_atlas.studies.encoder.data.text import Cleaning, SplitSizes, clean, drift_texts, examples, split
 
@@ -23,27 +24,10 @@ _Tokenise = Callable[[Sequence[str]], list[list[int]]]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A task's rows of the contract `EXAMPLES`, and where they come from.
-
-    Parameters
-    ----------
-    examples
-        The rows, tokenised.
-    splits
-        The labelled texts with their splits.
-    cleaning
-        The account of the source's rows.
-    labels
-        The label of every row that is left after cleaning, in a split or not.
-    notes
-        What a reader of the report should know of how the source was read.
-    """
+    """A task's rows of the contract `EXAMPLES`, tokenised, and the account of where they come from."""
 
     examples: list[dict[str, Any]]
-    splits: pd.DataFrame
-    cleaning: Cleaning
-    labels: list[str]
-    notes: tuple[str, ...] = ()
+    account: Account
 
 
 @dataclass(frozen=True)
@@ -102,8 +86,9 @@ def prepare(
     other = next(name for name in _DRIFT_SOURCES if name != source.name)
     elsewhere = drift_texts(read_source(Source(other, packaged)), drift)
     whole = pd.concat([parts, elsewhere], ignore_index=True)
-    account = replace(own.cleaning, without_text=own.cleaning.without_text + len(own.rows) - len(rows))
-    return Prepared(examples(whole, tokenise), parts, account, rows["label"].tolist(), own.notes + notes)
+    cleaning = replace(own.cleaning, without_text=own.cleaning.without_text + len(own.rows) - len(rows))
+    account = Account(parts, cleaning, rows["label"].tolist(), own.notes + notes)
+    return Prepared(examples(whole, tokenise), account)
 
 
 def _tokeniser(path: Path, max_length: int) -> _Tokenise:
